@@ -1,0 +1,62 @@
+# Everything here sets itself up: python3 (3.11 to 3.13), make and a package index are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+UV := $(BIN)/python -m uv
+export DAGSTER_HOME ?= $(CURDIR)/.snake/dagster
+export DAGSTER_DISABLE_TELEMETRY := 1
+
+.PHONY: help setup demo dev test test-real lint types lock clean-demo
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+
+$(VENV)/.uv: Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ": set PYTHON=python3.12, say.")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.uv requirements.lock pyproject.toml
+	$(UV) pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python -r requirements-dev.lock
+	@touch $@
+
+$(DAGSTER_HOME)/dagster.yaml: deploy/dev/dagster.yaml
+	@mkdir -p $(dir $@)
+	@cp $< $@
+
+setup: $(VENV)/.dev ## only set .venv up, with everything for development
+
+demo: $(VENV)/.runtime $(DAGSTER_HOME)/dagster.yaml ## draw the demo set, run the job snakeclef on it, show the scores
+	$(BIN)/dagster job execute -w workspace.yaml -j snakeclef
+	@$(BIN)/python -m snake_assets.summary
+
+dev: $(VENV)/.runtime $(DAGSTER_HOME)/dagster.yaml ## open the UI on http://127.0.0.1:3000, the demo ready to materialize
+	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
+
+test: $(VENV)/.dev ## the tests, without real data
+	$(BIN)/python -m pytest
+
+test-real: $(VENV)/.dev ## the tests on the real photos, weights and official files (../shared)
+	$(BIN)/python -m pytest -m real
+
+lint: $(VENV)/.dev ## style, import rules, spelling of the lock files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.dev ## static types, strict
+	$(BIN)/mypy
+
+lock: $(VENV)/.uv ## pin the newest allowed versions
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean-demo: ## remove the demo set, its store and its run history
+	rm -rf .snake

@@ -1,0 +1,1 @@
+"""snake-assets: a Dagster asset platform that turns snake photos into species."""

@@ -1,0 +1,94 @@
+"""What is handed in."""
+
+import json
+
+import dagster as dg
+from pydantic import Field
+
+from snake_assets.assets.classifier import on_split, species_classifier
+from snake_assets.assets.reporting import data_version, markdown_table
+from snake_assets.learning.answers import ORIGIN_FILE, SUBMISSION_FILE, write_submission
+from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.feature_table import concat
+from snake_assets.learning.reading import read_features
+from snake_assets.learning.training import refit
+from snake_assets.resources import RawData, Store
+from snake_assets.snakeclef.metadata import read_metadata
+from snake_assets.snakeclef.observations import observation_order
+from snake_assets.snakeclef.submission import read_submission
+from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
+from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
+from snake_assets.storage.fingerprints import Json, fingerprint
+from snake_assets.storage.tables import open_table
+from snake_assets.vision.embedding import DCT, DINOV2
+
+# Counts as an input: raise it when the same classifier and features would give another submission.
+SUBMISSION_VERSION = 1
+SHOWN = 20
+
+
+class SubmissionConfig(dg.Config):
+    """How the submission is made."""
+
+    refit_on_train_and_val: bool = Field(
+        default=False,
+        description="Train the chosen recipe again on train and val together before predicting test. More "
+        "photos, but a classifier that the validation report has not judged.",
+    )
+
+
+@dg.asset(
+    deps=[
+        species_classifier,
+        on_split("image_table", "test"),
+        on_split(DINOV2, "train", "val", "test"),
+        on_split(DCT, "train", "val", "test"),
+    ],
+    group_name="submission",
+    kinds={"python", "csv"},
+    code_version=str(SUBMISSION_VERSION),
+)
+def submission(config: SubmissionConfig, raw_data: RawData, store: Store) -> dg.MaterializeResult[None]:
+    """submission.csv: one row per test observation, in the order and spelling of the test metadata.
+
+    An observation whose photos could all not be read is answered by the species of least expected cost
+    under the training frequencies, and named below. origin.json beside it names what it was made from.
+    """
+    data = raw_data.folder()
+    venomous = read_venom_list(data / "metadata" / VENOM_LIST)
+    order = observation_order(
+        read_metadata(data, "test", venomous), open_table(store.folder("image_table", "test"))
+    )
+    splits = ("train", "val", "test") if config.refit_on_train_and_val else ("test",)
+    tables = {split: [open_table(store.folder(name, split)) for name in (DINOV2, DCT)] for split in splits}
+    trained = open_bundle(store.folder("species_classifier"))
+    recipe: dict[str, Json] = {
+        "version": SUBMISSION_VERSION,
+        "refit_on_train_and_val": config.refit_on_train_and_val,
+        "classifier": trained.digest,
+        "embeddings": {split: [table.manifest.digest for table in both] for split, both in tables.items()},
+        "observations": fingerprint(order),
+    }
+    folder = store.folder("submission")
+    if not is_current(folder, recipe):
+        classifier = SpeciesClassifier.load(trained.folder)
+        if config.refit_on_train_and_val:
+            labelled = concat(read_features(*tables["train"]), read_features(*tables["val"]))
+            classifier = refit(classifier, labelled, venomous)
+        predictions = classifier.identify(read_features(*tables["test"]), order)
+        with write_bundle(folder, recipe) as aside:
+            write_submission(predictions, recipe, aside)
+    bundle = open_bundle(folder)
+    answers = read_submission(bundle.path(SUBMISSION_FILE))
+    origin = json.loads(bundle.path(ORIGIN_FILE).read_text())
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(answers),
+            "file": dg.MetadataValue.path(folder / SUBMISSION_FILE),
+            "first_rows": markdown_table(["observation_id", "class_id"], list(answers.items())[:SHOWN]),
+            "predicted_venomous": sum(venomous[class_id] for class_id in answers.values()),
+            "species_predicted": len(set(answers.values())),
+            "observations_without_a_readable_photo": origin["observations_without_a_readable_photo"],
+        },
+        data_version=data_version(bundle.files),
+    )

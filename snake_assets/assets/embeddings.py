@@ -1,0 +1,92 @@
+"""The vectors: both embedding tables out of one forward pass."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+from pydantic import Field
+
+from snake_assets.assets.photos import image_table
+from snake_assets.assets.reporting import data_version, progress_lines, table_metadata
+from snake_assets.partitions import splits
+from snake_assets.resources import BackboneSetting, Crops, Engine, Store
+from snake_assets.storage.tables import open_table
+from snake_assets.vision.embedding import DCT, DINOV2, EMBEDDING_VERSION, EmbeddingSettings, embed
+
+
+class EmbeddingConfig(dg.Config):
+    """How the embedding pass is run, and what it gives."""
+
+    batch_size: int = Field(default=32, ge=1, le=4096, description="Photos in one forward pass.")
+    decoders: int = Field(default=2, ge=1, le=256, description="Threads that decode ahead of the model.")
+    read_ahead: int = Field(default=3, ge=1, le=64, description="Batches of decoded photos that may wait.")
+    orthonormal_dct: bool = Field(
+        default=False,
+        description="Scale the DCT so that it is orthonormal; off, it is the paper's (values near 20,000).",
+    )
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            DINOV2,
+            deps=[image_table],
+            group_name="features",
+            kinds={"pytorch", "parquet"},
+            code_version=str(EMBEDDING_VERSION),
+            description="CLS token (after the final norm) and mean patch token of every photo. A photo that "
+            "fails to decode is named among the rejects. The parquet metadata names backbone, preprocessing, "
+            "precision and view.",
+        ),
+        dg.AssetSpec(
+            DCT,
+            deps=[image_table],
+            group_name="features",
+            kinds={"pytorch", "parquet"},
+            code_version=str(EMBEDDING_VERSION),
+            description="The paper's 8x8 lowest coefficients of a 2-D DCT over the whole token matrix of "
+            "every photo, row by row. Comes out of the same forward pass as the DINOv2 embeddings; the token "
+            "matrix is never written.",
+        ),
+    ],
+    partitions_def=splits,
+    can_subset=True,
+    name="embeddings",
+)
+def embeddings(
+    context: dg.AssetExecutionContext,
+    config: EmbeddingConfig,
+    store: Store,
+    backbone: BackboneSetting,
+    crops: Crops,
+    engine: Engine,
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Embed a split's photos; shards that are there already are kept."""
+    crops.checked()
+    engine.checked()
+    model = backbone.load()
+    names = sorted(key.to_user_string() for key in context.selected_asset_keys)
+    digests: dict[str, dict[str, str]] = {name: {} for name in names}
+    for split in context.partition_keys:
+        images = open_table(store.folder("image_table", split))
+        folders = {name: store.folder(name, split) for name in names}
+        settings = EmbeddingSettings(**config.model_dump())
+        run = embed(images, folders, model, settings, progress_lines(context, f"embed {split}"))
+        for name in names:
+            digests[name][split] = run.manifests[name].digest
+            context.add_asset_metadata(
+                {
+                    **table_metadata(open_table(folders[name])),
+                    "photos_computed": run.photos,
+                    "images_per_second": round(run.images_per_second, 1),
+                    "share_of_time_in_model": round(run.model_seconds / run.seconds, 2)
+                    if run.photos
+                    else 0.0,
+                    "device": model.device,
+                    "precision": model.precision,
+                    "recipe": dg.MetadataValue.json(dict(run.manifests[name].recipe)),
+                },
+                asset_key=name,
+                partition_key=split,
+            )
+    for name in names:
+        yield dg.MaterializeResult(asset_key=name, data_version=data_version(digests[name]))

@@ -1,0 +1,105 @@
+"""Raw photos and the table made of them."""
+
+import dagster as dg
+
+from snake_assets.assets.reporting import (
+    data_version,
+    markdown_table,
+    picture,
+    progress_lines,
+    table_metadata,
+)
+from snake_assets.figures.contact_sheet import contact_sheet
+from snake_assets.partitions import splits
+from snake_assets.resources import RawData, Store
+from snake_assets.snakeclef.class_balance import class_balance
+from snake_assets.snakeclef.ingest import INGEST_VERSION, ingest
+from snake_assets.snakeclef.inventory import read_inventory, take_inventory
+from snake_assets.snakeclef.metadata import METADATA_FILES, metadata_paths, read_metadata
+from snake_assets.snakeclef.photo_files import PhotoIndex
+from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
+from snake_assets.storage.fingerprints import file_digest
+from snake_assets.storage.tables import open_table
+
+
+@dg.asset(partitions_def=splits, group_name="photos", kinds={"python", "parquet"}, code_version="1")
+def raw_images(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+) -> dg.MaterializeResult[None]:
+    """Inventory of a split's photo files: path, bytes, time of change.
+
+    Official archives are unpacked first when the data folder holds them instead of photos. If this fails,
+    the message says which split was looked for and where; set SNAKE_DATA to the root of the raw data.
+    """
+    digests = {}
+    for split in context.partition_keys:
+        data = raw_data.folder()
+        folder = store.folder("raw_images", split)
+        inventory = take_inventory(data, split, folder)
+        metadata_files = [path for path in metadata_paths(data, split) if path.is_file()]
+        digests[split] = inventory.manifest.digest
+        context.add_asset_metadata(
+            {
+                **table_metadata(open_table(folder)),
+                "photo_bytes": inventory.photo_bytes,
+                "data": dg.MetadataValue.path(data),
+                "metadata_files": {path.name: file_digest(path) for path in metadata_files},
+                "metadata_files_absent": ", ".join(
+                    file.name
+                    for file in METADATA_FILES[split]
+                    if file.name not in {path.name for path in metadata_files}
+                )
+                or "none",
+                "unpacked": {
+                    name: f"{result.photos} photos, {result.bytes} bytes, {result.skipped} other members"
+                    for name, result in inventory.unpacked.items()
+                },
+            },
+            partition_key=split,
+        )
+    return dg.MaterializeResult(data_version=data_version(digests))
+
+
+@dg.asset(
+    partitions_def=splits,
+    deps=[raw_images],
+    group_name="photos",
+    kinds={"python", "parquet"},
+    code_version=str(INGEST_VERSION),
+)
+def image_table(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+) -> dg.MaterializeResult[None]:
+    """A split's photos with their labels, one row a photo, with the file's own bytes.
+
+    Rows keep the order of the official metadata. A photo that is missing, empty, cut short, not an image,
+    or too large to be one is named in `rejects.parquet` and in the metadata below: mend the file and
+    materialize again, or leave it out; an observation without photos still gets a prediction.
+    """
+    digests = {}
+    for split in context.partition_keys:
+        data = raw_data.folder()
+        venomous = read_venom_list(data / "metadata" / VENOM_LIST)
+        rows = read_metadata(data, split, venomous)
+        photos = read_inventory(open_table(store.folder("raw_images", split)), data)
+        folder = store.folder("image_table", split)
+        manifest = ingest(rows, photos, split, folder, progress=progress_lines(context, f"ingest {split}"))
+        table = open_table(folder)
+        balance = class_balance(table, venomous)
+        digests[split] = manifest.digest
+        context.add_asset_metadata(
+            {
+                **table_metadata(table),
+                "metadata_rows": len(rows),
+                "files_without_metadata": len(PhotoIndex(photos).without_row(rows)),
+                "observations": balance.observations,
+                "species": balance.species,
+                "venomous_photos": balance.venomous_photos,
+                "class_balance": markdown_table(
+                    ["class_id", "species", "venomous", "photos"], balance.largest_and_smallest()
+                ),
+                "thumbnails": picture(contact_sheet(table), f"photos of {split}", "jpeg"),
+            },
+            partition_key=split,
+        )
+    return dg.MaterializeResult(data_version=data_version(digests))

@@ -1,0 +1,70 @@
+"""What assets say of themselves in the UI."""
+
+import base64
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import dagster as dg
+
+from snake_assets.storage.fingerprints import fingerprint
+from snake_assets.storage.manifest import Manifest
+from snake_assets.storage.tables import Table
+
+REJECTS_SHOWN = 20
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def table_metadata(table: Table) -> dict[str, dg.MetadataValue]:
+    """Rows, bytes, rejects and whereabouts of a committed table."""
+    manifest = table.manifest
+    columns = [dg.TableColumn(field.name, type=str(field.type)) for field in table.schema]
+    return {
+        "dagster/row_count": dg.MetadataValue.int(manifest.rows_out),
+        "rejects": dg.MetadataValue.int(len(manifest.rejects)),
+        "rejected": dg.MetadataValue.md(_reject_lines(manifest)),
+        "bytes": dg.MetadataValue.int(manifest.bytes),
+        "shards": dg.MetadataValue.int(len(manifest.shards)),
+        "folder": dg.MetadataValue.path(table.folder),
+        "fingerprint": dg.MetadataValue.text(manifest.fingerprint),
+        "dagster/column_schema": dg.MetadataValue.table_schema(dg.TableSchema(columns)),
+    }
+
+
+def picture(image: bytes, alt: str, kind: str = "png") -> dg.MarkdownMetadataValue:
+    """A picture that the UI shows inline; `image` is the encoded file."""
+    return dg.MetadataValue.md(f"![{alt}](data:image/{kind};base64,{base64.b64encode(image).decode()})")
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
+    """A small table that the UI shows as one."""
+    lines = [header, ["---"] * len(header), *rows]
+    return dg.MetadataValue.md("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
+
+
+def data_version(digests: Mapping[str, str]) -> dg.DataVersion:
+    """The version of what an asset holds now, from the content digests of its splits or files."""
+    return dg.DataVersion(fingerprint(dict(digests))[:16])
+
+
+def progress_lines(context: dg.AssetExecutionContext, what: str) -> Callable[[int, int], None]:
+    """A progress callback that logs a line every few seconds: done, rate, time left."""
+    began = last = time.monotonic()
+
+    def report(done: int, to_do: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < SECONDS_BETWEEN_LINES:
+            return
+        last = now
+        rate = done / (now - began)
+        left = (to_do - done) / rate if rate else float("inf")
+        context.log.info(f"{what}: {done:,} of {to_do:,} photos, {rate:.1f} photos/s, {left:.0f} s left")
+
+    return report
+
+
+def _reject_lines(manifest: Manifest) -> str:
+    lines = [f"- `{reject.image_id}`: {reject.reason}, {reject.detail}" for reject in manifest.rejects]
+    if len(lines) > REJECTS_SHOWN:
+        lines = [*lines[:REJECTS_SHOWN], f"- … and {len(lines) - REJECTS_SHOWN} more in rejects.parquet"]
+    return "\n".join(lines) or "none"

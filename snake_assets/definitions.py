@@ -1,0 +1,41 @@
+"""Where everything meets: assets, jobs and resources as Dagster loads them."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from snake_assets.assets.classifier import species_classifier, validation_report
+from snake_assets.assets.delivery import submission
+from snake_assets.assets.embeddings import embeddings
+from snake_assets.assets.photos import image_table, raw_images
+from snake_assets.assets.pictures import embedding_map, species_histogram
+from snake_assets.jobs import all_jobs
+from snake_assets.resources import BackboneSetting, Crops, Engine, RawData, Store
+
+
+def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Definitions:
+    """The whole code location; `resources` replace those of the same name, for tests and other set-ups."""
+    return dg.Definitions(
+        assets=[
+            raw_images,
+            image_table,
+            embeddings,
+            species_classifier,
+            validation_report,
+            submission,
+            species_histogram,
+            embedding_map,
+        ],
+        jobs=all_jobs,
+        resources={
+            "raw_data": RawData(),
+            "store": Store(),
+            "backbone": BackboneSetting(),
+            "crops": Crops(),
+            "engine": Engine(),
+            **(resources or {}),
+        },
+    )
+
+
+defs = build_definitions()

@@ -1,0 +1,1 @@
+"""The embedded default data: a drawn snake set and a tiny untrained backbone."""

@@ -1,0 +1,122 @@
+"""The trained classifier: from a feature table to species. Needs numpy only."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from snake_assets.learning.decisions import DecisionRule, decide, safest_class
+from snake_assets.learning.errors import LearningError
+from snake_assets.learning.feature_table import FeatureTable
+from snake_assets.learning.fitting import LinearModel
+from snake_assets.learning.observations import average_observations
+from snake_assets.learning.predictions import TOP, Predictions
+from snake_assets.learning.probabilities import softmax
+from snake_assets.learning.selection import Selection
+from snake_assets.learning.settings import Recipe, TrainingSettings
+
+
+@dataclass(frozen=True, eq=False)
+class SpeciesClassifier:
+    """A linear classifier of species with all that it was chosen by.
+
+    Attributes:
+        class_ids: species of each output column, ascending, int32 [C].
+        features: block name -> its columns, in input order.
+        model: standardisation, weight [D, C] and bias [C].
+        temperature: divides all logits.
+        rule: how an observation's probabilities become one species.
+        prior: share of each species among the training observations, float64 [C].
+        venomous: whether each species is medically important venomous, bool [C].
+        fingerprint: backbone and preprocessing of the features that it was trained on.
+        recipe: the chosen candidate.
+        settings: of the training.
+        selection: all candidates, and why this one.
+    """
+
+    class_ids: npt.NDArray[np.int32]
+    features: dict[str, int]
+    model: LinearModel
+    temperature: float
+    rule: DecisionRule
+    prior: npt.NDArray[np.float64]
+    venomous: npt.NDArray[np.bool_]
+    fingerprint: str
+    recipe: Recipe
+    settings: TrainingSettings
+    selection: Selection
+
+    def probabilities(self, table: FeatureTable) -> npt.NDArray[np.float32]:
+        """Probability of each species for each photo: float32 [N, C], rows sum to 1.
+
+        Raises:
+            LearningError: the table's features are not those that the classifier was trained on.
+        """
+        self._refuse_foreign(table)
+        logits = self.model.logits(table.matrix(list(self.features)))
+        return softmax(logits, self.temperature).astype(np.float32)
+
+    def identify(self, table: FeatureTable, order: Sequence[str] | None = None) -> Predictions:
+        """Name the species of each observation: probabilities of its photos are averaged, then decided on.
+
+        Args:
+            table: photos and their features.
+            order: the observations wanted, as in `average_observations`. One without a readable photo
+                is given the prior as its probabilities and the species of least expected cost.
+
+        Raises:
+            LearningError: foreign features, or an order that does not fit the photos.
+        """
+        observations, probabilities = average_observations(
+            self.probabilities(table), table.observation_id, order
+        )
+        photos = Counter(table.observation_id)
+        counts = np.array([photos[observation] for observation in observations], dtype=np.int32)
+        probabilities[counts == 0] = self.prior
+        decided = decide(self.rule, probabilities, self.class_ids, self.venomous)
+        decided[counts == 0] = safest_class(self.prior, self.class_ids, self.venomous)
+        # Columns ascend by class_id, so a stable sort settles equal probabilities for the lowest.
+        top = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+        column = np.searchsorted(self.class_ids, decided)
+        return Predictions(
+            observation_id=observations,
+            class_id=decided,
+            probability=np.take_along_axis(probabilities, column[:, None], axis=1)[:, 0].astype(np.float32),
+            p_venomous=probabilities[:, self.venomous].sum(axis=1).astype(np.float32),
+            top5_class_id=self.class_ids[top],
+            top5_probability=np.take_along_axis(probabilities, top, axis=1).astype(np.float32),
+            photos=counts,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write model.safetensors and classifier.json into an existing or new folder."""
+        from snake_assets.learning.classifier_files import write_classifier
+
+        write_classifier(self, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "SpeciesClassifier":
+        """Read what `save` wrote.
+
+        Raises:
+            LearningError: a file is missing or damaged, or the two do not belong together.
+        """
+        from snake_assets.learning.classifier_files import read_classifier
+
+        return read_classifier(folder)
+
+    def _refuse_foreign(self, table: FeatureTable) -> None:
+        if table.fingerprint is not None and table.fingerprint != self.fingerprint:
+            raise LearningError(
+                f"The classifier was trained on features of {self.fingerprint!r}, these photos have features "
+                f"of {table.fingerprint!r}. Compute the embeddings with that backbone, or train again."
+            )
+        found = {name: table.dims.get(name, 0) for name in self.features}
+        if found != self.features:
+            raise LearningError(
+                f"The classifier expects the blocks {self.features}, the table has {table.dims}. Compute the "
+                f"embeddings with the backbone it was trained on ({self.fingerprint!r}), or train again."
+            )

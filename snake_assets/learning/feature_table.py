@@ -1,0 +1,150 @@
+"""The feature table: one row per photo, with its vectors in named blocks."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from snake_assets.learning.errors import LearningError
+
+CLS, PATCH_MEAN, DCT = "cls", "patch_mean", "dct"
+BLOCKS = (CLS, PATCH_MEAN, DCT)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTable:
+    """Photos of one split with their vectors; checked on construction.
+
+    Attributes:
+        image_id: name of every photo, N strings, no two alike.
+        observation_id: the observation that each photo belongs to, N strings.
+        blocks: name ("cls", "patch_mean", "dct") -> float32 [N, D]; every table row is finite.
+        class_id: the species, int32 [N]; None where it is unknown.
+        sha256: digest of each photo's file, N strings, by which exact duplicates are found; or None.
+        fingerprint: how the vectors were made (backbone, preprocessing); None where nobody recorded it.
+
+    Raises:
+        LearningError: lengths that differ, a repeated image_id, no block, a block that is not [N, D]
+            or an unknown name, a class_id that is negative, a value that is NaN or infinite.
+    """
+
+    image_id: Sequence[str]
+    observation_id: Sequence[str]
+    blocks: dict[str, npt.NDArray[np.float32]]
+    class_id: npt.NDArray[np.int32] | None = None
+    sha256: Sequence[str] | None = None
+    fingerprint: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check and normalise all fields; errors as above."""
+        # Plain strings and arrays, whatever sequence the caller held: a numpy string is no JSON.
+        _set(self, "image_id", [str(name) for name in self.image_id])
+        _set(self, "observation_id", [str(name) for name in self.observation_id])
+        if self.sha256 is not None:
+            _set(self, "sha256", [str(digest) for digest in self.sha256])
+        _set(self, "blocks", {name: _as_block(name, values) for name, values in self.blocks.items()})
+        if self.class_id is not None:
+            _set(self, "class_id", _as_class_ids(self.class_id))
+        self._check()
+
+    def __len__(self) -> int:
+        """How many photos."""
+        return len(self.image_id)
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Columns of each block."""
+        return {name: values.shape[1] for name, values in self.blocks.items()}
+
+    def matrix(self, names: Sequence[str]) -> npt.NDArray[np.float32]:
+        """The named blocks side by side, in the order asked for: float32 [N, sum of D].
+
+        A single block is given as it is, not copied.
+
+        Raises:
+            LearningError: no name, or the table has no block of that name.
+        """
+        missing = [name for name in names if name not in self.blocks]
+        if missing or not names:
+            raise LearningError(
+                f"The table holds {sorted(self.blocks)}, not {missing or 'an empty list of blocks'}."
+            )
+        return self.blocks[names[0]] if len(names) == 1 else np.hstack([self.blocks[name] for name in names])
+
+    def _check(self) -> None:
+        photos = len(self.image_id)
+        columns = {"observation_id": self.observation_id, "class_id": self.class_id, "sha256": self.sha256}
+        for name, column in (columns | self.blocks).items():
+            if column is not None and len(column) != photos:
+                raise LearningError(
+                    f"{photos} photos but {len(column)} rows of {name}: rows went missing on the way."
+                )
+        if not self.blocks:
+            raise LearningError("A feature table needs at least one block of vectors.")
+        if len(set(self.image_id)) != photos:
+            twice = Counter(self.image_id).most_common(1)[0][0]
+            raise LearningError(
+                f"Photo {twice!r} stands twice in the table: image_id must be unique in a split."
+            )
+        for name, values in self.blocks.items():
+            # A sum is finite only if every term is, so rows are looked at one by one only after a failure.
+            if not np.isfinite(values.sum(dtype=np.float64)):
+                self._name_bad_row(name, values)
+
+    def _name_bad_row(self, name: str, values: npt.NDArray[np.float32]) -> None:
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        raise LearningError(
+            f"Block {name!r} of photo {self.image_id[bad[0]]!r} holds a NaN or an infinite value "
+            f"({bad.size} of {len(self)} photos do). Compute this split's embeddings again, in fp32 or bf16."
+        )
+
+
+def concat(first: FeatureTable, second: FeatureTable) -> FeatureTable:
+    """Both tables' photos, the first's first; train and val before a refit.
+
+    Raises:
+        LearningError: other blocks, dims or fingerprints, one table without class_id, or a shared image_id.
+    """
+    if first.dims != second.dims:
+        raise LearningError(f"Tables with blocks {first.dims} and {second.dims} cannot be joined.")
+    if first.fingerprint != second.fingerprint:
+        raise LearningError(
+            f"Features of {first.fingerprint!r} and of {second.fingerprint!r} cannot be joined: compute the "
+            f"embeddings of both splits with one backbone."
+        )
+    if (first.class_id is None) != (second.class_id is None):
+        raise LearningError("One of the tables has no class_id: label both, or neither.")
+    return FeatureTable(
+        image_id=[*first.image_id, *second.image_id],
+        observation_id=[*first.observation_id, *second.observation_id],
+        blocks={name: np.vstack([first.blocks[name], second.blocks[name]]) for name in first.blocks},
+        class_id=None
+        if first.class_id is None or second.class_id is None
+        else np.concatenate([first.class_id, second.class_id]),
+        sha256=None if first.sha256 is None or second.sha256 is None else [*first.sha256, *second.sha256],
+        fingerprint=first.fingerprint,
+    )
+
+
+def _as_block(name: str, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    if name not in BLOCKS:
+        raise LearningError(f"Block {name!r} is unknown: a table holds {', '.join(BLOCKS)}.")
+    block = np.ascontiguousarray(values, dtype=np.float32)
+    if block.ndim != 2 or block.shape[1] == 0:
+        raise LearningError(f"Block {name!r} has the shape {block.shape}; it should be [photos, dims].")
+    return block
+
+
+def _as_class_ids(class_id: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    ids = np.asarray(class_id)
+    if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0):
+        raise LearningError(
+            "class_id must be whole numbers from 0 up; leave the column out where it is unknown."
+        )
+    return ids.astype(np.int32)
+
+
+def _set(table: FeatureTable, field: str, value: object) -> None:
+    object.__setattr__(table, field, value)

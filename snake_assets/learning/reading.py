@@ -1,0 +1,44 @@
+"""The embedding tables of a split as one feature table."""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from snake_assets.learning.errors import LearningError
+from snake_assets.learning.feature_table import CLS, DCT, PATCH_MEAN, FeatureTable
+from snake_assets.storage.fingerprints import fingerprint
+from snake_assets.storage.tables import Table
+
+
+def read_features(dinov2: Table, dct: Table) -> FeatureTable:
+    """Join `dinov2_embeddings` and `dct_embeddings` of one split; a test split has no class_id.
+
+    The feature table's fingerprint is that of both recipes.
+
+    Raises:
+        LearningError: the two tables do not hold the same photos.
+        StorageError: a shard cannot be read.
+    """
+    rows, dct_rows = dinov2.read(), dct.read(["image_id", "embedding"])
+    if not rows["image_id"].equals(dct_rows["image_id"]):
+        raise LearningError(
+            f"dinov2_embeddings and dct_embeddings of {dinov2.manifest.split!r} hold other photos: "
+            "materialize both again."
+        )
+    class_id = rows["class_id"]
+    return FeatureTable(
+        image_id=rows["image_id"].to_pylist(),
+        observation_id=rows["observation_id"].to_pylist(),
+        blocks={
+            CLS: _matrix(rows["embedding"]),
+            PATCH_MEAN: _matrix(rows["patch_mean"]),
+            DCT: _matrix(dct_rows["embedding"]),
+        },
+        class_id=None if class_id.null_count else class_id.to_numpy(),
+        sha256=rows["sha256"].to_pylist(),
+        fingerprint=fingerprint({"dinov2": dinov2.manifest.recipe, "dct": dct.manifest.recipe}),
+    )
+
+
+def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
+    return np.asarray(column.combine_chunks().flatten()).reshape(len(column), column.type.list_size)

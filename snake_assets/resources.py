@@ -1,0 +1,138 @@
+"""The settings (DESIGN.md, section 3) as resources: what is set in a run's config comes first, then the
+environment variable, then the default. Nothing is read from the environment before a run needs it."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from snake_assets.demo.backbone import build_demo_backbone
+from snake_assets.demo.dataset import draw_demo_set
+from snake_assets.storage.places import local_root
+
+if TYPE_CHECKING:
+    from snake_assets.vision.backbone import Backbone
+
+CROPS = ("none", "yolo", "owlvit", "sam")
+ENGINES = ("local", "ray")
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used; the message names its variable and what to do."""
+
+
+def home() -> Path:
+    """The folder `.snake` of the project, or of the working folder where there is only the package."""
+    project = Path(__file__).resolve().parent.parent
+    return (project if (project / "pyproject.toml").is_file() else Path.cwd()) / ".snake"
+
+
+def _setting(value: str | None, variable: str, default: str) -> str:
+    return value or os.environ.get(variable) or default
+
+
+def _choice(value: str, variable: str, choices: tuple[str, ...], built: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise SettingError(
+            f"{variable}={value!r} is not one of {', '.join(choices)}: set one of them, or unset it."
+        )
+    if value not in built:
+        raise SettingError(
+            f"{variable}={value!r} is not part of this version: set {' or '.join(built)}, or unset it."
+        )
+    return value
+
+
+class RawData(dg.ConfigurableResource[None]):
+    """Where the raw photos and the official metadata files are."""
+
+    root: str | None = Field(
+        default=None,
+        description="Root of the raw data in the official SnakeCLEF layout, a folder. Default: SNAKE_DATA, "
+        "else the demo set, which is drawn on first use.",
+    )
+
+    def folder(self) -> Path:
+        """The root; draws the demo set if nothing else is set."""
+        root = _setting(self.root, "SNAKE_DATA", "")
+        if root:
+            return local_root(root, "SNAKE_DATA")
+        demo = home() / "demo" / "data"
+        draw_demo_set(demo)
+        return demo
+
+
+class Store(dg.ConfigurableResource[None]):
+    """Where everything that assets write is kept."""
+
+    root: str | None = Field(
+        default=None,
+        description="Root of everything that assets write, a folder. Default: SNAKE_STORE, else .snake/store "
+        "in the project.",
+    )
+
+    def folder(self, asset: str, split: str | None = None) -> Path:
+        """The folder of an asset's table for one split, or of an asset that has no splits."""
+        root = local_root(_setting(self.root, "SNAKE_STORE", str(home() / "store")), "SNAKE_STORE")
+        return root / asset / split if split else root / asset
+
+
+class BackboneSetting(dg.ConfigurableResource[None]):
+    """Which vision backbone turns photos into vectors, and on what it runs."""
+
+    name: str | None = Field(
+        default=None,
+        description="A model id on the Hugging Face hub (such as facebook/dinov2-base), or a folder in its "
+        "format. Default: SNAKE_BACKBONE, else the demo's tiny untrained DINOv2.",
+    )
+    revision: str | None = Field(
+        default=None, description="Hub revision to pin (a commit or tag). Default: SNAKE_REVISION, else none."
+    )
+    device: str | None = Field(
+        default=None, description="auto, cpu, cuda or mps. Default: SNAKE_DEVICE, else auto."
+    )
+    precision: str | None = Field(
+        default=None, description="auto, fp32, bf16 or fp16. Default: SNAKE_PRECISION, else auto."
+    )
+
+    def load(self) -> "Backbone":
+        """Load the backbone; builds the demo's if nothing else is set."""
+        from snake_assets.vision.backbone import load_backbone
+
+        name = _setting(self.name, "SNAKE_BACKBONE", "")
+        if not name:
+            demo = home() / "demo" / "backbone"
+            build_demo_backbone(demo)
+            name = str(demo)
+        return load_backbone(
+            name,
+            revision=_setting(self.revision, "SNAKE_REVISION", "") or None,
+            device=_setting(self.device, "SNAKE_DEVICE", "auto"),
+            precision=_setting(self.precision, "SNAKE_PRECISION", "auto"),
+        )
+
+
+class Crops(dg.ConfigurableResource[None]):
+    """Whether photos are cropped to the snake before embedding."""
+
+    mode: str | None = Field(
+        default=None, description="none, yolo, owlvit or sam. Default: SNAKE_CROPS, else none."
+    )
+
+    def checked(self) -> str:
+        """The mode. Raises SettingError for what is no mode, or not part of this version."""
+        return _choice(_setting(self.mode, "SNAKE_CROPS", "none"), "SNAKE_CROPS", CROPS, built=("none",))
+
+
+class Engine(dg.ConfigurableResource[None]):
+    """What runs the embedding pass."""
+
+    name: str | None = Field(default=None, description="local or ray. Default: SNAKE_ENGINE, else local.")
+
+    def checked(self) -> str:
+        """The engine. Raises SettingError for what is no engine, or not part of this version."""
+        return _choice(
+            _setting(self.name, "SNAKE_ENGINE", "local"), "SNAKE_ENGINE", ENGINES, built=("local",)
+        )

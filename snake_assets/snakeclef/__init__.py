@@ -1,0 +1,1 @@
+"""The competition: its files, its venom list, its metric and its submission format."""

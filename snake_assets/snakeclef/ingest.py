@@ -1,0 +1,145 @@
+"""From raw files to `image_table`: metadata and photos joined by path, streamed shard by shard."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from snake_assets.snakeclef.metadata import PhotoRow
+from snake_assets.snakeclef.photo_files import PhotoFile, PhotoIndex
+from snake_assets.storage.fingerprints import fingerprint
+from snake_assets.storage.manifest import Manifest, Reject
+from snake_assets.storage.writer import write_table
+from snake_assets.vision.photos import UnreadablePhoto, probe
+
+IMAGE_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("observation_id", pa.string()),
+        ("class_id", pa.int32()),
+        ("binomial_name", pa.string()),
+        ("code", pa.string()),
+        ("endemic", pa.bool_()),
+        ("image", pa.binary()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("sha256", pa.string()),
+    ]
+)
+# Counts as an input: raise it when the same files would give other rows.
+INGEST_VERSION = 1
+SHARD_ROWS = 512
+BATCH_ROWS = 64
+READERS = 4
+MAX_FILE_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """A metadata row and the file that it means, if there is one."""
+
+    row: PhotoRow
+    file: PhotoFile | None
+
+
+def ingest(
+    rows: Sequence[PhotoRow],
+    photos: Sequence[PhotoFile],
+    split: str,
+    folder: Path,
+    shard_rows: int = SHARD_ROWS,
+    progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Write `image_table` for a split; rows keep the metadata's order, photos keep their own bytes.
+
+    A photo that is missing or cannot be one becomes a reject. Memory holds one batch of photos, not more.
+
+    Args:
+        rows: the split's metadata.
+        photos: the split's files.
+        split: train, val or test.
+        folder: the table's folder.
+        shard_rows: metadata rows per shard.
+        progress: called after each shard with metadata rows done and in all.
+
+    Raises:
+        DataError: a row's photo is found in several places.
+        StorageError: the store cannot be written.
+    """
+    index = PhotoIndex(photos)
+    sources = [Source(row, index.find(row)) for row in rows]
+    chunks = [sources[start : start + shard_rows] for start in range(0, len(sources), shard_rows)]
+    units = [_unit(chunk) for chunk in chunks]
+    recipe = {"version": INGEST_VERSION, "shard_rows": shard_rows}
+    with (
+        write_table(folder, "image_table", split, IMAGE_SCHEMA, recipe) as writer,
+        ThreadPoolExecutor(READERS) as readers,
+    ):
+        for number, (unit, chunk) in enumerate(zip(units, chunks, strict=True)):
+            if not writer.has(unit):
+                rejects: list[Reject] = []
+                writer.write(unit, _batches(chunk, readers, rejects), rejects)
+            if progress:
+                progress(min((number + 1) * shard_rows, len(sources)), len(sources))
+        return writer.commit(units)
+
+
+def _unit(chunk: Sequence[Source]) -> str:
+    """What a shard is made from, told without reading the photos."""
+    return fingerprint(
+        [
+            [
+                asdict(source.row),
+                (source.file.path, source.file.bytes, source.file.modified_ns) if source.file else None,
+            ]
+            for source in chunk
+        ]
+    )
+
+
+def _batches(
+    chunk: Sequence[Source], readers: ThreadPoolExecutor, rejects: list[Reject]
+) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(chunk), BATCH_ROWS):
+        records = []
+        for result in readers.map(_read, chunk[start : start + BATCH_ROWS]):
+            if isinstance(result, Reject):
+                rejects.append(result)
+            else:
+                records.append(result)
+        yield pa.RecordBatch.from_pylist(records, schema=IMAGE_SCHEMA)
+
+
+def _read(source: Source) -> dict[str, object] | Reject:
+    try:
+        data = _read_bytes(source)
+        header = probe(data)
+    except UnreadablePhoto as fault:
+        return Reject(source.row.image_id, fault.reason, fault.detail)
+    row = source.row
+    return {
+        "image_id": row.image_id,
+        "observation_id": row.observation_id,
+        "class_id": row.class_id,
+        "binomial_name": row.binomial_name,
+        "code": row.code,
+        "endemic": row.endemic,
+        "image": data,
+        "width": header.width,
+        "height": header.height,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+
+
+def _read_bytes(source: Source) -> bytes:
+    if source.file is None:
+        raise UnreadablePhoto("missing", f"no file at {source.row.official_path} nor elsewhere in the split")
+    if source.file.bytes > MAX_FILE_BYTES:
+        raise UnreadablePhoto("too_large", f"{source.file.bytes} bytes, more than {MAX_FILE_BYTES}")
+    try:
+        return (source.file.root / source.file.path).read_bytes()
+    except OSError as error:
+        raise UnreadablePhoto("missing", f"{source.file.path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""Where tables live: shards, manifests, fingerprints and the folders that hold them."""

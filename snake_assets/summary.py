@@ -1,0 +1,63 @@
+"""What a run of `snakeclef` came to, for a terminal:  python -m snake_assets.summary"""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+from snake_assets.resources import Store
+from snake_assets.snakeclef.metadata import SPLITS
+from snake_assets.storage.bundles import open_bundle
+from snake_assets.storage.errors import StorageError
+from snake_assets.storage.tables import open_table
+
+SCORES = {"track1": "Track 1", "track2": "Track 2 (less is better)", "f1": "macro F1", "accuracy": "accuracy"}
+PICTURES = ("species_histogram", "embedding_map", "validation_report")
+
+
+def summary(store: Store) -> str:
+    """Photos read and rejected per split, scores beside chance, and where everything lies.
+
+    Raises:
+        StorageError: something has not been materialized yet.
+    """
+    lines = ["", "photos          read  rejected"]
+    for split in SPLITS:
+        manifest = open_table(store.folder("image_table", split)).manifest
+        reasons = Counter(reject.reason for reject in manifest.rejects)
+        shown = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        lines.append(f"  {split:<10}{manifest.rows_out:>8,}{len(manifest.rejects):>10,}  {shown}".rstrip())
+
+    report = open_bundle(store.folder("validation_report"))
+    scores = json.loads(report.path("scores.json").read_text())
+    lines += ["", f"{'scores on val':<28}{'':>8}  chance"]
+    for key, name in SCORES.items():
+        lines.append(f"  {name:<26}{scores[key]:>8}{scores['chance'][key]:>8}")
+
+    answers = open_bundle(store.folder("submission"))
+    lines += ["", f"submission  {_shown(answers.path('submission.csv'))}"]
+    for asset in PICTURES:
+        bundle = open_bundle(store.folder(asset))
+        lines += [
+            f"picture     {_shown(bundle.path(name))}" for name in bundle.files if name.endswith(".png")
+        ]
+    return "\n".join([*lines, "", "Open the UI with: make dev", ""])
+
+
+def _shown(path: Path) -> Path:
+    """The path as a person would type it: relative where it lies below the working folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def main() -> int:
+    """Print the summary; returns the exit status."""
+    try:
+        sys.stdout.write(summary(Store()))
+    except StorageError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

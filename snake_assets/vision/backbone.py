@@ -1,0 +1,359 @@
+"""A frozen vision transformer, from the Hugging Face hub or a folder, and the tokens it sees in photos."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snake_assets.vision.preprocessing import PREPROCESSOR_CONFIG, BackboneError, Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "Backbone",
+    "BackboneError",
+    "load_backbone",
+    "locate_backbone",
+    "resolve_device",
+    "resolve_precision",
+    "weights_digest",
+]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+_CONFIG = "config.json"
+_WEIGHTS = "model.safetensors"
+_WEIGHTS_INDEX = "model.safetensors.index.json"
+_HUB_FILES = [_CONFIG, PREPROCESSOR_CONFIG, _WEIGHTS, _WEIGHTS_INDEX, "model-*-of-*.safetensors"]
+
+# Their last_hidden_state was read to be the output of the final norm (transformers 5.23). Others may differ:
+# CLIP's is taken before it.
+_NORMED_MODEL_TYPES = ("dinov2", "dinov2_with_registers", "dinov3_vit", "vit")
+
+# Weights that no forward pass without masking or pooling touches; many published files leave them out.
+_UNUSED_WEIGHTS = ("mask_token", "pooler.")
+
+logger = logging.getLogger(__name__)
+
+
+def resolve_device(name: str) -> str:
+    """Turn a device setting ("auto", "cpu", "cuda", "mps") into a device that is there; auto: the fastest.
+
+    Raises:
+        BackboneError: the name is none of these, or this machine has no such device.
+    """
+    import torch
+
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(device for device, there in available.items() if there)
+    if name not in available:
+        raise BackboneError(f"SNAKE_DEVICE is {name!r}; choose one of {', '.join(DEVICES)}.")
+    if not available[name]:
+        raise BackboneError(
+            f"SNAKE_DEVICE is {name!r}, but PyTorch finds no such device here; choose auto or cpu."
+        )
+    return name
+
+
+def resolve_precision(name: str, device: str) -> str:
+    """Turn a precision setting ("auto", "fp32", "bf16", "fp16") into the one to compute in.
+
+    Auto is bf16 on a CUDA device with bf16 units, fp16 on an older one, and fp32 on cpu and mps.
+
+    Args:
+        name: the setting.
+        device: a device as `resolve_device` returns it.
+
+    Raises:
+        BackboneError: the name is none of these.
+    """
+    import torch
+
+    if name not in PRECISIONS:
+        raise BackboneError(f"SNAKE_PRECISION is {name!r}; choose one of {', '.join(PRECISIONS)}.")
+    if name != "auto":
+        return name
+    if device != "cuda":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def locate_backbone(name: str, revision: str | None) -> Path:
+    """Find the folder with a backbone's config, preprocessor config and safetensors weights.
+
+    A name that exists as a directory or starts with ".", "/" or "~" is a folder and never touches the
+    network; it has no revisions, so `revision` is ignored. Any other name is a model id on the hub: the
+    needed files, and no others, are fetched into the hub's cache, or taken from there without a network.
+
+    Raises:
+        BackboneError: the folder lacks a file or holds only pickled weights, or the hub gives no such model.
+    """
+    if name.startswith((".", "/", "~")) or (name and Path(name).is_dir()):
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise BackboneError(f"SNAKE_BACKBONE is {name!r}, but there is no such folder.")
+    else:
+        folder = _fetch(name, revision)
+    _weights_files(name, folder)
+    return folder
+
+
+def weights_digest(folder: Path) -> str:
+    """Identity of a backbone: sha256, in hex, over names and contents of its configs and weights.
+
+    Files are read anew only after their size or time of change differs, so asking again costs microseconds.
+
+    Raises:
+        BackboneError: a needed file is missing.
+    """
+    return _digest(
+        tuple((path, (s := path.stat()).st_size, s.st_mtime_ns) for path in _files(str(folder), folder))
+    )
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A loaded backbone; made by `load_backbone`.
+
+    Attributes:
+        name: the hub id, or the folder's own name: paths differ between machines and are no identity.
+        revision: the commit on the hub that the files come from; None for a folder.
+        device: where the model is ("cpu", "cuda", "mps").
+        precision: what it computes in ("fp32", "bf16", "fp16"); the tokens are float32 always.
+        preprocessing: how it wants its photos.
+        digest: `weights_digest` of its folder.
+        hidden_size: D, the width of a token.
+        prefix_tokens: how many tokens the model puts before the patches: CLS and any registers.
+        patch_grid: (rows, columns) of patches; their product is P.
+    """
+
+    name: str
+    revision: str | None
+    device: str
+    precision: str
+    preprocessing: Preprocessing
+    digest: str
+    hidden_size: int
+    prefix_tokens: int
+    patch_grid: tuple[int, int]
+    model: torch.nn.Module = field(repr=False)
+
+    def tokens(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """See photos: float32 [B, 3, h, w] to float32 [B, 1 + P, D], on the backbone's device.
+
+        Row 0 is CLS, rows 1 to P are the patches in reading order, all after the final norm; registers are
+        left out.
+        """
+        import torch
+
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
+        # Autocast, not a model cast to half: norms and the residual stream stay in float32.
+        with torch.inference_mode(), torch.autocast(self.device, dtype, enabled=dtype != torch.float32):
+            hidden = self.model(pixel_values=pixel_values.to(self.device)).last_hidden_state
+            kept = torch.cat([hidden[:, :1], hidden[:, self.prefix_tokens :]], dim=1)
+            return kept.float()
+
+    def fingerprint_parts(self) -> dict[str, Any]:
+        """What the tokens depend on, in JSON types; the versions of libraries are left to the caller."""
+        return {
+            "backbone": self.name,
+            "revision": self.revision,
+            "weights": self.digest,
+            "preprocessing": self.preprocessing.as_dict(),
+            "resolution": list(self.preprocessing.input_size),
+            "precision": self.precision,
+        }
+
+
+def load_backbone(
+    name: str, *, revision: str | None = None, device: str = "auto", precision: str = "auto"
+) -> Backbone:
+    """Load a backbone for inference, and check on one blank photo that it gives the tokens it promises.
+
+    Only safetensors weights are read and no code from the model's repository is run.
+
+    Args:
+        name: a model id on the Hugging Face hub, or a folder in its format (see `locate_backbone`).
+        revision: branch, tag or commit on the hub.
+        device: see `resolve_device`.
+        precision: see `resolve_precision`.
+
+    Raises:
+        BackboneError: the backbone cannot be found or loaded, lacks weights of its encoder, or is no model
+            that returns a CLS token and one token per patch.
+    """
+    device = resolve_device(device)
+    precision = resolve_precision(precision, device)
+    folder = locate_backbone(name, revision)
+    from_hub = folder.parent.name == "snapshots" and not Path(name).expanduser().is_dir()
+    preprocessing = Preprocessing.from_folder(folder)
+    model = _load_model(name, folder).to(device)
+
+    config: Any = model.config
+    patch = getattr(config, "patch_size", None)
+    hidden_size = getattr(config, "hidden_size", None)
+    if patch is None or hidden_size is None:
+        raise BackboneError(
+            f"SNAKE_BACKBONE {name!r} is a {config.model_type!r} model, whose config has no patch_size and "
+            "hidden_size of its own; choose a vision transformer such as DINOv2, DINOv3 or ViT."
+        )
+    if config.model_type not in _NORMED_MODEL_TYPES:
+        logger.warning(
+            "It was not checked that tokens of %r models come after their final norm (checked: %s).",
+            config.model_type,
+            ", ".join(_NORMED_MODEL_TYPES),
+        )
+    patch_height, patch_width = (patch, patch) if isinstance(patch, int) else patch
+    height, width = preprocessing.input_size
+    backbone = Backbone(
+        name=name if from_hub else folder.resolve().name,
+        revision=folder.name if from_hub else None,
+        device=device,
+        precision=precision,
+        preprocessing=preprocessing,
+        digest=weights_digest(folder),
+        hidden_size=hidden_size,
+        prefix_tokens=1 + getattr(config, "num_register_tokens", 0),
+        patch_grid=(height // patch_height, width // patch_width),
+        model=model,
+    )
+    _check_tokens(name, backbone)
+    return backbone
+
+
+def _fetch(name: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
+    except Exception as error:  # validation, HTTP, connection and disk errors share no base class
+        raise BackboneError(
+            f"SNAKE_BACKBONE is {name!r}, which is no folder here, and the Hugging Face hub does not give it "
+            f"(revision {revision or 'main'}): {error} Check the name, SNAKE_REVISION and the connection, "
+            "or set SNAKE_BACKBONE to a folder that holds the model."
+        ) from error
+
+
+def _files(name: str, folder: Path) -> list[Path]:
+    return [folder / _CONFIG, folder / PREPROCESSOR_CONFIG, *_weights_files(name, folder)]
+
+
+def _weights_files(name: str, folder: Path) -> list[Path]:
+    """The weights in a folder, once everything that loading needs is seen to be there."""
+    where = f"SNAKE_BACKBONE is {name!r}: the folder {folder}"
+    for needed in (_CONFIG, PREPROCESSOR_CONFIG):
+        if not (folder / needed).is_file():
+            raise BackboneError(f"{where} has no {needed}; fetch it from the model's page.")
+    if (folder / _WEIGHTS).is_file():
+        return [folder / _WEIGHTS]
+    if (folder / _WEIGHTS_INDEX).is_file():
+        try:
+            index = json.loads((folder / _WEIGHTS_INDEX).read_text(encoding="utf-8"))
+            shards = sorted({folder / str(shard) for shard in index["weight_map"].values()})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BackboneError(f"{where} has a {_WEIGHTS_INDEX} that cannot be read: {error!r}.") from error
+        for shard in shards:
+            if not shard.is_file():
+                raise BackboneError(f"{where} has no {shard.name}, which {_WEIGHTS_INDEX} names; fetch it.")
+        return [folder / _WEIGHTS_INDEX, *shards]
+    if list(folder.glob("*.bin")):
+        raise BackboneError(
+            f"{where} has only pickled weights (.bin). Loading a pickle can run any code, so it is refused; "
+            f"convert them to {_WEIGHTS} with save_pretrained where you trust the file."
+        )
+    raise BackboneError(
+        f"{where} has no {_WEIGHTS} (nor {_WEIGHTS_INDEX}); weights in safetensors are needed."
+    )
+
+
+@lru_cache(maxsize=8)
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+    total = hashlib.sha256()
+    for path, _, _ in files:
+        with path.open("rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
+        total.update(f"{path.name}\0{content}\n".encode())
+    return total.hexdigest()
+
+
+def _load_model(name: str, folder: Path) -> torch.nn.Module:
+    from transformers import MODEL_MAPPING, AutoConfig, AutoModel
+
+    try:
+        with _quiet_transformers():
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            kind: Any = MODEL_MAPPING.get(type(config), None)
+            # A pooler that the file lacks would be filled with random weights, and it is not needed.
+            takes_pooler = inspect.isclass(kind) and "add_pooling_layer" in inspect.signature(kind).parameters
+            model, report = AutoModel.from_pretrained(
+                folder,
+                config=config,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                **({"add_pooling_layer": False} if takes_pooler else {}),
+            )
+    except Exception as error:  # transformers raises nearly anything on a config that it cannot follow
+        raise BackboneError(f"SNAKE_BACKBONE {name!r} cannot be loaded from {folder}: {error}") from error
+    missing = sorted(
+        key for key in report["missing_keys"] if not any(part in key for part in _UNUSED_WEIGHTS)
+    )
+    if missing:
+        raise BackboneError(
+            f"SNAKE_BACKBONE {name!r}: the weights in {folder} lack {len(missing)} of the model's, such as "
+            f"{', '.join(missing[:3])}. They belong to another model, or the file is damaged; fetch it again."
+        )
+    return model.eval().requires_grad_(False)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Silence the loading report (unused heads are no news) and the progress bar, then restore both."""
+    from transformers.utils import logging as hf_logging
+
+    switches: Any = hf_logging  # its functions are untyped
+    verbosity, bars = switches.get_verbosity(), switches.is_progress_bar_enabled()
+    switches.set_verbosity_error()
+    switches.disable_progress_bar()
+    try:
+        yield
+    finally:
+        switches.set_verbosity(verbosity)
+        if bars:
+            switches.enable_progress_bar()
+
+
+def _check_tokens(name: str, backbone: Backbone) -> None:
+    """Refuse a model that does not return CLS, its registers and one token per patch."""
+    import torch
+
+    height, width = backbone.preprocessing.input_size
+    rows, columns = backbone.patch_grid
+    promised = (1, backbone.prefix_tokens + rows * columns, backbone.hidden_size)
+    try:
+        with torch.inference_mode():
+            blank = torch.zeros(1, 3, height, width, device=backbone.device)
+            seen = tuple(backbone.model(pixel_values=blank).last_hidden_state.shape)
+    except Exception as error:  # whatever a model that takes no photos of this size raises
+        raise BackboneError(
+            f"SNAKE_BACKBONE {name!r} ({type(backbone.model).__name__}) does not turn photos "
+            f"of {height} x {width} into tokens: {error}"
+        ) from error
+    if seen != promised:
+        raise BackboneError(
+            f"SNAKE_BACKBONE {name!r} ({type(backbone.model).__name__}) returns tokens of shape {seen}, not "
+            f"{promised}: {backbone.prefix_tokens} prefix and {rows} x {columns} patch tokens are expected. "
+            "Choose a vision transformer with a CLS token, such as DINOv2, DINOv3 or ViT."
+        )

@@ -1,0 +1,317 @@
+"""From the bytes of a photo to its pixels, or to the reason why there are none.
+
+`probe` is the cheap look at ingest; `decode` gives the pixels. Whatever the bytes are, the only exception
+that leaves this module is `UnreadablePhoto`, so that one bad file never takes its batch along.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+MAX_PIXELS = 120_000_000
+"""Largest photo that is decoded, in pixels: 360 MB of RGB."""
+
+Reason = Literal["missing", "empty", "truncated", "not_an_image", "too_large"]
+"""Why a photo has no pixels.
+
+`missing`: there is no file (said by whoever looks for it); `empty`: no bytes; `not_an_image`: none of the
+formats read here; `too_large`: more than `MAX_PIXELS`; `truncated`: a photo whose data is cut short or too
+damaged to read.
+"""
+
+# Named from the plugins, which registers them: Image.open never gets to try any other parser (EPS, PSD, FITS,
+# ...). Two photos in one file (MPO) open as JPEG.
+_FORMATS = (
+    JpegImagePlugin.JpegImageFile.format,
+    PngImagePlugin.PngImageFile.format,
+    WebPImagePlugin.WebPImageFile.format,
+    GifImagePlugin.GifImageFile.format,
+    BmpImagePlugin.BmpImageFile.format,
+    TiffImagePlugin.TiffImageFile.format,
+)
+
+_JPEG_SIGNATURE = b"\xff\xd8\xff"
+_JPEG_END = b"\xff\xd9"
+_JPEG_START_OF_SCAN = 0xDA
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+# libjpeg's words for "the data ended and I invented the rest", the second where the cut met a restart marker.
+_CUT_JPEG = ("premature end", "found marker 0xd9 instead of rst")
+
+# What libjpeg paints where it has no data: DCT coefficients of zero.
+_MISSING_GREY = 128
+
+_JPEG_SCALES = (8, 4, 2)
+
+
+class UnreadablePhoto(Exception):
+    """A photo that cannot be read: `reason` for a table's column, `detail` a sentence for a person."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        """Keep both parts; the message is the detail."""
+        super().__init__(detail)
+        self.reason: Reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[UnreadablePhoto], tuple[Reason, str]]:
+        """Rebuild from both parts: the error crosses process borders by pickle."""
+        return type(self), (self.reason, self.detail)
+
+
+@dataclass(frozen=True)
+class PhotoHeader:
+    """What a photo says of itself.
+
+    `width` and `height` are those of the pixels as the file stores them, before any EXIF rotation: a phone
+    photo held upright may say 4032 x 3024 here and come out of `decode` as 4032 high and 3024 wide. `format`
+    is PIL's name for what the bytes are (JPEG, MPO, PNG, WEBP, GIF, BMP, TIFF), whatever the file's extension
+    claims.
+    """
+
+    width: int
+    height: int
+    format: str
+
+
+def probe(data: bytes) -> PhotoHeader:
+    """Read the header and check that the file is whole, without decoding pixels (30 µs for a JPEG).
+
+    A file that passes may still fail in `decode`: damage inside the compressed data shows only there.
+
+    Raises:
+        UnreadablePhoto: "empty", "not_an_image", "too_large", or "truncated" where a JPEG has no end marker
+            after its scan data, a PNG no IEND chunk, or a WEBP fewer bytes than it announces. Bytes after the
+            end are fine.
+    """
+    with _identified(data) as image:
+        width, height = image.size
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            # For TIFF alone PIL answers with the size after rotation.
+            width = int(image.tag_v2[TiffImagePlugin.IMAGEWIDTH])
+            height = int(image.tag_v2[TiffImagePlugin.IMAGELENGTH])
+        header = PhotoHeader(width, height, str(image.format))
+    if _is_cut(data):
+        raise UnreadablePhoto("truncated", f"The {header.format} data ends before the picture does.")
+    return header
+
+
+def decode(data: bytes, *, at_least: int | None = None) -> NDArray[np.uint8]:
+    """Decode a photo to upright RGB: uint8 [H, W, 3], writable and contiguous.
+
+    EXIF orientation is applied. Transparent pixels are laid over white, so that what was invisible stays so.
+    16-bit grey keeps its high byte, as PIL does for 16-bit colour; 32-bit and float grey, which have no
+    agreed white, are stretched from their own minimum to their own maximum. CMYK is converted without a
+    colour profile, as browsers' fallback and PIL do; colour profiles are ignored. Of an animation the first
+    frame is read.
+
+    Args:
+        data: the file's bytes.
+        at_least: the shortest side, in pixels, that the caller needs. A JPEG whose sides divide evenly may
+            then be decoded at 1/2, 1/4 or 1/8 of its size, so long as its shortest side stays at `at_least`
+            or above: a quarter faster to decode and far less to resize. Other formats, uneven sizes and
+            damaged JPEGs come at full size. None: always full size.
+
+    Raises:
+        UnreadablePhoto: for any bytes that give no whole picture; never another exception. A JPEG whose data
+            runs out is "truncated" even if an end marker was put behind the cut. Damage that leaves the
+            picture whole (stray bytes between markers, a broken code word) is let through, as other readers
+            do.
+    """
+    with _identified(data) as image:
+        try:
+            if data.startswith(_JPEG_SIGNATURE):
+                pixels = _jpeg_pixels(data, image, at_least)
+            else:
+                pixels = _pil_pixels(image)
+            # After the pixels: PNG may keep its EXIF behind them, and TIFF comes already turned.
+            return np.ascontiguousarray(_upright(pixels, _orientation(image)))
+        except UnreadablePhoto:
+            raise
+        except Exception as error:  # PIL's parsers raise nearly anything on damaged bytes
+            raise UnreadablePhoto(
+                "truncated", f"The {image.format} data is cut short or damaged: {error}"
+            ) from error
+
+
+def _identified(data: bytes) -> Image.Image:
+    """Open a photo of an allowed format and size; no pixel is decoded yet."""
+    if not data:
+        raise UnreadablePhoto("empty", "The file has no bytes.")
+    try:
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadablePhoto(
+            "too_large", f"More than {MAX_PIXELS:,} pixels are not decoded: {error}"
+        ) from error
+    except Exception as error:  # PIL's parsers raise nearly anything on damaged bytes
+        if _is_cut(data):
+            raise UnreadablePhoto("truncated", "The data ends within the header.") from error
+        raise UnreadablePhoto(
+            "not_an_image", "The bytes are no JPEG, PNG, WEBP, GIF, BMP or TIFF that can be opened."
+        ) from error
+    _refuse_too_large(*image.size)
+    return image
+
+
+def _refuse_too_large(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise UnreadablePhoto(
+            "too_large", f"{width} x {height} pixels are more than the {MAX_PIXELS:,} that are decoded."
+        )
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether the file's own structure (JPEG, PNG, WEBP) runs past its last byte; else False."""
+    if data.startswith(_JPEG_SIGNATURE):
+        return _jpeg_is_cut(data)
+    if data.startswith(_PNG_SIGNATURE):
+        return _png_is_cut(data)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        (announced,) = struct.unpack_from("<I", data, 4)
+        return bool(len(data) < announced + 8)
+    return False
+
+
+def _jpeg_is_cut(data: bytes) -> bool:
+    """Whether a JPEG lacks its end marker.
+
+    The header's segments are stepped over by their lengths, since an embedded thumbnail has an end marker of
+    its own. Scan data never holds one (0xFF is followed by 0x00 there), so the first found behind the scan's
+    start is the photo's.
+    """
+    position = 2
+    while position + 4 <= len(data):
+        if data[position] != 0xFF:
+            position += 1  # stray bytes between segments: decoders skip them too
+            continue
+        marker = data[position + 1]
+        if marker == _JPEG_START_OF_SCAN:
+            return not data.endswith(_JPEG_END) and data.find(_JPEG_END, position) < 0
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9:
+            position += 1 if marker == 0xFF else 2  # fill bytes, and markers without a length
+            continue
+        (length,) = struct.unpack_from(">H", data, position + 2)
+        position += 2 + length
+    return True
+
+
+def _png_is_cut(data: bytes) -> bool:
+    position = len(_PNG_SIGNATURE)
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        position += 12 + length
+        if kind == b"IEND":
+            return bool(position > len(data))
+    return True
+
+
+def _jpeg_pixels(data: bytes, image: Image.Image, at_least: int | None) -> NDArray[np.uint8]:
+    """Decode by libjpeg-turbo without the GIL, as stored; by PIL what simplejpeg refuses for its colours."""
+    if image.mode == "CMYK":
+        # PIL knows the inverted CMYK of Adobe, but not that data ran out: let the strict decoder pass over it
+        # first.
+        _strict_jpeg(data, "CMYK", at_least=1)
+        return _pil_pixels(image)
+    pixels = _strict_jpeg(data, "RGB", at_least)
+    if pixels is not None:
+        return pixels
+    # libjpeg found something odd and reports only the first oddity, behind which the data may still have run
+    # out.
+    try:
+        pixels = simplejpeg.decode_jpeg(data, "RGB", strict=False)
+    except ValueError:
+        pixels = _pil_pixels(image)
+    if (pixels[-8:, -8:] == _MISSING_GREY).all():
+        raise UnreadablePhoto("truncated", "The JPEG data is damaged and the end of the picture is missing.")
+    return pixels
+
+
+def _strict_jpeg(data: bytes, colours: str, at_least: int | None) -> NDArray[np.uint8] | None:
+    """Decode, smaller where `at_least` allows; None where libjpeg complains of anything but a cut."""
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+        # Asked again: on damaged files PIL and libjpeg may read different sizes.
+        _refuse_too_large(int(width), int(height))
+        scale = _jpeg_scale(int(height), int(width), at_least)
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data,
+            colours,
+            min_height=int(height) // scale,
+            min_width=int(width) // scale,
+        )
+        return pixels
+    except ValueError as error:
+        if any(words in str(error).lower() for words in _CUT_JPEG):
+            raise UnreadablePhoto(
+                "truncated", f"The JPEG data ends before the picture does: {error}"
+            ) from error
+        return None
+
+
+def _jpeg_scale(height: int, width: int, at_least: int | None) -> int:
+    """The largest divisor to decode by.
+
+    Only divisors without a rest: libjpeg rounds sizes up, which would stretch the picture by a part of a
+    pixel, and that moves an embedding ten times as far as the scaling itself (measured: cosine 0.994 against
+    0.9995).
+    """
+    if at_least is None:
+        return 1
+    fitting = (
+        s for s in _JPEG_SCALES if height % s == width % s == 0 and min(height, width) // s >= at_least
+    )
+    return next(fitting, 1)
+
+
+def _pil_pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """Decode what PIL opened (the first frame), as stored, and bring its mode to RGB."""
+    image.load()
+    if image.mode.startswith("I;16"):
+        return _grey_to_rgb((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+        low, high = float(values.min()), float(values.max())
+        stretch = 255.0 / (high - low) if high > low else 0.0
+        return _grey_to_rgb(np.rint((values - low) * stretch).astype(np.uint8))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return np.array(image.convert("RGB"))
+
+
+def _grey_to_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken EXIF is no reason to lose a photo: it is shown as stored
+        return 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo an EXIF orientation (Exif 2.32, tag 0x0112: 1 to 8); other values change nothing."""
+    turned = pixels.transpose(1, 0, 2) if orientation in (5, 6, 7, 8) else pixels
+    if orientation in (3, 4, 7, 8):
+        turned = turned[::-1]
+    if orientation in (2, 3, 6, 7):
+        turned = turned[:, ::-1]
+    return turned

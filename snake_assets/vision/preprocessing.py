@@ -1,0 +1,270 @@
+"""From a decoded photo to the input of a backbone, as the backbone's own preprocessor_config.json says.
+
+The arithmetic is that of the PIL-backed image processors of transformers, which the backbones were trained
+and published with; the torchvision-backed ones resize a little differently.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
+
+PREPROCESSOR_CONFIG = "preprocessor_config.json"
+
+_CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+# What each processor class does where its file is silent or says null (class attributes, transformers 5.23).
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "BitImageProcessor": {
+        "size": {"shortest_edge": 224},
+        "default_to_square": False,
+        "do_center_crop": True,
+        "crop_size": {"height": 224, "width": 224},
+        "resample": Image.Resampling.BICUBIC,
+        "image_mean": _CLIP[0],
+        "image_std": _CLIP[1],
+    },
+    "ViTImageProcessor": {
+        "size": {"height": 224, "width": 224},
+        "resample": Image.Resampling.BILINEAR,
+        "image_mean": _HALVES[0],
+        "image_std": _HALVES[1],
+    },
+    "DINOv3ViTImageProcessor": {
+        "size": {"height": 224, "width": 224},
+        "resample": Image.Resampling.BILINEAR,
+        "image_mean": _IMAGENET[0],
+        "image_std": _IMAGENET[1],
+    },
+}
+_COMMON_DEFAULTS = {
+    "do_resize": True,
+    "do_center_crop": False,
+    "do_rescale": True,
+    "do_normalize": True,
+    "do_pad": False,
+    "default_to_square": True,
+    "rescale_factor": 1 / 255,
+}
+
+# Early files name no processor; the model beside them does.
+_PROCESSOR_OF_MODEL = {
+    "dinov2": "BitImageProcessor",
+    "dinov2_with_registers": "BitImageProcessor",
+    "dinov3_vit": "DINOv3ViTImageProcessor",
+    "vit": "ViTImageProcessor",
+}
+
+
+# A strip of 65,535 x 1 pixels would grow to 16 million x 256 on its way to a square crop.
+_LONGEST_TO_SHORTEST = 50
+
+
+class BackboneError(ValueError):
+    """A backbone that cannot be used; the message names what was found, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a photo becomes a backbone's input: resize, then centre crop, then rescale and normalise.
+
+    Attributes:
+        resize: an int for the length of the shortest edge, aspect ratio kept; (height, width) for exactly
+            that, aspect ratio ignored; None for no resizing.
+        resample: PIL's number of the filter (`PIL.Image.Resampling`).
+        crop: (height, width) cut out of the centre, black where the photo is smaller; None for no crop.
+        rescale_factor: what the bytes 0..255 are multiplied with, once; 1.0 for not at all.
+        mean: subtracted per channel (R, G, B) after rescaling.
+        std: divided by per channel (R, G, B) after that.
+    """
+
+    resize: int | tuple[int, int] | None
+    resample: int
+    crop: tuple[int, int] | None
+    rescale_factor: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        """Refuse settings under which photos of different shapes would not fit into one batch."""
+        if self.crop is None and not isinstance(self.resize, tuple):
+            raise BackboneError(
+                f"This preprocessing (resize {self.resize}, no centre crop) leaves photos in different "
+                "shapes, so they do not fit into one batch; give crop_size or an exact size."
+            )
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Preprocessing:
+        """Read `preprocessor_config.json` of a model folder.
+
+        Serves BitImageProcessor (DINOv2, with and without registers), ViTImageProcessor and
+        DINOv3ViTImageProcessor, under their present and earlier names (...Fast, ...FeatureExtractor).
+
+        Raises:
+            BackboneError: the file is missing, is no JSON object, names another processor or asks for a step
+                that is not built; the message names the file.
+        """
+        path = folder / PREPROCESSOR_CONFIG
+        processor, written = _read_config(path)
+        config = _COMMON_DEFAULTS | _DEFAULTS[processor] | {k: v for k, v in written.items() if v is not None}
+        try:
+            if config["do_pad"]:
+                raise BackboneError("do_pad is not supported.")
+            return cls(
+                resize=_resize_of(config) if config["do_resize"] else None,
+                resample=int(Image.Resampling(config["resample"])),
+                crop=_height_width(config["crop_size"]) if config["do_center_crop"] else None,
+                rescale_factor=float(config["rescale_factor"]) if config["do_rescale"] else 1.0,
+                mean=_three(config["image_mean"]) if config["do_normalize"] else (0.0, 0.0, 0.0),
+                std=_three(config["image_std"]) if config["do_normalize"] else (1.0, 1.0, 1.0),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BackboneError(f"{path} cannot be followed: {error}") from error
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) in pixels of what the backbone sees."""
+        if self.crop is not None:
+            return self.crop
+        assert isinstance(self.resize, tuple)  # __post_init__ lets nothing else through
+        return self.resize
+
+    @property
+    def needed_side(self) -> int | None:
+        """Shortest side, in pixels, that a decoded photo needs: `decode(data, at_least=...)`.
+
+        Twice the resize target, so that at least a halving is left to the resampling filter. Against a full
+        decode that moved pixels by 0.5 of 255 and CLS to a cosine of 0.9995 (means, photos of 1.8 and 7 MP);
+        decoding down to the target itself, by 1.7 and to 0.996. None where nothing is resized: a smaller
+        decode would then show another part of the photo.
+        """
+        if self.resize is None:
+            return None
+        return 2 * (max(self.resize) if isinstance(self.resize, tuple) else self.resize)
+
+    def resized(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize and centre-crop one photo: uint8 [H, W, 3] to uint8 [h, w, 3], (h, w) = `input_size`.
+
+        Sizes and offsets are rounded as transformers' PIL-backed processors do
+        (`get_resize_output_image_size` and `center_crop` in transformers/image_transforms.py).
+        """
+        if self.resize is not None:
+            if isinstance(self.resize, int):
+                rgb = _without_far_ends(rgb)
+            height, width = self._resized_shape(*rgb.shape[:2])
+            rgb = np.array(Image.fromarray(rgb).resize((width, height), Image.Resampling(self.resample)))
+        return rgb if self.crop is None else _centre_crop(rgb, self.crop)
+
+    def pixel_values(self, batch: torch.Tensor) -> torch.Tensor:
+        """Rescale (once) and normalise, on the batch's device: uint8 [B, h, w, 3] to float32 [B, 3, h, w]."""
+        import torch
+
+        def per_channel(values: tuple[float, float, float]) -> torch.Tensor:
+            return torch.tensor(values, dtype=torch.float32, device=batch.device).view(1, 3, 1, 1)
+
+        channels_first = batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        return (channels_first * self.rescale_factor - per_channel(self.mean)) / per_channel(self.std)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it in JSON types, for fingerprints and table metadata."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+    def _resized_shape(self, height: int, width: int) -> tuple[int, int]:
+        if isinstance(self.resize, tuple):
+            return self.resize
+        assert self.resize is not None
+        longest = int(self.resize * max(height, width) / min(height, width))
+        return (longest, self.resize) if width <= height else (self.resize, longest)
+
+
+def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
+    """The processor's class name, without its suffixes, and what the file says."""
+    if not path.is_file():
+        raise BackboneError(
+            f"{path} is missing: without it nobody knows how the backbone wants its photos. Take it from the "
+            "model's page, or save it with AutoImageProcessor.save_pretrained."
+        )
+    written = _json_object(path)
+    name = written.get("image_processor_type") or written.get("feature_extractor_type")
+    if name is None:
+        model = path.parent / "config.json"
+        name = _PROCESSOR_OF_MODEL.get(_json_object(model).get("model_type", "")) if model.is_file() else None
+    processor = (
+        str(name).removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
+    )
+    if processor not in _DEFAULTS:
+        raise BackboneError(
+            f"{path} asks for the image processor {name!r}, which is not known here. Known: "
+            f"{', '.join(_DEFAULTS)}. Choose a backbone that uses one of them."
+        )
+    return processor, written
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BackboneError(f"{path} cannot be read as JSON: {error}. Fetch the file again.") from error
+    if not isinstance(content, dict):
+        raise BackboneError(f"{path} holds no JSON object. Fetch the file again.")
+    return content
+
+
+def _resize_of(config: dict[str, Any]) -> int | tuple[int, int]:
+    size = config["size"]
+    if isinstance(size, dict) and set(size) == {"shortest_edge"}:
+        return int(size["shortest_edge"])
+    if isinstance(size, int) and not config["default_to_square"]:
+        return size
+    return _height_width(size)
+
+
+def _height_width(size: Any) -> tuple[int, int]:
+    """A size as transformers reads it: {height, width}, one int for a square, or [height, width]."""
+    if isinstance(size, dict) and set(size) == {"height", "width"}:
+        return int(size["height"]), int(size["width"])
+    if isinstance(size, int):
+        return size, size
+    if isinstance(size, list) and len(size) == 2:
+        return int(size[0]), int(size[1])
+    raise ValueError(f"the size {size!r} is not supported; {{height, width}} and {{shortest_edge}} are.")
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    per_channel = [values] * 3 if isinstance(values, (int, float)) else values
+    if len(per_channel) != 3:
+        raise ValueError(f"image_mean and image_std need one value per channel (3), not {per_channel}.")
+    red, green, blue = (float(value) for value in per_channel)
+    return red, green, blue
+
+
+def _without_far_ends(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The centre of an absurdly long strip, other photos unchanged: the centre crop takes no more of it."""
+    longest = _LONGEST_TO_SHORTEST * min(rgb.shape[:2])
+    top, left = (max(0, (side - longest) // 2) for side in rgb.shape[:2])
+    return rgb[top : top + longest, left : left + longest]
+
+
+def _centre_crop(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    (height, width), (photo_height, photo_width) = size, rgb.shape[:2]
+    # Floor division on purpose: an odd rest goes to the bottom and right when cutting, to the top and left
+    # when padding, as in the original.
+    top, left = (photo_height - height) // 2, (photo_width - width) // 2
+    kept = rgb[max(top, 0) : max(top, 0) + height, max(left, 0) : max(left, 0) + width]
+    if kept.shape[:2] == size:
+        return np.ascontiguousarray(kept)
+    padded = np.zeros((height, width, 3), dtype=np.uint8)
+    top, left = max(-top, 0), max(-left, 0)
+    padded[top : top + kept.shape[0], left : left + kept.shape[1]] = kept
+    return padded

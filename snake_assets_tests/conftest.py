@@ -1,0 +1,30 @@
+"""What tests share: the real data where it is there, small photos, and small raw data sets."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from PIL import Image
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
+settings.load_profile("fixed")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real photos, weights and official files."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real data is not beside this checkout (../shared/data)")
+    return SHARED_DATA
+
+
+def photo_bytes(seed: int = 0, size: tuple[int, int] = (48, 40), kind: str = "JPEG") -> bytes:
+    """A small photo file of noise in a colour of its own."""
+    noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    encoded = io.BytesIO()
+    Image.fromarray(noise).save(encoded, kind)
+    return encoded.getvalue()

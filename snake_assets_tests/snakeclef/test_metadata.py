@@ -1,0 +1,227 @@
+"""The official metadata files: every layout that is official, and every fault by file, line and column."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snake_assets.snakeclef.csvfile import read_rows
+from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef.metadata import read_metadata
+from snake_assets.snakeclef.truth import read_truth
+from snake_assets.snakeclef.venom import read_venom_list
+
+INAT = "SnakeCLEF2023-TrainMetadata-iNat.csv"
+HM = "SnakeCLEF2023-TrainMetadata-HM.csv"
+VAL = "SnakeCLEF2023-ValMetadata.csv"
+TEST = "SnakeCLEF2024-TestMetadata.csv"
+KNOWN = {10: False, 20: True}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "metadata"
+    folder.mkdir()
+    (folder / INAT).write_text(
+        "observation_id,endemic,binomial_name,code,image_path,class_id,subset\n"
+        "1,False,Aus bus,PH,2017/Aus_bus/1.JPG,10,train\n"
+        "1,True,Aus bus,,2017/Aus_bus/2.jpeg,10,train\n"
+    )
+    (folder / HM).write_text(
+        "observation_id,binomial_name,image_path,subset,code,endemic,class_id\n"
+        "HM 1954,Cus dus,HMP/Cus_dus/3.png,train-hm,US,,20\n"
+    )
+    (folder / VAL).write_text(
+        "observation_id,captive,endemic,binomial_name,code,image_path,class_id,subset\n"
+        "9,False,False,Aus bus,PH,2018/Aus_bus/4.jpg,10,val\n"
+    )
+    (folder / TEST).write_text("observation_id,filename\n77,a-b.jpg\n77,c-d.PNG\n")
+    return tmp_path
+
+
+def test_train_reads_inaturalist_then_herpmapper(root: Path):
+    rows = read_metadata(root, "train", KNOWN)
+    assert [row.image_id for row in rows] == [
+        "2017/Aus_bus/1.JPG",
+        "2017/Aus_bus/2.jpeg",
+        "HMP/Cus_dus/3.png",
+    ]
+    assert rows[0].official_path == "train/SnakeCLEF2023-small_size/2017/Aus_bus/1.JPG"
+    assert rows[2].official_path == "train/HMP/Cus_dus/3.png"
+    assert rows[2].observation_id == "HM 1954"
+    assert [row.endemic for row in rows] == [False, True, None]
+    assert [row.code for row in rows] == ["PH", None, "US"]
+    assert [row.class_id for row in rows] == [10, 10, 20]
+
+
+def test_val_and_test(root: Path):
+    assert (
+        read_metadata(root, "val", KNOWN)[0].official_path
+        == "val/SnakeCLEF2023-small_size/2018/Aus_bus/4.jpg"
+    )
+    rows = read_metadata(root, "test", KNOWN)
+    assert [(row.image_id, row.observation_id, row.class_id) for row in rows] == [
+        ("a-b.jpg", "77", None),
+        ("c-d.PNG", "77", None),
+    ]
+    assert rows[1].official_path == "test/c-d.PNG"
+
+
+def test_herpmapper_may_be_absent(root: Path):
+    (root / "metadata" / HM).unlink()
+    assert len(read_metadata(root, "train", KNOWN)) == 2
+
+
+@given(
+    st.permutations(["observation_id", "endemic", "binomial_name", "code", "image_path", "class_id", "extra"])
+)
+def test_columns_are_found_by_name(tmp_path_factory: pytest.TempPathFactory, header: list[str]):
+    cells = {
+        "observation_id": "5",
+        "endemic": "True",
+        "binomial_name": "A b",
+        "code": "PH",
+        "image_path": "a/b.jpg",
+        "class_id": "10",
+        "extra": "!",
+    }
+    root = tmp_path_factory.mktemp("columns")
+    (root / "metadata").mkdir()
+    (root / "metadata" / VAL).write_text(
+        ",".join(header) + "\n" + ",".join(cells[name] for name in header) + "\n"
+    )
+    (row,) = read_metadata(root, "val", KNOWN)
+    assert (row.observation_id, row.endemic, row.binomial_name, row.code, row.image_id, row.class_id) == (
+        "5", True, "A b", "PH", "a/b.jpg", 10,
+    )  # fmt: skip
+
+
+def fails(root: Path, split: str, *wanted: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_metadata(root, split, KNOWN)
+    for word in wanted:
+        assert word in str(caught.value)
+
+
+def test_missing_file(root: Path):
+    (root / "metadata" / VAL).unlink()
+    fails(root, "val", VAL, "missing")
+
+
+def test_missing_column(root: Path):
+    (root / "metadata" / VAL).write_text("observation_id,image_path\n1,a.jpg\n")
+    fails(root, "val", VAL, "line 1", "'class_id'")
+
+
+def test_repeated_column(root: Path):
+    (root / "metadata" / TEST).write_text("observation_id,filename,filename\n1,a.jpg,b.jpg\n")
+    fails(root, "test", TEST, "line 1", "'filename'")
+
+
+def test_repeated_photo_names_both_lines(root: Path):
+    with (root / "metadata" / INAT).open("a") as file:
+        file.write("3,False,Aus bus,PH,2017/Aus_bus/1.JPG,10,train\n")
+    fails(root, "train", INAT, "line 4", "'image_path'", "line 2")
+
+
+def test_photo_repeated_across_files(root: Path):
+    with (root / "metadata" / HM).open("a") as file:
+        file.write("HM 2,Aus bus,2017/Aus_bus/1.JPG,train-hm,PH,False,10\n")
+    fails(root, "train", HM, "line 3", INAT)
+
+
+def test_unknown_class(root: Path):
+    fails_root = root / "metadata" / VAL
+    fails_root.write_text(fails_root.read_text().replace(",10,", ",11,"))
+    fails(root, "val", VAL, "line 2", "'class_id'", "11", "venomous_status_list.csv")
+
+
+@pytest.mark.parametrize("class_id", ["ten", "-1", "1.0", "99999999999", "", "٣"])
+def test_class_that_is_no_number(root: Path, class_id: str):
+    path = root / "metadata" / VAL
+    path.write_text(path.read_text().replace(",10,", f",{class_id},"))
+    fails(root, "val", VAL, "line 2", "'class_id'")
+
+
+def test_not_utf8_names_line_and_column(root: Path):
+    (root / "metadata" / VAL).write_bytes(
+        b"observation_id,captive,endemic,binomial_name,code,image_path,class_id,subset\n"
+        b"9,False,False,Aus bus,PH,2018/Aus_bus/4.jpg,10,val\n"
+        b"9,False,False,Aus b\xe4s,PH,2018/Aus_bus/5.jpg,10,val\n"
+    )
+    fails(root, "val", VAL, "line 3", "'binomial_name'", "UTF-8")
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/../../b.jpg", "a\\b.jpg"])
+def test_path_that_leads_out(root: Path, path: str):
+    (root / "metadata" / TEST).write_text(f"observation_id,filename\n1,{path}\n")
+    fails(root, "test", TEST, "line 2", "'filename'")
+
+
+def test_line_with_too_few_cells(root: Path):
+    (root / "metadata" / TEST).write_text("observation_id,filename\n1,a.jpg\n2\n")
+    fails(root, "test", TEST, "line 3")
+
+
+def test_nul_and_endless_field(root: Path):
+    (root / "metadata" / TEST).write_text("observation_id,filename\n1,a\0.jpg\n")
+    fails(root, "test", TEST, "line 2", "NUL")
+    (root / "metadata" / TEST).write_text("observation_id,filename\n1," + "a" * 5000 + "\n")
+    fails(root, "test", TEST, "line 2", "'filename'", "5000")
+
+
+def test_split_without_a_row(root: Path):
+    (root / "metadata" / TEST).write_text("observation_id,filename\n")
+    fails(root, "test", "'test'", "empty", TEST)
+
+
+def test_byte_order_mark_and_windows_line_ends(root: Path):
+    (root / "metadata" / TEST).write_bytes(b"\xef\xbb\xbfobservation_id,filename\r\n1,a.jpg\r\n")
+    assert [row.image_id for row in read_metadata(root, "test", KNOWN)] == ["a.jpg"]
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_rows_or_a_data_error(tmp_path_factory: pytest.TempPathFactory, content: bytes):
+    path = tmp_path_factory.mktemp("bytes") / "t.csv"
+    path.write_bytes(b"observation_id,filename\n" + content)
+    try:
+        assert all(
+            row.cells.keys() == {"observation_id", "filename"} for row in read_rows(path, ["filename"])
+        )
+    except DataError as error:
+        assert "t.csv" in str(error)
+
+
+def test_venom_list(tmp_path: Path):
+    path = tmp_path / "venomous_status_list.csv"
+    path.write_text("class_id,MIVS\n3,1\n0,0\n")
+    assert read_venom_list(path) == {3: True, 0: False}
+    for content, word in [
+        ("class_id,MIVS\n3,1\n3,0\n", "repeats"),
+        ("class_id,MIVS\n3,yes\n", "'MIVS'"),
+        ("class_id,MIVS\n", "no class"),
+    ]:
+        path.write_text(content)
+        with pytest.raises(DataError, match=word):
+            read_venom_list(path)
+
+
+@pytest.mark.real
+def test_official_files_are_read_whole(shared_data: Path, tmp_path: Path):
+    official = shared_data / "snakeclef-2024-metadata"
+    venomous = read_venom_list(official / "venomous_status_list.csv")
+    assert (len(venomous), sum(venomous.values())) == (1784, 285)
+    folder = tmp_path / "metadata"
+    folder.mkdir()
+    for name in (VAL, HM):
+        (folder / name).symlink_to(official / name)
+    (folder / INAT).write_text("observation_id,endemic,binomial_name,code,image_path,class_id,subset\n")
+    val = read_metadata(tmp_path, "val", venomous)
+    assert len(val) == 14_117
+    assert len({row.observation_id for row in val}) == 7_816
+    assert len(read_truth(official / VAL)) == 7_816
+    train = read_metadata(tmp_path, "train", venomous)
+    assert len(train) == 13_843
+    assert train[0].observation_id == "HM 1954"
+    assert sum(row.image_id.endswith(".JPG") for row in val) > 0

@@ -1,0 +1,147 @@
+"""The official metric, against hand-worked examples, the official figures, and its own properties."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef.metric import macro_f1, main, score, score_files
+
+VENOMOUS = {1: False, 2: False, 3: True, 4: True}
+LABELS = st.lists(
+    st.tuples(st.sampled_from([1, 2, 3, 4]), st.sampled_from([1, 2, 3, 4])), min_size=1, max_size=60
+)
+
+
+def test_hand_worked_example():
+    truth = [1, 1, 1, 2, 2, 3, 3, 4]
+    guess = [1, 2, 3, 2, 4, 3, 1, 3]
+    result = score(truth, guess, VENOMOUS)
+    assert result.errors == {
+        "harmless_to_harmless": 1,
+        "harmless_to_venomous": 2,
+        "venomous_to_harmless": 1,
+        "venomous_to_venomous": 1,
+    }
+    assert result.rates == {"P1": 20.0, "P2": 40.0, "P3": 33.33, "P4": 33.33}
+    assert result.track2 == 1 + 2 * 2 + 5 * 1 + 2 * 1
+    assert result.accuracy == 37.5
+    # F1: class 1 2/(2+1+2)=.4, class 2 2/(2+1+1)=.5, class 3 2/(2+2+1)=.4, class 4 0
+    assert result.f1 == 32.5
+    expected = (32.5 + 80 + 2 * 60 + 5 * 66.67 + 2 * 66.67) / 11
+    assert result.track1 == round(expected, 2)
+
+
+def test_perfect_submission():
+    result = score([1, 2, 3], [1, 2, 3], VENOMOUS)
+    assert (result.f1, result.accuracy, result.track1, result.track2) == (100.0, 100.0, 100.0, 0)
+
+
+def test_a_predicted_class_that_never_occurs_lowers_f1():
+    assert score([1, 1], [1, 2], VENOMOUS).f1 == round(100 * (2 / 3 + 0) / 2, 2)
+
+
+def test_no_venomous_observation_counts_as_no_error_there():
+    result = score([1, 2], [1, 1], VENOMOUS)
+    assert result.rates["P3"] == result.rates["P4"] == 0.0
+
+
+@given(LABELS)
+def test_agrees_with_scikit_learn_and_ignores_order(pairs):
+    truth, guess = map(list, zip(*pairs, strict=True))
+    reference = f1_score(truth, guess, average="macro", labels=sorted({*truth, *guess}), zero_division=0)
+    assert macro_f1(np.array(truth), np.array(guess)) == pytest.approx(reference)
+    assert score(truth, guess, VENOMOUS) == score(truth[::-1], guess[::-1], VENOMOUS)
+
+
+@given(LABELS)
+def test_errors_add_up_and_scores_stay_in_range(pairs):
+    truth, guess = map(list, zip(*pairs, strict=True))
+    result = score(truth, guess, VENOMOUS)
+    assert sum(result.errors.values()) == sum(t != g for t, g in pairs)
+    assert 0 <= result.track1 <= 100
+    assert 0 <= result.track2 <= 5 * len(pairs)
+    assert (result.track2 == 0) == (result.track1 == 100.0)
+
+
+@given(LABELS)
+def test_renaming_classes_changes_nothing(pairs):
+    truth, guess = map(list, zip(*pairs, strict=True))
+    names = {1: 20, 2: 7, 3: 900, 4: 0}
+    renamed = score(
+        [names[t] for t in truth], [names[g] for g in guess], {names[k]: v for k, v in VENOMOUS.items()}
+    )
+    assert renamed == score(truth, guess, VENOMOUS)
+
+
+@pytest.mark.parametrize(
+    ("truth", "guess", "message"),
+    [([], [], "no observation"), ([1], [1, 2], "compared"), ([1], [99], "venom list")],
+)
+def test_what_cannot_be_scored_is_an_error(truth, guess, message):
+    with pytest.raises(DataError, match=message):
+        score(truth, guess, VENOMOUS)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path, Path]:
+    truth, submission, venom = (tmp_path / name for name in ("truth.csv", "submission.csv", "venom.csv"))
+    truth.write_text("class_id,observation_id,x\n1,HM 5,a\n2,7,b\n3,HM 5,c\n")
+    submission.write_text("observation_id,class_id\n7,2\nHM 5,1\n")
+    venom.write_text("class_id,MIVS\n1,0\n2,0\n3,1\n")
+    return truth, submission, venom
+
+
+def test_files_are_joined_by_observation_and_the_first_row_is_the_truth(files):
+    assert score_files(*files).track1 == 100.0
+
+
+def test_command_prints_one_json_line(files, capsys):
+    assert main([str(path) for path in files]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 1
+    assert json.loads(printed[0]).keys() == {"f1", "accuracy", "track1", "track2", "rates", "errors"}
+
+
+def test_command_fails_with_status_2_and_says_why(files, capsys):
+    files[1].write_text("observation_id,class_id\n7,2\n")
+    assert main([str(path) for path in files]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "HM 5" in captured.err
+
+
+def test_command_runs_as_a_module(files):
+    done = subprocess.run(
+        [sys.executable, "-m", "snake_assets.snakeclef.metric", *map(str, files)],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, json.loads(done.stdout)["accuracy"]) == (0, 100.0)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "name", ["2024-05-07-metaformer_0", "2024-05-08-caformer_s18-focal-balanced-sampling-higher-do"]
+)
+def test_official_figures_to_the_last_digit(shared_data: Path, name: str):
+    official = json.loads((shared_data / "official-scores" / name / "scores.json").read_text())
+    metadata = shared_data / "snakeclef-2024-metadata"
+    result = score_files(
+        metadata / "SnakeCLEF2023-ValMetadata.csv",
+        shared_data / "official-scores" / name / "submission.csv",
+        metadata / "venomous_status_list.csv",
+    )
+    assert result.f1 == official["F1 Score"]
+    assert result.accuracy == official["Accuracy"]
+    assert result.track1 == official["Track1 Metric"]
+    assert result.track2 == official["Track2 Metric"]
+    assert [result.rates[rate] for rate in ("P1", "P2", "P3", "P4")] == official["PSC"]
+    assert list(result.errors.values()) == official["PSC_total"]

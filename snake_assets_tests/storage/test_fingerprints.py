@@ -1,0 +1,46 @@
+"""Fingerprints: equal for equal values, different for different ones."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snake_assets.storage.errors import StorageError
+from snake_assets.storage.fingerprints import file_digest, fingerprint
+from snake_assets.storage.places import local_root
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=5))
+def test_key_order_changes_nothing(value):
+    assert fingerprint(value) == fingerprint(dict(reversed(value.items())))
+
+
+@given(JSON, JSON)
+def test_wrapping_changes_it(value, other):
+    assert fingerprint(value) != fingerprint([value])
+    if repr(value) != repr(other) and value != other:
+        assert fingerprint(value) != fingerprint(other)
+
+
+def test_file_digest(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"snake")
+    assert file_digest(tmp_path / "a") == hashlib.sha256(b"snake").hexdigest()
+
+
+@pytest.mark.parametrize("text", ["gs://bucket/x", "s3://x", " ", "a\0b"])
+def test_roots_that_are_no_folder_name_the_variable(text: str):
+    with pytest.raises(StorageError, match="SNAKE_STORE"):
+        local_root(text, "SNAKE_STORE")
+
+
+def test_roots_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert local_root("a b/ü", "SNAKE_STORE") == tmp_path / "a b" / "ü"

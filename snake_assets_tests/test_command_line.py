@@ -1,0 +1,67 @@
+"""The `dagster` command takes a workspace file everywhere, and is Dagster's own otherwise."""
+
+from pathlib import Path
+
+import pytest
+
+from snake_assets.command_line import WorkspaceError, without_workspace
+
+WORKSPACE = """
+load_from:
+  - python_module:
+      module_name: a.b
+      working_directory: src
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    path = tmp_path / "workspace.yaml"
+    path.write_text(WORKSPACE)
+    return path
+
+
+@pytest.mark.parametrize("style", [["-w", "{}"], ["-w{}"], ["--workspace", "{}"], ["--workspace={}"]])
+def test_a_workspace_becomes_its_module(workspace: Path, style: list[str]):
+    options = [part.format(workspace) for part in style]
+    given = ["job", "execute", *options, "-j", "snakeclef", "--tags", '{"a": "b"}']
+    folder = str(workspace.parent / "src")
+    assert without_workspace(given) == [
+        "job", "execute", "-j", "snakeclef", "--tags", '{"a": "b"}', "-m", "a.b", "-d", folder,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["dev", "-w", "workspace.yaml"],
+        ["job", "launch", "-w", "workspace.yaml", "-j", "x"],
+        ["job", "execute", "-m", "a.b", "-j", "x"],
+        ["--version"],
+        [],
+    ],
+)
+def test_everything_else_is_passed_on_as_it_was_typed(given: list[str]):
+    assert without_workspace(given) == given
+
+
+def test_a_module_may_be_named_in_short(tmp_path: Path):
+    (tmp_path / "w.yaml").write_text("load_from:\n  - python_module: a.b\n")
+    assert without_workspace(["asset", "list", "-w", str(tmp_path / "w.yaml")])[2:] == [
+        "-m", "a.b", "-d", str(tmp_path),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "load_from: []", "load_from:\n - python_file: a.py", "a: [", WORKSPACE + "  - python_module: c"],
+)
+def test_a_workspace_of_no_or_several_modules_is_refused(tmp_path: Path, content: str):
+    (tmp_path / "w.yaml").write_text(content)
+    with pytest.raises(WorkspaceError, match=r"w\.yaml"):
+        without_workspace(["job", "execute", "-w", str(tmp_path / "w.yaml")])
+
+
+def test_a_missing_workspace_is_named():
+    with pytest.raises(WorkspaceError, match=r"nowhere\.yaml"):
+        without_workspace(["job", "execute", "-w", "nowhere.yaml"])

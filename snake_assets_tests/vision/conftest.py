@@ -1,0 +1,145 @@
+"""Photos and small backbones that the tests of this room share."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the mark of tests that need the real photos and weights beside the checkout."""
+    config.addinivalue_line(
+        "markers", "real: needs real photos or weights in ../shared; skipped without them"
+    )
+
+
+def needs_real(*parts: str) -> pytest.MarkDecorator:
+    """Skip, with the reason, where this file or folder of the real data is absent."""
+    path = SHARED.joinpath(*parts)
+    return pytest.mark.skipif(not path.exists(), reason=f"needs real data: {path} is not there")
+
+
+def encode(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
+    """The image as the bytes of a file."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def picture(width: int, height: int, seed: int = 0) -> Image.Image:
+    """A smooth coloured RGB picture without symmetry, as easy on JPEG as a photo."""
+    coarse = np.random.default_rng(seed).integers(
+        20, 236, (height // 24 + 3, width // 24 + 3, 3), dtype=np.uint8
+    )
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def mean_difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Mean absolute difference per value, of 255."""
+    return float(np.abs(one.astype(np.int16) - other.astype(np.int16)).mean())
+
+
+PREPROCESSORS: dict[str, dict[str, Any]] = {
+    "dinov2": {
+        "image_processor_type": "BitImageProcessor",
+        "crop_size": {"height": 56, "width": 56},
+        "do_center_crop": True,
+        "do_convert_rgb": True,
+        "do_normalize": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+        "resample": 3,
+        "rescale_factor": 0.00392156862745098,
+        "size": {"shortest_edge": 64},
+    },
+    "vit": {
+        "image_processor_type": "ViTImageProcessor",
+        "do_normalize": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "resample": 2,
+        "rescale_factor": 0.00392156862745098,
+        "size": {"height": 64, "width": 64},
+    },
+    "dinov3_vit": {
+        "image_processor_type": "DINOv3ViTImageProcessorFast",
+        "crop_size": None,
+        "default_to_square": True,
+        "do_center_crop": None,
+        "do_convert_rgb": None,
+        "do_normalize": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+        "resample": 2,
+        "rescale_factor": 0.00392156862745098,
+        "size": {"height": 64, "width": 64},
+    },
+}
+"""Preprocessor configs as published, but for their sizes."""
+
+
+def write_preprocessor(folder: Path, **config: Any) -> Path:
+    """Put a preprocessor_config.json into the folder (made if need be)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "preprocessor_config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+KINDS = ("dinov2", "dinov2_with_registers", "vit", "dinov3_vit")
+
+
+@pytest.fixture(scope="session")
+def backbone_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One small random model per supported kind, saved as the hub would hold it."""
+    import torch
+    from transformers import (
+        Dinov2Config,
+        Dinov2Model,
+        Dinov2WithRegistersConfig,
+        Dinov2WithRegistersModel,
+        DINOv3ViTConfig,
+        DINOv3ViTModel,
+        ViTConfig,
+        ViTForImageClassification,
+    )
+
+    torch.manual_seed(0)
+    small: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    # The published ViTs are classifiers: a head that is not wanted, and no pooler.
+    models = {
+        "dinov2": Dinov2Model(Dinov2Config(image_size=70, patch_size=14, **small)),
+        "dinov2_with_registers": Dinov2WithRegistersModel(
+            Dinov2WithRegistersConfig(image_size=70, patch_size=14, num_register_tokens=4, **small)
+        ),
+        "vit": ViTForImageClassification(
+            ViTConfig(image_size=64, patch_size=16, intermediate_size=64, **small)
+        ),
+        "dinov3_vit": DINOv3ViTModel(
+            DINOv3ViTConfig(
+                image_size=64, patch_size=16, intermediate_size=64, num_register_tokens=3, **small
+            )
+        ),
+    }
+    root = tmp_path_factory.mktemp("backbones")
+    for kind, model in models.items():
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))  # registers and biases start at zero
+        model.save_pretrained(root / kind)
+        write_preprocessor(root / kind, **PREPROCESSORS[kind.removesuffix("_with_registers")])
+    return {kind: root / kind for kind in KINDS}

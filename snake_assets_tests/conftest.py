@@ -8,6 +8,9 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from snake_assets.demo.backbone import build_demo_backbone
+from snake_assets.demo.dataset import draw_demo_set
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
@@ -28,3 +31,19 @@ def photo_bytes(seed: int = 0, size: tuple[int, int] = (48, 40), kind: str = "JP
     encoded = io.BytesIO()
     Image.fromarray(noise).save(encoded, kind)
     return encoded.getvalue()
+
+
+@pytest.fixture(scope="session")
+def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn set in the official layout with few observations of every species; not to be changed."""
+    root = tmp_path_factory.mktemp("drawn") / "set"
+    draw_demo_set(root, share=0.15)
+    return root
+
+
+@pytest.fixture(scope="session")
+def demo_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the demo's untrained backbone."""
+    folder = tmp_path_factory.mktemp("drawn") / "backbone"
+    build_demo_backbone(folder)
+    return folder

@@ -97,12 +97,13 @@ def species_classifier(
     return dg.MaterializeResult(
         metadata={
             "species": len(classifier.class_ids),
-            "chosen": classifier.recipe.name,
+            "chosen": classifier.selection.winner.recipe.name,
+            "heads_averaged": len(classifier.selection.members),
             "why": classifier.selection.reason,
             "decision_rule": classifier.rule,
             "temperature": round(classifier.temperature, 3),
-            "track1_on_folds": classifier.selection.winner.track1,
-            "f1_on_folds": classifier.selection.winner.f1,
+            "track1_on_folds": classifier.selection.scores.track1,
+            "f1_on_folds": classifier.selection.scores.f1,
             "candidates": markdown_table(
                 list(candidates[0]), [list(candidate.values()) for candidate in candidates]
             ),

@@ -16,7 +16,7 @@ from snake_assets.learning.observations import average_observations
 from snake_assets.learning.predictions import TOP, Predictions
 from snake_assets.learning.probabilities import softmax
 from snake_assets.learning.selection import Selection
-from snake_assets.learning.settings import Recipe, TrainingSettings
+from snake_assets.learning.settings import TrainingSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +32,8 @@ class SpeciesClassifier:
         prior: share of each species among the training observations, float64 [C].
         venomous: whether each species is medically important venomous, bool [C].
         fingerprint: backbone and preprocessing of the features that it was trained on.
-        recipe: the chosen candidate.
         settings: of the training.
-        selection: all candidates, and why this one.
+        selection: all candidates, those that the model averages, and why.
     """
 
     class_ids: npt.NDArray[np.int32]
@@ -45,7 +44,6 @@ class SpeciesClassifier:
     prior: npt.NDArray[np.float64]
     venomous: npt.NDArray[np.bool_]
     fingerprint: str
-    recipe: Recipe
     settings: TrainingSettings
     selection: Selection
 

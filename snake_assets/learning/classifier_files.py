@@ -13,7 +13,7 @@ from snake_assets.learning.decisions import DecisionRule
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.fitting import LinearModel
 from snake_assets.learning.selection import Selection
-from snake_assets.learning.settings import BlockName, Recipe, TrainingSettings
+from snake_assets.learning.settings import BlockName, TrainingSettings
 from snake_assets.learning.standardisation import Standardisation
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class ClassifierText(BaseModel):
     prior: list[float]
     temperature: float
     decision_rule: DecisionRule
-    recipe: Recipe
     training_settings: TrainingSettings
     selection: Selection
     standardisation: StandardisationText
@@ -68,7 +67,6 @@ def write_classifier(classifier: "SpeciesClassifier", folder: Path) -> None:
             "prior": classifier.prior.tolist(),
             "temperature": classifier.temperature,
             "decision_rule": classifier.rule,
-            "recipe": classifier.recipe,
             "training_settings": classifier.settings,
             "selection": classifier.selection,
             "standardisation": {
@@ -122,7 +120,6 @@ def read_classifier(folder: Path) -> "SpeciesClassifier":
         prior=np.array(text.prior, dtype=np.float64),
         venomous=np.array(text.venomous, dtype=bool),
         fingerprint=text.backbone_fingerprint,
-        recipe=text.recipe,
         settings=text.training_settings,
         selection=text.selection,
     )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from snake_assets.learning.errors import LearningError
 
 CLS, PATCH_MEAN, DCT = "cls", "patch_mean", "dct"
-BLOCKS = (CLS, PATCH_MEAN, DCT)
+BLOCKS: tuple[str, ...] = (CLS, PATCH_MEAN, DCT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class FeatureTable:
     Attributes:
         image_id: name of every photo, N strings, no two alike.
         observation_id: the observation that each photo belongs to, N strings.
-        blocks: name ("cls", "patch_mean", "dct") -> float32 [N, D]; every table row is finite.
+        blocks: name ("cls", "patch_mean", "dct") -> float32 [N, D], all finite.
         class_id: the species, int32 [N]; None where it is unknown.
         sha256: digest of each photo's file, N strings, by which exact duplicates are found; or None.
         fingerprint: how the vectors were made (backbone, preprocessing); None where nobody recorded it.
@@ -90,7 +90,9 @@ class FeatureTable:
             )
         for name, values in self.blocks.items():
             # A sum is finite only if every term is, so rows are looked at one by one only after a failure.
-            if not np.isfinite(values.sum(dtype=np.float64)):
+            with np.errstate(invalid="ignore"):
+                total = values.sum(dtype=np.float64)
+            if not np.isfinite(total):
                 self._name_bad_row(name, values)
 
     def _name_bad_row(self, name: str, values: npt.NDArray[np.float32]) -> None:

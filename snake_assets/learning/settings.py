@@ -46,11 +46,12 @@ class Recipe(BaseModel):
 class TrainingSettings(BaseModel):
     """All choices that a sweep runs through, and how its heads are trained.
 
-    The candidates are every combination of the five tuples. Defaults were found on folds of small
-    sets of some hundred photos; `weight_decays` are per mean photo, so more photos ask for less.
+    The candidates are every combination of the five tuples; the best `average` of them (selection.py)
+    become one head. Defaults were found on folds of some hundred photos; `weight_decays` are per mean
+    photo, so more photos ask for less.
 
-    The held-out logits of one feature set are in memory together: photos x species x 4 bytes for each
-    combination of the other four tuples. For 168,144 photos of 1,784 species (1.2 GB each) name one of each.
+    Held-out logits stay in memory until the choice: photos x species x 4 bytes for each candidate. For
+    168,144 photos of 1,784 species that is 1.2 GB, so name few candidates there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +65,7 @@ class TrainingSettings(BaseModel):
     weight_decays: Annotated[tuple[NotNegative, ...], Field(min_length=1)] = (0.03, 0.1, 0.3, 1.0)
     class_weightings: Annotated[tuple[ClassWeighting, ...], Field(min_length=1)] = ("none", "logit_adjusted")
     learning_rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.05,)
+    average: Annotated[int, Field(ge=1)] = 12
     folds: Annotated[int, Field(ge=2)] = 5
     seed: Annotated[int, Field(ge=0)] = 0
     epochs: Annotated[int, Field(ge=1)] = 10

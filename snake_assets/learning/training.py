@@ -6,13 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.decisions import DecisionRule, venom_flags
+from snake_assets.learning.decisions import venom_flags
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.feature_table import FeatureTable
-from snake_assets.learning.fitting import fit_models
+from snake_assets.learning.feature_table import BLOCKS, FeatureTable
+from snake_assets.learning.fitting import LinearModel, fit_models
+from snake_assets.learning.fold_scores import FoldJudge, out_of_fold_logits
 from snake_assets.learning.folds import grouped_folds
-from snake_assets.learning.selection import FoldJudge, Selection, choose, out_of_fold_logits
+from snake_assets.learning.selection import Candidate, Selection, choose
 from snake_assets.learning.settings import FeatureSet, Recipe, TrainingSettings
+from snake_assets.learning.standardisation import fit_standardisation
 
 
 def train_classifier(
@@ -22,7 +24,7 @@ def train_classifier(
     fingerprint: str,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[SpeciesClassifier, Selection]:
-    """Choose features, regularisation, temperature and decision rule on folds; train the winner on all.
+    """Choose features, regularisation, temperature and decision rule on folds; train the outcome on all.
 
     Args:
         table: labelled photos of the train split.
@@ -39,27 +41,35 @@ def train_classifier(
     class_ids, labels = _species(table)
     _refuse_useless(table, fingerprint)
     folds = grouped_folds(table.observation_id, labels, table.sha256, settings.folds, settings.seed)
-    judge = FoldJudge(table, labels, class_ids, folds, venomous)
-    candidates = []
+    judge = FoldJudge(table.observation_id, labels, class_ids, folds, venomous)
+    candidates: list[Candidate] = []
+    logits: list[npt.NDArray[np.float32]] = []
     for features in _available(table, settings):
-        matrix = table.matrix(features)
         recipes = _distinct(settings.recipes(features), labels)
-        logits = out_of_fold_logits(
-            matrix, labels, len(class_ids), folds, recipes, settings.optimisation, progress or _say_nothing
+        logits += list(
+            out_of_fold_logits(
+                table.matrix(features),
+                labels,
+                len(class_ids),
+                folds,
+                recipes,
+                settings.optimisation,
+                progress or (lambda line: None),
+            )
         )
-        candidates += [judge.candidate(recipe, own) for recipe, own in zip(recipes, logits, strict=True)]
-    selection = choose(candidates, judge.observations)
-    winner = selection.winner
-    classifier = _train(
-        table, venomous, winner.recipe, winner.temperature, selection.rule, settings, selection, fingerprint
-    )
-    return classifier, selection
+        own = logits[-len(recipes) :]
+        candidates += [
+            Candidate(recipe=recipe, scores=judge.judge(one))
+            for recipe, one in zip(recipes, own, strict=True)
+        ]
+    selection = choose(candidates, logits, judge.judge, judge.observations, settings.average)
+    return _train(table, venomous, settings, selection, fingerprint), selection
 
 
 def refit(
     classifier: SpeciesClassifier, table: FeatureTable, venomous: Mapping[int, bool]
 ) -> SpeciesClassifier:
-    """Train the chosen recipe on other photos (train and val, say) and choose nothing anew.
+    """Train the chosen recipes on other photos (train and val, say) and choose nothing anew.
 
     Temperature, decision rule, settings and the record of the selection stay those of `classifier`;
     species, prior, standardisation and weights are the table's.
@@ -68,52 +78,63 @@ def refit(
         LearningError: as `train_classifier`, or features other than the classifier's.
     """
     if not classifier.features.items() <= table.dims.items():
-        raise LearningError(
-            f"The recipe asks for the blocks {classifier.features}, the table has {table.dims}."
-        )
+        raise LearningError(f"The recipe needs the blocks {classifier.features}, the table has {table.dims}.")
     _refuse_useless(table, classifier.fingerprint)
-    return _train(
-        table,
-        venomous,
-        classifier.recipe,
-        classifier.temperature,
-        classifier.rule,
-        classifier.settings,
-        classifier.selection,
-        classifier.fingerprint,
-    )
+    return _train(table, venomous, classifier.settings, classifier.selection, classifier.fingerprint)
 
 
 def _train(
     table: FeatureTable,
     venomous: Mapping[int, bool],
-    recipe: Recipe,
-    temperature: float,
-    rule: DecisionRule,
     settings: TrainingSettings,
     selection: Selection,
     fingerprint: str,
 ) -> SpeciesClassifier:
     class_ids, labels = _species(table)
     flags = venom_flags(class_ids, venomous)
-    (model,) = fit_models(
-        table.matrix(recipe.features), labels, len(class_ids), [recipe], settings.optimisation
-    )
+    members = [selection.candidates[number] for number in selection.members]
+    used: set[str] = {name for member in members for name in member.recipe.features}
+    features: dict[str, int] = {name: table.dims[name] for name in BLOCKS if name in used}
     first_photos = np.unique(table.observation_id, return_index=True)[1]
     observations = np.bincount(labels[first_photos], minlength=len(class_ids))
     return SpeciesClassifier(
         class_ids=class_ids,
-        features={name: table.dims[name] for name in recipe.features},
-        model=model,
-        temperature=temperature,
-        rule=rule,
+        features=features,
+        model=_average_model(table, labels, len(class_ids), features, members, settings),
+        temperature=selection.scores.temperature,
+        rule=selection.rule,
         prior=observations / observations.sum(),
         venomous=flags,
         fingerprint=fingerprint,
-        recipe=recipe,
         settings=settings,
         selection=selection,
     )
+
+
+def _average_model(
+    table: FeatureTable,
+    labels: npt.NDArray[np.int64],
+    classes: int,
+    features: dict[str, int],
+    members: list[Candidate],
+    settings: TrainingSettings,
+) -> LinearModel:
+    ends = np.cumsum(list(features.values()))
+    columns = {name: np.arange(end - features[name], end) for name, end in zip(features, ends, strict=True)}
+    weight, bias = np.zeros((ends[-1], classes)), np.zeros(classes)
+    for names in dict.fromkeys(member.recipe.features for member in members):
+        group = [member for member in members if member.recipe.features == names]
+        recipes = [member.recipe for member in group]
+        models = fit_models(table.matrix(names), labels, classes, recipes, settings.optimisation)
+        rows = np.concatenate([columns[name] for name in names])
+        for member, model in zip(group, models, strict=True):
+            # A lone recipe's temperature is the classifier's, and is divided by there.
+            share = 1 / (len(members) * member.scores.temperature) if len(members) > 1 else 1.0
+            weight[rows] += share * model.weight
+            bias += share * model.bias
+    # Columns are standardised one by one, so all members agree on every column that they share.
+    standardisation = fit_standardisation(table.matrix(list(features)))
+    return LinearModel(standardisation, weight.astype(np.float32), bias.astype(np.float32))
 
 
 def _species(table: FeatureTable) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
@@ -123,9 +144,7 @@ def _species(table: FeatureTable) -> tuple[npt.NDArray[np.int32], npt.NDArray[np
         raise LearningError("The table has no class_id: a classifier is trained on labelled photos.")
     class_ids, labels = np.unique(table.class_id, return_inverse=True)
     if class_ids.size == 1:
-        raise LearningError(
-            f"All photos are of class_id {class_ids[0]}: a classifier needs at least two species."
-        )
+        raise LearningError(f"All photos are of class_id {class_ids[0]}: training needs two species or more.")
     return class_ids, labels.astype(np.int64)
 
 
@@ -157,7 +176,3 @@ def _distinct(recipes: list[Recipe], labels: npt.NDArray[np.int64]) -> list[Reci
     if np.unique(np.bincount(labels)).size > 1:
         return recipes
     return [recipe for recipe in recipes if recipe.class_weighting == recipes[0].class_weighting]
-
-
-def _say_nothing(line: str) -> None:
-    pass

@@ -123,9 +123,11 @@ def embed(
             rejects: list[Reject] = []
             for batch in batches:
                 rejects += batch.rejects
-                features = _timed_features(backbone, batch, settings, run)
-                for name in writers:
-                    parts[name].append(_records(name, batch, features, schemas[name]))
+                # Models refuse an empty batch, which is what a batch of rejects leaves.
+                if len(batch.pixels):
+                    features = _timed_features(backbone, batch, settings, run)
+                    for name in writers:
+                        parts[name].append(_records(name, batch, features, schemas[name]))
                 run.photos += len(batch.pixels) + len(batch.rejects)
                 if progress:
                     progress(run.photos, to_do)

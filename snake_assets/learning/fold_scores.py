@@ -1,0 +1,132 @@
+"""Out-of-fold scores: what a candidate says about photos that it has not seen."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from snake_assets.learning.calibration import fit_temperature, log_loss
+from snake_assets.learning.decisions import RULES, DecisionRule, argmax, decide, venom_flags
+from snake_assets.learning.fitting import fit_models
+from snake_assets.learning.folds import ALWAYS_TRAINING
+from snake_assets.learning.heads import Optimisation
+from snake_assets.learning.observations import average_observations
+from snake_assets.learning.probabilities import softmax
+from snake_assets.learning.settings import Recipe
+from snake_assets.snakeclef.metric import score
+
+
+class FoldScores(BaseModel):
+    """Out-of-fold scores per observation, decided by argmax: percentages, log-loss in nats.
+
+    `track1` to `log_loss` are of all held-out observations together, at the fitted temperature; the
+    `fold_` ones of each fold. `rules` holds Track 1 of the whole under each decision rule.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float
+    log_loss: float
+    track1: float
+    track2: int
+    f1: float
+    accuracy: float
+    fold_track1: tuple[float, ...]
+    fold_f1: tuple[float, ...]
+    fold_accuracy: tuple[float, ...]
+    fold_log_loss: tuple[float, ...]
+    rules: dict[DecisionRule, float]
+
+    def row(self, name: str) -> dict[str, float | str]:
+        """A row of a table under this name: whole scores, then means over folds."""
+        return {
+            "recipe": name,
+            "temperature": round(self.temperature, 3),
+            "log_loss": round(self.log_loss, 4),
+            "track1": self.track1,
+            "f1": self.f1,
+            "accuracy": self.accuracy,
+            "fold_log_loss": round(float(np.mean(self.fold_log_loss)), 4),
+            "fold_track1": round(float(np.mean(self.fold_track1)), 2),
+            "fold_f1": round(float(np.mean(self.fold_f1)), 2),
+            "fold_accuracy": round(float(np.mean(self.fold_accuracy)), 2),
+        }
+
+
+def out_of_fold_logits(
+    features: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.integer],
+    classes: int,
+    folds: npt.NDArray[np.int64],
+    recipes: Sequence[Recipe],
+    optimisation: Optimisation,
+    report: Callable[[str], None],
+) -> npt.NDArray[np.float32]:
+    """Logits of every photo by models that have not seen its fold: float32 [recipes, N, C].
+
+    Photos that are never held out keep NaN. Arguments as in `fit_models`; folds as from `grouped_folds`.
+    """
+    logits = np.full((len(recipes), len(features), classes), np.nan, dtype=np.float32)
+    name = "+".join(recipes[0].features)
+    for fold in range(folds.max() + 1):
+        held_out = folds == fold
+        models = fit_models(features[~held_out], labels[~held_out], classes, recipes, optimisation)
+        for number, model in enumerate(models):
+            logits[number, held_out] = model.logits(features[held_out])
+        report(f"{name}: fold {fold + 1} of {folds.max() + 1}, {len(recipes)} recipes")
+    return logits
+
+
+class FoldJudge:
+    """Scores out-of-fold logits, observation by observation."""
+
+    def __init__(
+        self,
+        observation_id: Sequence[str],
+        labels: npt.NDArray[np.integer],
+        class_ids: npt.NDArray[np.int32],
+        folds: npt.NDArray[np.int64],
+        venomous: Mapping[int, bool],
+    ) -> None:
+        """Judge N photos: labels [N] are columns of class_ids [C], folds [N] as from `grouped_folds`.
+
+        Raises:
+            LearningError: the venom list lacks a species.
+        """
+        self._held_out = np.flatnonzero(folds != ALWAYS_TRAINING)
+        self._observations = [observation_id[row] for row in self._held_out.tolist()]
+        # An observation's truth is its first row's; sorted, these rows are in first-seen order.
+        first_rows = np.sort(self._held_out[np.unique(self._observations, return_index=True)[1]])
+        self._truth, self._fold = labels[first_rows], folds[first_rows]
+        self._class_ids, self._venomous = class_ids, venomous
+        self._flags = venom_flags(class_ids, venomous)
+
+    @property
+    def observations(self) -> int:
+        """How many observations are held out in some fold."""
+        return len(self._truth)
+
+    def judge(self, logits: npt.NDArray[np.float32]) -> FoldScores:
+        """Scores of out-of-fold logits, float32 [N, C]."""
+        held_out = logits[self._held_out]
+        temperature = fit_temperature(held_out, self._observations, self._truth)
+        _, probabilities = average_observations(softmax(held_out, temperature), self._observations)
+        predicted, truth = argmax(probabilities, self._class_ids), self._class_ids[self._truth]
+        whole = score(truth, predicted, self._venomous)
+        members = [np.flatnonzero(self._fold == fold) for fold in range(self._fold.max() + 1)]
+        by_fold = [score(truth[rows], predicted[rows], self._venomous) for rows in members]
+        decided = {rule: decide(rule, probabilities, self._class_ids, self._flags) for rule in RULES}
+        return FoldScores(
+            temperature=temperature,
+            log_loss=log_loss(probabilities, self._truth),
+            track1=whole.track1,
+            track2=whole.track2,
+            f1=whole.f1,
+            accuracy=whole.accuracy,
+            fold_track1=tuple(one.track1 for one in by_fold),
+            fold_f1=tuple(one.f1 for one in by_fold),
+            fold_accuracy=tuple(one.accuracy for one in by_fold),
+            fold_log_loss=tuple(log_loss(probabilities[rows], self._truth[rows]) for rows in members),
+            rules={rule: score(truth, answers, self._venomous).track1 for rule, answers in decided.items()},
+        )

@@ -1,0 +1,262 @@
+"""The whole graph on a small drawn set, and what users meet when a setting or a file is wrong."""
+
+import csv
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import pyarrow.parquet as pq
+import pytest
+
+from snake_assets.definitions import build_definitions
+from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.resources import BackboneSetting, Crops, Engine, RawData, Store
+from snake_assets.storage.tables import open_table
+
+SPLITS = ("train", "val", "test")
+QUICK = {"ops": {"species_classifier": {"config": {"feature_sets": ["cls+patch_mean"], "folds": 3}}}}
+EVERY_SPLIT = {"dagster/asset_partition_range_start": "train", "dagster/asset_partition_range_end": "test"}
+
+
+def definitions(
+    data: Path, store: Path, backbone: Path, others: Mapping[str, object] | None = None
+) -> dg.Definitions:
+    return build_definitions(
+        {
+            "raw_data": RawData(root=str(data)),
+            "store": Store(root=str(store)),
+            "backbone": BackboneSetting(name=str(backbone), device="cpu"),
+            **(others or {}),
+        }
+    )
+
+
+def run_job(
+    definitions: dg.Definitions,
+    job: str = "snakeclef",
+    tags: Mapping[str, str] | None = None,
+    **kwargs: object,
+) -> dg.ExecuteInProcessResult:
+    with dg.DagsterInstance.ephemeral() as instance:
+        return definitions.resolve_job_def(job).execute_in_process(instance=instance, tags=tags, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def finished(
+    small_set: Path, demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dg.ExecuteInProcessResult]:
+    """The store after one run of `snakeclef`, and the run; not to be changed."""
+    store = tmp_path_factory.mktemp("run") / "store"
+    return store, run_job(definitions(small_set, store, demo_backbone), run_config=QUICK)
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: str, split: str | None = None) -> dict[str, object]:
+    for event in result.get_asset_materialization_events():
+        found = event.step_materialization_data.materialization
+        if found.asset_key == dg.AssetKey(asset) and found.partition == split:
+            return {key: value.value for key, value in found.metadata.items()}
+    raise AssertionError(f"{asset} of {split} was not materialized")
+
+
+def observations(data: Path) -> list[str]:
+    with (data / "metadata" / "SnakeCLEF2024-TestMetadata.csv").open() as file:
+        return list(dict.fromkeys(row["observation_id"] for row in csv.DictReader(file)))
+
+
+def test_every_split_is_materialized_by_one_run(finished):
+    _, result = finished
+    assert result.success
+    made = {
+        (event.asset_key.to_user_string(), event.partition)
+        for event in result.get_asset_materialization_events()
+    }
+    by_split = {"raw_images", "image_table", "dinov2_embeddings", "dct_embeddings"}
+    whole = {"species_classifier", "validation_report", "submission", "embedding_map", "species_histogram"}
+    assert made == {(a, s) for a in by_split for s in SPLITS} | {(a, None) for a in whole}
+
+
+def test_rows_in_are_rows_out_and_rejects(finished):
+    store, _ = finished
+    for split in SPLITS:
+        images = open_table(store / "image_table" / split)
+        assert len(images.manifest.rejects) >= 4
+        for name in ("dinov2_embeddings", "dct_embeddings"):
+            table = open_table(store / name / split)
+            assert table.manifest.rows_in == images.manifest.rows_out
+            assert table.read(["image_id"]).equals(images.read(["image_id"]))
+
+
+def test_submission_has_every_observation_in_order(finished, small_set: Path):
+    store, result = finished
+    rows = list(csv.DictReader((store / "submission" / "submission.csv").open()))
+    assert [row["observation_id"] for row in rows] == observations(small_set)
+    with (small_set / "metadata" / "venomous_status_list.csv").open() as file:
+        known = {row["class_id"] for row in csv.DictReader(file)}
+    assert {row["class_id"] for row in rows} <= known
+    (unreadable,) = metadata(result, "submission")["observations_without_a_readable_photo"]
+    answer = next(row["class_id"] for row in rows if row["observation_id"] == unreadable)
+    classifier = SpeciesClassifier.load(store / "species_classifier")
+    costs = {
+        int(guess): sum(
+            share * (0 if true == guess else 1 if not (bad or poison) else 5 if bad and not poison else 2)
+            for true, share, bad in zip(
+                classifier.class_ids, classifier.prior, classifier.venomous, strict=True
+            )
+        )
+        for guess, poison in zip(classifier.class_ids, classifier.venomous, strict=True)
+    }
+    assert costs[int(answer)] == pytest.approx(min(costs.values()))
+
+
+def test_report_scores_every_observation_of_val(finished):
+    store, result = finished
+    scores = json.loads((store / "validation_report" / "scores.json").read_text())
+    rows = pq.read_table(store / "validation_report" / "predictions.parquet").to_pylist()
+    assert len(rows) == scores["observations"]
+    right = sum(row["class_id"] == row["predicted"] for row in rows)
+    assert scores["accuracy"] == round(100 * right / len(rows), 2)
+    assert scores["accuracy"] > 2 * scores["chance"]["accuracy"]
+    assert scores["track1"] > scores["chance"]["track1"]
+    for row in rows:
+        assert 0 <= row["p_venomous"] <= 1
+        assert row["top5_probability"] == sorted(row["top5_probability"], reverse=True)
+    assert metadata(result, "validation_report")["track1"] == scores["track1"]
+
+
+def test_metadata_that_a_person_wants_to_see(finished):
+    _, result = finished
+    images = metadata(result, "image_table", "val")
+    assert images["dagster/row_count"] + images["rejects"] == images["metadata_rows"]
+    assert "data:image/jpeg;base64," in images["thumbnails"]
+    assert "class_id" in images["class_balance"]
+    assert "empty" in images["rejected"]
+    vectors = metadata(result, "dinov2_embeddings", "train")
+    assert vectors["images_per_second"] > 0
+    assert vectors["bytes"] > 0
+    assert "data:image/png;base64," in metadata(result, "validation_report")["venomous_against_harmless"]
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "_lock"
+    }
+
+
+def test_a_second_run_changes_nothing(finished, small_set: Path, demo_backbone: Path):
+    store, _ = finished
+    before = snapshot(store)
+    again = run_job(definitions(small_set, store, demo_backbone), run_config=QUICK)
+    assert again.success
+    assert snapshot(store) == before
+    assert metadata(again, "dinov2_embeddings", "train")["photos_computed"] == 0
+
+
+def test_the_same_photos_give_the_same_files_elsewhere(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    store, _ = finished
+    run_job(definitions(small_set, tmp_path / "other", demo_backbone), run_config=QUICK)
+    for asset in ("dinov2_embeddings/train", "dct_embeddings/val", "species_classifier", "submission"):
+        ours = {name: data for name, (_, data) in snapshot(store / asset).items()}
+        theirs = {name: data for name, (_, data) in snapshot(tmp_path / "other" / asset).items()}
+        assert ours == theirs
+
+
+def test_one_split_at_a_time(small_set: Path, demo_backbone: Path, tmp_path: Path):
+    result = run_job(definitions(small_set, tmp_path, demo_backbone), "features", partition_key="val")
+    assert result.success
+    assert (tmp_path / "dct_embeddings" / "val" / "_manifest.json").exists()
+    assert not (tmp_path / "dct_embeddings" / "train").exists()
+
+
+def test_refitting_on_train_and_val_says_so(finished, small_set: Path, demo_backbone: Path, tmp_path: Path):
+    store = tmp_path / "store"
+    shutil.copytree(finished[0], store)
+    config = {"ops": {"submission": {"config": {"refit_on_train_and_val": True}}}}
+    assert run_job(definitions(small_set, store, demo_backbone), "predict", run_config=config).success
+    origin = json.loads((store / "submission" / "origin.json").read_text())
+    assert origin["made_from"]["refit_on_train_and_val"] is True
+    assert set(origin["made_from"]["embeddings"]) == set(SPLITS)
+
+
+def failing(asset: str, definitions: dg.Definitions, split: str | None = "val") -> str:
+    """The message with which an asset fails when it is materialized alone."""
+    job = dg.define_asset_job("alone", selection=[asset])
+    with_job = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(Exception) as caught:
+        with_job.resolve_job_def("alone").execute_in_process(instance=instance, partition_key=split)
+    return str(caught.value)
+
+
+def test_data_folder_that_is_not_there(tmp_path: Path, demo_backbone: Path):
+    message = failing("raw_images", definitions(tmp_path / "none", tmp_path / "s", demo_backbone))
+    assert "SNAKE_DATA" in message
+    assert str(tmp_path / "none") in message
+
+
+def test_empty_split(small_set: Path, tmp_path: Path, demo_backbone: Path):
+    shutil.copytree(small_set / "metadata", tmp_path / "data" / "metadata")
+    message = failing("raw_images", definitions(tmp_path / "data", tmp_path / "s", demo_backbone))
+    assert "'val'" in message
+    assert str(tmp_path / "data" / "val") in message
+
+
+@pytest.mark.parametrize("root", ["gs://bucket/data", "ftp://x"])
+def test_urls_are_refused_by_name(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SNAKE_DATA", root)
+    assert "SNAKE_DATA" in failing("raw_images", build_definitions({"store": Store(root=str(tmp_path))}))
+
+
+def test_nonsense_settings_fail_at_the_first_asset_that_needs_them(
+    finished, small_set: Path, demo_backbone: Path
+):
+    store, _ = finished
+    nonsense = {
+        "SNAKE_BACKBONE": {"backbone": BackboneSetting(name="./no/such/model")},
+        "SNAKE_DEVICE": {"backbone": BackboneSetting(name=str(demo_backbone), device="toaster")},
+        "SNAKE_PRECISION": {"backbone": BackboneSetting(name=str(demo_backbone), precision="fp1")},
+        "SNAKE_CROPS": {"crops": Crops(mode="scissors")},
+        "SNAKE_ENGINE": {"engine": Engine(name="steam")},
+    }
+    for variable, resources in nonsense.items():
+        broken = definitions(small_set, store, demo_backbone, resources)
+        assert variable in failing("dinov2_embeddings", broken)
+
+
+def test_settings_come_from_the_environment_when_a_run_needs_them(
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    graph = build_definitions()
+    monkeypatch.setenv("SNAKE_DATA", str(small_set))
+    monkeypatch.setenv("SNAKE_STORE", str(tmp_path / "von außen"))
+    job = dg.define_asset_job("alone", selection=["raw_images"])
+    with dg.DagsterInstance.ephemeral() as instance:
+        merged = dg.Definitions.merge(graph, dg.Definitions(jobs=[job]))
+        merged.resolve_job_def("alone").execute_in_process(instance=instance, partition_key="test")
+    assert (tmp_path / "von außen" / "raw_images" / "test" / "_manifest.json").exists()
+
+
+def test_missing_venom_list_names_the_file(small_set: Path, tmp_path: Path, demo_backbone: Path):
+    data = tmp_path / "data"
+    shutil.copytree(small_set, data)
+    (data / "metadata" / "venomous_status_list.csv").unlink()
+    graph = definitions(data, tmp_path / "s", demo_backbone)
+    failing_at_start = failing("image_table", graph)
+    assert "venomous_status_list.csv" in failing_at_start
+
+
+def test_metadata_that_changed_after_ingest_is_noticed(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    store, data = tmp_path / "store", tmp_path / "data"
+    shutil.copytree(finished[0], store)
+    shutil.copytree(small_set, data)
+    path = data / "metadata" / "SnakeCLEF2024-TestMetadata.csv"
+    path.write_text(path.read_text() + "999999,new.jpg\n")
+    message = failing("submission", definitions(data, store, demo_backbone), None)
+    assert "new.jpg" in message
+    assert "materialize" in message

@@ -1,0 +1,176 @@
+"""The embedding pass: right vectors for the right photos, whatever happens on the way."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from snake_assets.snakeclef.ingest import ingest
+from snake_assets.snakeclef.metadata import PhotoRow
+from snake_assets.snakeclef.photo_files import find_photos
+from snake_assets.storage.tables import Table, open_table
+from snake_assets.vision.backbone import Backbone, load_backbone
+from snake_assets.vision.embedding import DCT, DINOV2, EmbeddingRun, EmbeddingSettings, embed
+from snake_assets.vision.features import describe
+from snake_assets.vision.photos import decode
+from snake_assets_tests.vision.conftest import encode, picture
+
+SETTINGS = EmbeddingSettings(batch_size=4)
+
+
+@pytest.fixture(scope="module")
+def backbone(backbone_folders: dict[str, Path]) -> Backbone:
+    return load_backbone(str(backbone_folders["dinov2"]), device="cpu")
+
+
+def images(root: Path, photos: dict[str, bytes], shard_rows: int = 4) -> Table:
+    for name, data in photos.items():
+        (root / "data" / "train").mkdir(parents=True, exist_ok=True)
+        (root / "data" / "train" / name).write_bytes(data)
+    rows = [PhotoRow(name, f"o{n // 2}", f"train/{name}", n % 3) for n, name in enumerate(photos)]
+    ingest(rows, find_photos(root / "data", "train"), "train", root / "image_table", shard_rows)
+    return open_table(root / "image_table")
+
+
+def photos(count: int) -> dict[str, bytes]:
+    return {f"{n:02}.jpg": encode(picture(90 + n, 80, n)) for n in range(count)}
+
+
+def run(root: Path, table: Table, backbone: Backbone, *names: str, **changes) -> EmbeddingRun:
+    settings = EmbeddingSettings(**{"batch_size": 4, **changes})
+    return embed(table, {name: root / name for name in names or (DINOV2, DCT)}, backbone, settings)
+
+
+def column(root: Path, name: str, label: str = "embedding") -> np.ndarray:
+    values = open_table(root / name).read()[label].combine_chunks()
+    return np.asarray(values.flatten()).reshape(len(values), -1)
+
+
+def half_photo() -> bytes:
+    """A JPEG whose scan ends early, although its end marker is there: only decoding tells."""
+    whole = encode(picture(90, 80, 7))
+    return whole[: len(whole) * 2 // 3] + b"\xff\xd9"
+
+
+def test_every_row_is_its_own_photos_vector(tmp_path: Path, backbone: Backbone):
+    given = photos(10)
+    run(tmp_path, images(tmp_path, given), backbone)
+    rows = open_table(tmp_path / DINOV2).read()
+    assert rows["image_id"].to_pylist() == list(given)
+    assert rows["observation_id"].to_pylist() == [f"o{n // 2}" for n in range(10)]
+    assert rows["class_id"].to_pylist() == [n % 3 for n in range(10)]
+    for position, data in enumerate(given.values()):
+        pixels = backbone.preprocessing.resized(decode(data))[None]
+        alone = describe(backbone, pixels, orthonormal=False)
+        np.testing.assert_allclose(column(tmp_path, DINOV2)[position], alone.cls[0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            column(tmp_path, DINOV2, "patch_mean")[position], alone.patch_mean[0], rtol=1e-4, atol=1e-5
+        )
+        np.testing.assert_allclose(column(tmp_path, DCT)[position], alone.dct[0], rtol=1e-3, atol=1e-3)
+
+
+def test_the_tables_explain_themselves(tmp_path: Path, backbone: Backbone):
+    run(tmp_path, images(tmp_path, photos(2)), backbone)
+    for name, sizes in ((DINOV2, {"embedding": 32, "patch_mean": 32}), (DCT, {"embedding": 64})):
+        schema = open_table(tmp_path / name).schema
+        for label, size in sizes.items():
+            assert schema.field(label).type == pa.list_(pa.float32(), size)
+        told = {key.decode(): json.loads(value) for key, value in schema.metadata.items()}
+        assert {
+            "backbone",
+            "revision",
+            "weights",
+            "preprocessing",
+            "resolution",
+            "precision",
+            "view",
+        } <= told.keys()
+
+
+def test_a_photo_that_fails_to_decode_is_a_reject_and_shifts_nothing(tmp_path: Path, backbone: Backbone):
+    given = photos(6)
+    given["02.jpg"] = half_photo()
+    result = run(tmp_path, images(tmp_path, given), backbone)
+    for name in (DINOV2, DCT):
+        manifest = result.manifests[name]
+        assert [(reject.image_id, reject.reason) for reject in manifest.rejects] == [("02.jpg", "truncated")]
+        assert (manifest.rows_in, manifest.rows_out) == (6, 5)
+        assert "02.jpg" not in open_table(tmp_path / name).read()["image_id"].to_pylist()
+    last = describe(
+        backbone, backbone.preprocessing.resized(decode(given["05.jpg"]))[None], orthonormal=False
+    )
+    np.testing.assert_allclose(column(tmp_path, DINOV2)[-1], last.cls[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_shard_without_a_readable_photo_is_an_empty_one(tmp_path: Path, backbone: Backbone):
+    given = {f"{n}.jpg": half_photo() + bytes(n) for n in range(4)} | photos(2)
+    result = run(tmp_path, images(tmp_path, given), backbone)
+    assert [shard.rows for shard in result.manifests[DINOV2].shards] == [0, 2]
+    assert column(tmp_path, DCT).shape == (2, 64)
+
+
+def test_a_second_pass_computes_nothing_and_changes_nothing(tmp_path: Path, backbone: Backbone):
+    table = images(tmp_path, photos(6))
+    first = run(tmp_path, table, backbone)
+    second = run(tmp_path, table, backbone)
+    assert (first.photos, second.photos) == (6, 0)
+    assert second.manifests == first.manifests
+
+
+def test_only_shards_with_other_photos_are_computed_again(tmp_path: Path, backbone: Backbone):
+    given = photos(12)
+    run(tmp_path, images(tmp_path, given), backbone)
+    before = column(tmp_path, DINOV2)
+    given["05.jpg"] = encode(picture(90, 80, 99))
+    again = run(tmp_path, images(tmp_path, given), backbone)
+    assert again.photos == 4
+    changed = (column(tmp_path, DINOV2) != before).any(axis=1)
+    assert changed.tolist() == [n == 5 for n in range(12)]
+
+
+def test_tables_can_be_made_one_at_a_time(tmp_path: Path, backbone: Backbone):
+    table = images(tmp_path, photos(5))
+    together = run(tmp_path / "a", table, backbone).manifests
+    apart = (
+        run(tmp_path / "b", table, backbone, DCT).manifests
+        | run(tmp_path / "b", table, backbone, DINOV2).manifests
+    )
+    assert {name: m.digest for name, m in apart.items()} == {name: m.digest for name, m in together.items()}
+
+
+def test_what_is_done_does_not_change_what_is_computed(tmp_path: Path, backbone: Backbone):
+    given = photos(11)
+    table = images(tmp_path, given)
+    run(tmp_path / "whole", table, backbone)
+    fewer = images(tmp_path / "fewer", {name: given[name] for name in list(given)[:4]})
+    run(tmp_path / "steps", fewer, backbone)
+    resumed = run(tmp_path / "steps", table, backbone)
+    assert resumed.photos == 7
+    assert (column(tmp_path / "steps", DINOV2) == column(tmp_path / "whole", DINOV2)).all()
+
+
+@pytest.mark.parametrize("change", [{"orthonormal_dct": True}, {"batch_size": 3}])
+def test_another_recipe_is_another_table(tmp_path: Path, backbone: Backbone, change: dict):
+    table = images(tmp_path, photos(5))
+    first = run(tmp_path, table, backbone, DCT)
+    second = run(tmp_path, table, backbone, DCT, **change)
+    assert second.photos == 5
+    assert second.manifests[DCT].fingerprint != first.manifests[DCT].fingerprint
+
+
+def test_another_backbone_takes_nothing_over(
+    tmp_path: Path, backbone: Backbone, backbone_folders: dict[str, Path]
+):
+    table = images(tmp_path, photos(3))
+    run(tmp_path, table, backbone)
+    other = load_backbone(str(backbone_folders["vit"]), device="cpu")
+    assert run(tmp_path, table, other).photos == 3
+
+
+def test_progress_counts_up_to_all(tmp_path: Path, backbone: Backbone):
+    seen: list[tuple[int, int]] = []
+    table = images(tmp_path, photos(6))
+    embed(table, {DCT: tmp_path / DCT}, backbone, SETTINGS, lambda done, of: seen.append((done, of)))
+    assert seen == [(4, 6), (6, 6)]

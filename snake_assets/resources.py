@@ -97,16 +97,16 @@ class BackboneSetting(dg.ConfigurableResource[None]):
         default=None, description="auto, fp32, bf16 or fp16. Default: SNAKE_PRECISION, else auto."
     )
 
-    def load(self) -> "Backbone":
-        """Load the backbone; builds the demo's if nothing else is set."""
-        from snake_assets.vision.backbone import load_backbone
+    def open(self) -> "Backbone":
+        """Find the backbone, whose model loads at first use; builds the demo's if nothing else is set."""
+        from snake_assets.vision.backbone import open_backbone
 
         name = _setting(self.name, "SNAKE_BACKBONE", "")
         if not name:
             demo = home() / "demo" / "backbone"
             build_demo_backbone(demo)
             name = str(demo)
-        return load_backbone(
+        return open_backbone(
             name,
             revision=_setting(self.revision, "SNAKE_REVISION", "") or None,
             device=_setting(self.device, "SNAKE_DEVICE", "auto"),

@@ -63,7 +63,7 @@ def embeddings(
     """Embed a split's photos; shards that are there already are kept."""
     crops.checked()
     engine.checked()
-    model = backbone.load()
+    model = backbone.open()
     names = sorted(key.to_user_string() for key in context.selected_asset_keys)
     digests: dict[str, dict[str, str]] = {name: {} for name in names}
     for split in context.partition_keys:

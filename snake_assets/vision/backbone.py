@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snake_assets.vision.preprocessing import PREPROCESSOR_CONFIG, BackboneError, Preprocessing
+from snake_assets.vision.backbone_files import locate_backbone, weights_digest
+from snake_assets.vision.preprocessing import BackboneError, Preprocessing
 
 if TYPE_CHECKING:
     import torch
@@ -22,19 +21,13 @@ __all__ = [
     "Backbone",
     "BackboneError",
     "load_backbone",
-    "locate_backbone",
+    "open_backbone",
     "resolve_device",
     "resolve_precision",
-    "weights_digest",
 ]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-
-_CONFIG = "config.json"
-_WEIGHTS = "model.safetensors"
-_WEIGHTS_INDEX = "model.safetensors.index.json"
-_HUB_FILES = [_CONFIG, PREPROCESSOR_CONFIG, _WEIGHTS, _WEIGHTS_INDEX, "model-*-of-*.safetensors"]
 
 # Their last_hidden_state was read to be the output of the final norm (transformers 5.23). Others may differ:
 # CLIP's is taken before it.
@@ -89,53 +82,21 @@ def resolve_precision(name: str, device: str) -> str:
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
-def locate_backbone(name: str, revision: str | None) -> Path:
-    """Find the folder with a backbone's config, preprocessor config and safetensors weights.
-
-    A name that exists as a directory or starts with ".", "/" or "~" is a folder and never touches the
-    network; it has no revisions, so `revision` is ignored. Any other name is a model id on the hub: the
-    needed files, and no others, are fetched into the hub's cache, or taken from there without a network.
-
-    Raises:
-        BackboneError: the folder lacks a file or holds only pickled weights, or the hub gives no such model.
-    """
-    if name.startswith((".", "/", "~")) or (name and Path(name).is_dir()):
-        folder = Path(name).expanduser()
-        if not folder.is_dir():
-            raise BackboneError(f"SNAKE_BACKBONE is {name!r}, but there is no such folder.")
-    else:
-        folder = _fetch(name, revision)
-    _weights_files(name, folder)
-    return folder
-
-
-def weights_digest(folder: Path) -> str:
-    """Identity of a backbone: sha256, in hex, over names and contents of its configs and weights.
-
-    Files are read anew only after their size or time of change differs, so asking again costs microseconds.
-
-    Raises:
-        BackboneError: a needed file is missing.
-    """
-    return _digest(
-        tuple((path, (s := path.stat()).st_size, s.st_mtime_ns) for path in _files(str(folder), folder))
-    )
-
-
 @dataclass(frozen=True)
 class Backbone:
-    """A loaded backbone; made by `load_backbone`.
+    """A backbone, known by its files; the model itself is loaded when tokens are first asked for.
 
     Attributes:
         name: the hub id, or the folder's own name: paths differ between machines and are no identity.
         revision: the commit on the hub that the files come from; None for a folder.
-        device: where the model is ("cpu", "cuda", "mps").
+        device: where the model runs ("cpu", "cuda", "mps").
         precision: what it computes in ("fp32", "bf16", "fp16"); the tokens are float32 always.
         preprocessing: how it wants its photos.
         digest: `weights_digest` of its folder.
         hidden_size: D, the width of a token.
         prefix_tokens: how many tokens the model puts before the patches: CLS and any registers.
         patch_grid: (rows, columns) of patches; their product is P.
+        folder: where its files are.
     """
 
     name: str
@@ -147,13 +108,30 @@ class Backbone:
     hidden_size: int
     prefix_tokens: int
     patch_grid: tuple[int, int]
-    model: torch.nn.Module = field(repr=False)
+    folder: Path = field(repr=False)
+
+    @cached_property
+    def model(self) -> torch.nn.Module:
+        """The model in eval mode, checked on one blank photo to give the tokens that the config promises.
+
+        Only safetensors weights are read and no code from the model's repository is run.
+
+        Raises:
+            BackboneError: it cannot be loaded, lacks weights of its encoder, or is no model that returns a
+                CLS token and one token per patch.
+        """
+        model = _load_model(self.name, self.folder).to(self.device)
+        _check_tokens(self, model)
+        return model
 
     def tokens(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """See photos: float32 [B, 3, h, w] to float32 [B, 1 + P, D], on the backbone's device.
 
         Row 0 is CLS, rows 1 to P are the patches in reading order, all after the final norm; registers are
         left out.
+
+        Raises:
+            BackboneError: as `model`.
         """
         import torch
 
@@ -176,12 +154,10 @@ class Backbone:
         }
 
 
-def load_backbone(
+def open_backbone(
     name: str, *, revision: str | None = None, device: str = "auto", precision: str = "auto"
 ) -> Backbone:
-    """Load a backbone for inference, and check on one blank photo that it gives the tokens it promises.
-
-    Only safetensors weights are read and no code from the model's repository is run.
+    """Find a backbone and read its configs; the model is not loaded yet.
 
     Args:
         name: a model id on the Hugging Face hub, or a folder in its format (see `locate_backbone`).
@@ -190,17 +166,14 @@ def load_backbone(
         precision: see `resolve_precision`.
 
     Raises:
-        BackboneError: the backbone cannot be found or loaded, lacks weights of its encoder, or is no model
-            that returns a CLS token and one token per patch.
+        BackboneError: the backbone cannot be found, or is no vision transformer.
     """
     device = resolve_device(device)
     precision = resolve_precision(precision, device)
     folder = locate_backbone(name, revision)
     from_hub = folder.parent.name == "snapshots" and not Path(name).expanduser().is_dir()
     preprocessing = Preprocessing.from_folder(folder)
-    model = _load_model(name, folder).to(device)
-
-    config: Any = model.config
+    config = _read_config(name, folder)
     patch = getattr(config, "patch_size", None)
     hidden_size = getattr(config, "hidden_size", None)
     if patch is None or hidden_size is None:
@@ -216,7 +189,7 @@ def load_backbone(
         )
     patch_height, patch_width = (patch, patch) if isinstance(patch, int) else patch
     height, width = preprocessing.input_size
-    backbone = Backbone(
+    return Backbone(
         name=name if from_hub else folder.resolve().name,
         revision=folder.name if from_hub else None,
         device=device,
@@ -226,73 +199,39 @@ def load_backbone(
         hidden_size=hidden_size,
         prefix_tokens=1 + getattr(config, "num_register_tokens", 0),
         patch_grid=(height // patch_height, width // patch_width),
-        model=model,
+        folder=folder,
     )
-    _check_tokens(name, backbone)
+
+
+def load_backbone(
+    name: str, *, revision: str | None = None, device: str = "auto", precision: str = "auto"
+) -> Backbone:
+    """`open_backbone`, with the model loaded at once.
+
+    Raises:
+        BackboneError: as `open_backbone` and `Backbone.model`.
+    """
+    backbone = open_backbone(name, revision=revision, device=device, precision=precision)
+    _ = backbone.model
     return backbone
 
 
-def _fetch(name: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
-    except Exception as error:  # validation, HTTP, connection and disk errors share no base class
-        raise BackboneError(
-            f"SNAKE_BACKBONE is {name!r}, which is no folder here, and the Hugging Face hub does not give it "
-            f"(revision {revision or 'main'}): {error} Check the name, SNAKE_REVISION and the connection, "
-            "or set SNAKE_BACKBONE to a folder that holds the model."
-        ) from error
-
-
-def _files(name: str, folder: Path) -> list[Path]:
-    return [folder / _CONFIG, folder / PREPROCESSOR_CONFIG, *_weights_files(name, folder)]
-
-
-def _weights_files(name: str, folder: Path) -> list[Path]:
-    """The weights in a folder, once everything that loading needs is seen to be there."""
-    where = f"SNAKE_BACKBONE is {name!r}: the folder {folder}"
-    for needed in (_CONFIG, PREPROCESSOR_CONFIG):
-        if not (folder / needed).is_file():
-            raise BackboneError(f"{where} has no {needed}; fetch it from the model's page.")
-    if (folder / _WEIGHTS).is_file():
-        return [folder / _WEIGHTS]
-    if (folder / _WEIGHTS_INDEX).is_file():
-        try:
-            index = json.loads((folder / _WEIGHTS_INDEX).read_text(encoding="utf-8"))
-            shards = sorted({folder / str(shard) for shard in index["weight_map"].values()})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BackboneError(f"{where} has a {_WEIGHTS_INDEX} that cannot be read: {error!r}.") from error
-        for shard in shards:
-            if not shard.is_file():
-                raise BackboneError(f"{where} has no {shard.name}, which {_WEIGHTS_INDEX} names; fetch it.")
-        return [folder / _WEIGHTS_INDEX, *shards]
-    if list(folder.glob("*.bin")):
-        raise BackboneError(
-            f"{where} has only pickled weights (.bin). Loading a pickle can run any code, so it is refused; "
-            f"convert them to {_WEIGHTS} with save_pretrained where you trust the file."
-        )
-    raise BackboneError(
-        f"{where} has no {_WEIGHTS} (nor {_WEIGHTS_INDEX}); weights in safetensors are needed."
-    )
-
-
-@lru_cache(maxsize=8)
-def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
-    total = hashlib.sha256()
-    for path, _, _ in files:
-        with path.open("rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").hexdigest()
-        total.update(f"{path.name}\0{content}\n".encode())
-    return total.hexdigest()
-
-
-def _load_model(name: str, folder: Path) -> torch.nn.Module:
-    from transformers import MODEL_MAPPING, AutoConfig, AutoModel
+def _read_config(name: str, folder: Path) -> Any:
+    from transformers import AutoConfig
 
     try:
         with _quiet_transformers():
-            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # transformers raises nearly anything on a config that it cannot follow
+        raise BackboneError(f"SNAKE_BACKBONE {name!r} cannot be loaded from {folder}: {error}") from error
+
+
+def _load_model(name: str, folder: Path) -> torch.nn.Module:
+    from transformers import MODEL_MAPPING, AutoModel
+
+    config = _read_config(name, folder)
+    try:
+        with _quiet_transformers():
             kind: Any = MODEL_MAPPING.get(type(config), None)
             # A pooler that the file lacks would be filled with random weights, and it is not needed.
             takes_pooler = inspect.isclass(kind) and "add_pooling_layer" in inspect.signature(kind).parameters
@@ -335,7 +274,7 @@ def _quiet_transformers() -> Iterator[None]:
             switches.enable_progress_bar()
 
 
-def _check_tokens(name: str, backbone: Backbone) -> None:
+def _check_tokens(backbone: Backbone, model: torch.nn.Module) -> None:
     """Refuse a model that does not return CLS, its registers and one token per patch."""
     import torch
 
@@ -345,15 +284,15 @@ def _check_tokens(name: str, backbone: Backbone) -> None:
     try:
         with torch.inference_mode():
             blank = torch.zeros(1, 3, height, width, device=backbone.device)
-            seen = tuple(backbone.model(pixel_values=blank).last_hidden_state.shape)
+            seen = tuple(model(pixel_values=blank).last_hidden_state.shape)
     except Exception as error:  # whatever a model that takes no photos of this size raises
         raise BackboneError(
-            f"SNAKE_BACKBONE {name!r} ({type(backbone.model).__name__}) does not turn photos "
+            f"SNAKE_BACKBONE {backbone.name!r} ({type(model).__name__}) does not turn photos "
             f"of {height} x {width} into tokens: {error}"
         ) from error
     if seen != promised:
         raise BackboneError(
-            f"SNAKE_BACKBONE {name!r} ({type(backbone.model).__name__}) returns tokens of shape {seen}, not "
+            f"SNAKE_BACKBONE {backbone.name!r} ({type(model).__name__}) returns tokens of shape {seen}, not "
             f"{promised}: {backbone.prefix_tokens} prefix and {rows} x {columns} patch tokens are expected. "
             "Choose a vision transformer with a CLS token, such as DINOv2, DINOv3 or ViT."
         )

@@ -16,11 +16,11 @@ from snake_assets.vision.backbone import (
     Backbone,
     BackboneError,
     load_backbone,
-    locate_backbone,
+    open_backbone,
     resolve_device,
     resolve_precision,
-    weights_digest,
 )
+from snake_assets.vision.backbone_files import locate_backbone, weights_digest
 from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, SHARED, needs_real, write_preprocessor
 
 if TYPE_CHECKING:
@@ -413,3 +413,9 @@ def test_real_vit_tiny() -> None:
     tokens = backbone.tokens(backbone.preprocessing.pixel_values(torch.from_numpy(photo)))
     assert tokens.shape == (1, 1 + 196, 192)
     assert torch.isfinite(tokens).all()
+
+
+def test_opening_reads_no_weights(backbone_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformers.AutoModel.from_pretrained", lambda *a, **k: pytest.fail("loaded"))
+    opened = open_backbone(str(backbone_folders["dinov2"]), device="cpu")
+    assert (opened.hidden_size, opened.prefix_tokens) == (32, 1)

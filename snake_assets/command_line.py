@@ -1,11 +1,12 @@
 """The `dagster` command of this project's environment: Dagster's own, with `-w` for all its commands.
 
-Dagster takes a workspace file in `dev`, `definitions validate` and `job launch`, but not in the commands
-that run in their own process: there, `-w FILE` is replaced here by the module that the file names. Every
-other command line reaches Dagster as it was typed.
+Dagster takes a workspace file in `dev`, `definitions validate` and `job launch`, and finds `workspace.yaml`
+in the working folder by itself, but does neither in the commands that run in their own process. There, the
+file is replaced here by the module that it names. Every other command line reaches Dagster as it was typed.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import distribution
@@ -14,6 +15,10 @@ from pathlib import Path
 import yaml
 
 IN_PROCESS = (("job", "execute"), ("asset", "materialize"), ("asset", "list"))
+DEFAULT = Path("workspace.yaml")
+# Options and variables by which Dagster itself is told where the code is.
+TARGETS = ("-m", "--module-name", "-f", "--python-file", "--package-name", "--autoload-defs-module-name")
+TARGET_VARIABLES = ("DAGSTER_MODULE_NAME", "DAGSTER_PYTHON_FILE", "DAGSTER_PACKAGE_NAME")
 
 
 class WorkspaceError(ValueError):
@@ -21,17 +26,25 @@ class WorkspaceError(ValueError):
 
 
 def without_workspace(arguments: Sequence[str]) -> list[str]:
-    """The arguments of `dagster` with `-w FILE` replaced by `-m MODULE -d FOLDER` where Dagster needs that.
+    """The arguments of `dagster` with the workspace file replaced by `-m MODULE -d FOLDER` where needed.
+
+    The file is that of `-w`, or else `workspace.yaml` in the working folder if nothing else says where the
+    code is.
 
     Raises:
         WorkspaceError: the file is missing, or is not a workspace of exactly one Python module.
     """
-    if tuple(arguments[:2]) not in IN_PROCESS:
+    if tuple(arguments[:2]) not in IN_PROCESS or {"-h", "--help"} & set(arguments):
         return list(arguments)
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-w", "--workspace", type=Path)
+    parser.add_argument(*TARGETS, dest="target")
     found, others = parser.parse_known_args(arguments)
-    return [*others, *_target(found.workspace)] if found.workspace else list(arguments)
+    if found.workspace:
+        return [*others, *_target(found.workspace)]
+    if found.target or any(variable in os.environ for variable in TARGET_VARIABLES) or not DEFAULT.is_file():
+        return list(arguments)
+    return [*others, *_target(DEFAULT)]
 
 
 def _target(workspace: Path) -> list[str]:

@@ -37,11 +37,22 @@ def test_a_workspace_becomes_its_module(workspace: Path, style: list[str]):
         ["dev", "-w", "workspace.yaml"],
         ["job", "launch", "-w", "workspace.yaml", "-j", "x"],
         ["job", "execute", "-m", "a.b", "-j", "x"],
+        ["job", "execute", "-f", "defs.py", "-j", "x"],
+        ["asset", "materialize", "--help"],
         ["--version"],
         [],
     ],
 )
 def test_everything_else_is_passed_on_as_it_was_typed(given: list[str]):
+    assert without_workspace(given) == given
+
+
+def test_the_workspace_of_the_working_folder_is_taken(workspace: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(workspace.parent)
+    given = ["asset", "materialize", "--select", "x", "--partition", "val"]
+    assert without_workspace(given) == [*given, "-m", "a.b", "-d", "src"]
+    assert without_workspace([*given, "-m", "c"]) == [*given, "-m", "c"]
+    monkeypatch.setenv("DAGSTER_MODULE_NAME", "c")
     assert without_workspace(given) == given
 
 

@@ -24,6 +24,7 @@ from snake_assets.vision.embedding import DCT, DINOV2
 # Counts as an input: raise it when the same features would give another classifier.
 CLASSIFIER_VERSION = 1
 CANDIDATES_SHOWN = 12
+SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "accuracy": "accuracy"}
 CONFUSION_FILE = "venomous_against_harmless.png"
 
 
@@ -165,19 +166,16 @@ def validation_report(
     scores = json.loads(bundle.path(SCORES_FILE).read_text())
     return dg.MaterializeResult(
         metadata={
-            **{name: scores[name] for name in ("track1", "track2", "f1", "accuracy")},
+            **{name: scores[name] for name in SCORE_TITLES},
             "scores": markdown_table(
-                ["", "Track 1", "Track 2", "macro F1", "accuracy"],
-                [
-                    ["val", *(scores[name] for name in ("track1", "track2", "f1", "accuracy"))],
-                    ["chance", *(scores["chance"][name] for name in ("track1", "track2", "f1", "accuracy"))],
-                ],
+                ["", "val", "chance"],
+                [[title, scores[name], scores["chance"][name]] for name, title in SCORE_TITLES.items()],
             ),
             "rates": scores["rates"],
             "errors": scores["errors"],
             "observations": scores["observations"],
-            "observations_without_a_readable_photo": scores["observations_without_a_readable_photo"],
-            "class_ids_unknown_to_the_classifier": scores["class_ids_unknown_to_the_classifier"],
+            "unreadable_observations": scores["unreadable_observations"],
+            "unknown_class_ids": scores["unknown_class_ids"],
             "venomous_against_harmless": picture(
                 bundle.path(CONFUSION_FILE).read_bytes(), "venomous against harmless"
             ),

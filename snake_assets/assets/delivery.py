@@ -88,7 +88,7 @@ def submission(config: SubmissionConfig, raw_data: RawData, store: Store) -> dg.
             "first_rows": markdown_table(["observation_id", "class_id"], list(answers.items())[:SHOWN]),
             "predicted_venomous": sum(venomous[class_id] for class_id in answers.values()),
             "species_predicted": len(set(answers.values())),
-            "observations_without_a_readable_photo": origin["observations_without_a_readable_photo"],
+            "unreadable_observations": origin["unreadable_observations"],
         },
         data_version=data_version(bundle.files),
     )

@@ -1,6 +1,7 @@
 """A sheet of thumbnails of a table's photos."""
 
 import io
+from collections.abc import Mapping
 
 from PIL import Image, ImageDraw
 
@@ -9,7 +10,8 @@ from snake_assets.vision.photos import UnreadablePhoto, decode
 
 COLUMNS, ROWS = 8, 3
 TILE = 104
-CAPTION = 14
+CAPTION = 16
+FONT_SIZE = 10
 GAP = 4
 PAPER, INK = (255, 255, 255), (40, 40, 40)
 
@@ -24,11 +26,19 @@ def contact_sheet(table: Table) -> bytes:
         left = GAP + position % COLUMNS * (TILE + GAP)
         top = GAP + position // COLUMNS * (TILE + CAPTION + GAP)
         sheet.paste(_thumbnail(row["image"]), (left, top))
-        caption = row["binomial_name"] or row["observation_id"]
-        pen.text((left, top + TILE + 1), caption, fill=INK, font_size=9)
+        pen.text((left, top + TILE + 1), _caption(row, pen), fill=INK, font_size=FONT_SIZE)
     encoded = io.BytesIO()
     sheet.save(encoded, "JPEG", quality=72)
     return encoded.getvalue()
+
+
+def _caption(row: Mapping[str, str | None], pen: ImageDraw.ImageDraw) -> str:
+    """The species with its genus abbreviated, or the observation, cut to the width of a tile."""
+    genus, _, epithet = (row["binomial_name"] or "").partition(" ")
+    text = f"{genus[0]}. {epithet}" if epithet else genus or str(row["observation_id"])
+    while pen.textlength(text, font_size=FONT_SIZE) > TILE:
+        text = f"{text[:-2]}…"
+    return text
 
 
 def _thumbnail(data: bytes) -> Image.Image:

@@ -51,7 +51,7 @@ def embedding_map_png(features: FeatureTable, species: Mapping[int, str]) -> byt
     shown = np.isin(class_id, list(species))
     labels = class_id[shown]
     titles = {CLS: "CLS token", DCT: "8x8 DCT of the tokens"}
-    figure = new_figure(5.2 * len(titles), 5.4)
+    figure = new_figure(4.4 * len(titles), 5.0)
     panels = figure.subplots(1, len(titles), squeeze=False)[0]
     for axes, (block, title) in zip(panels, titles.items(), strict=True):
         points = flatten(features.blocks[block][shown])

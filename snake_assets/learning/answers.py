@@ -22,6 +22,6 @@ def write_submission(predictions: Predictions, origin: Mapping[str, Json], folde
     content = {
         "made_from": origin,
         "observations": len(answers),
-        "observations_without_a_readable_photo": unreadable,
+        "unreadable_observations": unreadable,
     }
     (folder / ORIGIN_FILE).write_text(json.dumps(content, indent=1))

@@ -96,8 +96,8 @@ def write_report(judgement: Judgement, folder: Path) -> None:
         "chance": {name: round(value, 2) for name, value in judgement.chance.items()},
         "observations": len(found),
         "photos": int(found.photos.sum()),
-        "observations_without_a_readable_photo": list(judgement.unreadable),
-        "class_ids_unknown_to_the_classifier": list(judgement.unseen),
+        "unreadable_observations": list(judgement.unreadable),
+        "unknown_class_ids": list(judgement.unseen),
         "venomous_taken_for_harmless": judgement.venom_counts[True, False],
         "harmless_taken_for_venomous": judgement.venom_counts[False, True],
     }

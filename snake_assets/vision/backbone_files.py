@@ -101,5 +101,3 @@ def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
             content = hashlib.file_digest(opened, "sha256").hexdigest()
         total.update(f"{path.name}\0{content}\n".encode())
     return total.hexdigest()
-
-

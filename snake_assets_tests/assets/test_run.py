@@ -95,7 +95,7 @@ def test_submission_has_every_observation_in_order(finished, small_set: Path):
     with (small_set / "metadata" / "venomous_status_list.csv").open() as file:
         known = {row["class_id"] for row in csv.DictReader(file)}
     assert {row["class_id"] for row in rows} <= known
-    (unreadable,) = metadata(result, "submission")["observations_without_a_readable_photo"]
+    (unreadable,) = metadata(result, "submission")["unreadable_observations"]
     answer = next(row["class_id"] for row in rows if row["observation_id"] == unreadable)
     classifier = SpeciesClassifier.load(store / "species_classifier")
     costs = {

@@ -31,9 +31,10 @@ class SubmissionConfig(dg.Config):
     """How the submission is made."""
 
     refit_on_train_and_val: bool = Field(
-        default=False,
-        description="Train the chosen recipe again on train and val together before predicting test. More "
-        "photos, but a classifier that the validation report has not judged.",
+        default=True,
+        description="Train the chosen recipe again on train and val together before predicting test: more "
+        "photos, nothing chosen anew. Off, the submission is made by exactly the classifier that the "
+        "validation report judged.",
     )
 
 

@@ -173,14 +173,20 @@ def test_one_split_at_a_time(small_set: Path, demo_backbone: Path, tmp_path: Pat
     assert not (tmp_path / "dct_embeddings" / "train").exists()
 
 
-def test_refitting_on_train_and_val_says_so(finished, small_set: Path, demo_backbone: Path, tmp_path: Path):
+def test_a_submission_says_what_it_was_made_from(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
     store = tmp_path / "store"
     shutil.copytree(finished[0], store)
-    config = {"ops": {"submission": {"config": {"refit_on_train_and_val": True}}}}
+    origin = json.loads((store / "submission" / "origin.json").read_text())["made_from"]
+    assert origin["refit_on_train_and_val"] is True
+    assert set(origin["embeddings"]) == set(SPLITS)
+    config = {"ops": {"submission": {"config": {"refit_on_train_and_val": False}}}}
     assert run_job(definitions(small_set, store, demo_backbone), "predict", run_config=config).success
-    origin = json.loads((store / "submission" / "origin.json").read_text())
-    assert origin["made_from"]["refit_on_train_and_val"] is True
-    assert set(origin["made_from"]["embeddings"]) == set(SPLITS)
+    plain = json.loads((store / "submission" / "origin.json").read_text())["made_from"]
+    assert plain["refit_on_train_and_val"] is False
+    assert set(plain["embeddings"]) == {"test"}
+    assert plain["classifier"] == origin["classifier"]
 
 
 def failing(asset: str, definitions: dg.Definitions, split: str | None = "val") -> str:

@@ -32,7 +32,7 @@ class ClassifierConfig(dg.Config):
     """What the choice on folds of train runs through."""
 
     feature_sets: list[str] = Field(
-        default=["cls", "cls+patch_mean", "cls+dct", "cls+patch_mean+dct"],
+        default=["cls", "cls+patch_mean", "cls+patch_mean+dct"],
         description="Feature sets to try: cls, patch_mean, dct, or several joined by '+'.",
     )
     folds: int = Field(default=5, ge=2, le=50, description="Folds of train, grouped by observation.")

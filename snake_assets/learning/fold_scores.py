@@ -63,17 +63,18 @@ def out_of_fold_logits(
     optimisation: Optimisation,
     report: Callable[[str], None],
 ) -> npt.NDArray[np.float32]:
-    """Logits of every photo by models that have not seen its fold: float32 [recipes, N, C].
+    """Logits of the H held-out photos by models that have not seen their fold: float32 [recipes, H, C].
 
-    Photos that are never held out keep NaN. Arguments as in `fit_models`; folds as from `grouped_folds`.
+    The photos keep their order. Arguments as in `fit_models`; folds as from `grouped_folds`.
     """
-    logits = np.full((len(recipes), len(features), classes), np.nan, dtype=np.float32)
+    fold_of_row = folds[folds != ALWAYS_TRAINING]
+    logits = np.empty((len(recipes), len(fold_of_row), classes), dtype=np.float32)
     name = "+".join(recipes[0].features)
     for fold in range(folds.max() + 1):
         held_out = folds == fold
         models = fit_models(features[~held_out], labels[~held_out], classes, recipes, optimisation)
         for number, model in enumerate(models):
-            logits[number, held_out] = model.logits(features[held_out])
+            logits[number, fold_of_row == fold] = model.logits(features[held_out])
         report(f"{name}: fold {fold + 1} of {folds.max() + 1}, {len(recipes)} recipes")
     return logits
 
@@ -94,10 +95,10 @@ class FoldJudge:
         Raises:
             LearningError: the venom list lacks a species.
         """
-        self._held_out = np.flatnonzero(folds != ALWAYS_TRAINING)
-        self._observations = [observation_id[row] for row in self._held_out.tolist()]
+        held_out = np.flatnonzero(folds != ALWAYS_TRAINING)
+        self._observations = [observation_id[row] for row in held_out.tolist()]
         # An observation's truth is its first row's; sorted, these rows are in first-seen order.
-        first_rows = np.sort(self._held_out[np.unique(self._observations, return_index=True)[1]])
+        first_rows = np.sort(held_out[np.unique(self._observations, return_index=True)[1]])
         self._truth, self._fold = labels[first_rows], folds[first_rows]
         self._class_ids, self._venomous = class_ids, venomous
         self._flags = venom_flags(class_ids, venomous)
@@ -108,10 +109,9 @@ class FoldJudge:
         return len(self._truth)
 
     def judge(self, logits: npt.NDArray[np.float32]) -> FoldScores:
-        """Scores of out-of-fold logits, float32 [N, C]."""
-        held_out = logits[self._held_out]
-        temperature = fit_temperature(held_out, self._observations, self._truth)
-        _, probabilities = average_observations(softmax(held_out, temperature), self._observations)
+        """Scores of the held-out photos' logits, float32 [H, C]."""
+        temperature = fit_temperature(logits, self._observations, self._truth)
+        _, probabilities = average_observations(softmax(logits, temperature), self._observations)
         predicted, truth = argmax(probabilities, self._class_ids), self._class_ids[self._truth]
         whole = score(truth, predicted, self._venomous)
         members = [np.flatnonzero(self._fold == fold) for fold in range(self._fold.max() + 1)]

@@ -16,6 +16,7 @@ def grouped_folds(
     sha256: Sequence[str] | None,
     folds: int,
     seed: int,
+    most_held_out: int | None = None,
 ) -> npt.NDArray[np.int64]:
     """Assign every photo to the fold in which it is held out: int64 [N], 0..K-1 or `ALWAYS_TRAINING`.
 
@@ -33,6 +34,8 @@ def grouped_folds(
         sha256: file digest of each photo, N; None looks for no duplicates.
         folds: how many folds to aim at, at least 2.
         seed: order in which groups of equal size are dealt.
+        most_held_out: about how many photos may be held out in all; beyond it, folds and then groups of
+            the last fold are only trained on. A tenth of a large set tells as much as all of it.
 
     Raises:
         LearningError: no photo, `folds` below 2, or nothing that could be held out, because every
@@ -44,11 +47,13 @@ def grouped_folds(
         raise LearningError("There is no photo to make folds of.")
     groups = _groups(observation_id, sha256)
     classes, labels = np.unique(class_id, return_inverse=True)
-    counts = np.zeros((groups.max() + 1, classes.size), dtype=np.int64)
+    counts = np.zeros((groups.max() + 1, classes.size), dtype=np.int32)
     np.add.at(counts, (groups, labels), 1)
 
     fold_of_group = _deal(counts, min(folds, len(counts)), np.random.default_rng(seed))
     _pin_classes_of_one_fold(fold_of_group, counts)
+    if most_held_out is not None:
+        _hold_out_at_most(most_held_out, fold_of_group, counts.sum(axis=1), seed)
     held_out = np.unique(fold_of_group[fold_of_group != ALWAYS_TRAINING])
     if held_out.size == 0:
         raise LearningError(
@@ -81,7 +86,19 @@ def _groups(observation_id: Sequence[str], sha256: Sequence[str] | None) -> npt.
     return np.array([numbers.setdefault(key, len(numbers)) for key in roots], dtype=np.int64)
 
 
-def _deal(counts: npt.NDArray[np.int64], folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def _hold_out_at_most(
+    photos: int, fold_of_group: npt.NDArray[np.int64], photos_of_group: npt.NDArray[np.int64], seed: int
+) -> None:
+    # Fold by fold, each in random order; what comes after the limit is only trained on. The first group
+    # stays held out whatever the limit.
+    order = np.lexsort((np.random.default_rng(seed).permutation(len(fold_of_group)), fold_of_group))
+    order = order[fold_of_group[order] != ALWAYS_TRAINING]
+    beyond = np.cumsum(photos_of_group[order]) > photos
+    beyond[:1] = False
+    fold_of_group[order[beyond]] = ALWAYS_TRAINING
+
+
+def _deal(counts: npt.NDArray[np.int32], folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     # Rarest class first, its largest groups first, each to the fold that has least of that class, then
     # least of all: the classes with least room to manoeuvre get theirs, the common ones fill up the rest.
     rarity = np.argsort(np.argsort((counts > 0).sum(axis=0), kind="stable"), kind="stable")
@@ -98,7 +115,7 @@ def _deal(counts: npt.NDArray[np.int64], folds: int, rng: np.random.Generator) -
     return fold_of_group
 
 
-def _pin_classes_of_one_fold(fold_of_group: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> None:
+def _pin_classes_of_one_fold(fold_of_group: npt.NDArray[np.int64], counts: npt.NDArray[np.int32]) -> None:
     for column in counts.T:
         of_class = np.flatnonzero(column)
         if np.unique(fold_of_group[of_class]).size == 1:

@@ -50,8 +50,8 @@ class TrainingSettings(BaseModel):
     become one head. Defaults were found on folds of some hundred photos; `weight_decays` are per mean
     photo, so more photos ask for less.
 
-    Held-out logits stay in memory until the choice: photos x species x 4 bytes for each candidate. For
-    168,144 photos of 1,784 species that is 1.2 GB, so name few candidates there.
+    The held-out logits of all candidates are in memory until the choice, photos x species x 4 bytes each.
+    Where they would take more than `held_out_megabytes`, fewer photos are held out (folds.py).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,6 +71,7 @@ class TrainingSettings(BaseModel):
     epochs: Annotated[int, Field(ge=1)] = 10
     minimum_steps: Annotated[int, Field(ge=1)] = 100
     batch_size: Annotated[int, Field(ge=1)] = 4096
+    held_out_megabytes: Annotated[int, Field(ge=1)] = 2048
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] = "fp32"
 
@@ -88,6 +89,11 @@ class TrainingSettings(BaseModel):
                 self.shrinkages, self.weight_decays, self.class_weightings, self.learning_rates
             )
         ]
+
+    def most_held_out(self, feature_sets: int, species: int) -> int:
+        """Photos that can be held out within `held_out_megabytes`."""
+        recipes = feature_sets * len(self.recipes(self.feature_sets[0]))
+        return (self.held_out_megabytes << 20) // (4 * species * recipes)
 
     @property
     def optimisation(self) -> Optimisation:

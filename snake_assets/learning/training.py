@@ -40,11 +40,19 @@ def train_classifier(
     """
     class_ids, labels = _species(table)
     _refuse_useless(table, fingerprint)
-    folds = grouped_folds(table.observation_id, labels, table.sha256, settings.folds, settings.seed)
+    available = _available(table, settings)
+    folds = grouped_folds(
+        table.observation_id,
+        labels,
+        table.sha256,
+        settings.folds,
+        settings.seed,
+        most_held_out=settings.most_held_out(len(available), len(class_ids)),
+    )
     judge = FoldJudge(table.observation_id, labels, class_ids, folds, venomous)
     candidates: list[Candidate] = []
     logits: list[npt.NDArray[np.float32]] = []
-    for features in _available(table, settings):
+    for features in available:
         recipes = _distinct(settings.recipes(features), labels)
         logits += list(
             out_of_fold_logits(

@@ -84,3 +84,20 @@ def test_nothing_to_hold_out_is_said_so() -> None:
 def test_impossible_requests(photos: int, folds: int, message: str) -> None:
     with pytest.raises(LearningError, match=message):
         grouped_folds([str(row) for row in range(photos)], np.zeros(photos, dtype=int), None, folds, 0)
+
+
+@pytest.mark.parametrize("most", [1, 7, 30, 61, 1000])
+def test_no_more_photos_are_held_out_than_asked_and_groups_stay_whole(most: int) -> None:
+    rng = np.random.default_rng(most)
+    observation_id = [f"o{number}" for number in rng.integers(0, 80, 200)]
+    class_id = np.array([int(name[1:]) % 5 for name in observation_id])
+    free = grouped_folds(observation_id, class_id, None, 5, 0)
+    folds = grouped_folds(observation_id, class_id, None, 5, 0, most_held_out=most)
+    largest = max(observation_id.count(name) for name in observation_id)
+    held_out = folds != ALWAYS_TRAINING
+    assert 0 < held_out.sum() <= max(most, largest)
+    assert (free[held_out] == folds[held_out]).all()
+    for name in set(observation_id):
+        assert len({int(fold) for fold, own in zip(folds, observation_id, strict=True) if own == name}) == 1
+    if most >= 200:
+        assert (free == folds).all()

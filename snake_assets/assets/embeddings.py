@@ -11,6 +11,7 @@ from snake_assets.partitions import splits
 from snake_assets.resources import BackboneSetting, Crops, Engine, Store
 from snake_assets.storage.tables import open_table
 from snake_assets.vision.embedding import DCT, DINOV2, EMBEDDING_VERSION, EmbeddingSettings, embed
+from snake_assets.vision.memory import peak_memory_bytes
 
 
 class EmbeddingConfig(dg.Config):
@@ -76,11 +77,11 @@ def embeddings(
             context.add_asset_metadata(
                 {
                     **table_metadata(open_table(folders[name])),
-                    "photos_computed": run.photos,
+                    "photos_computed": run.computed,
+                    "rows_copied": run.copied,
                     "images_per_second": round(run.images_per_second, 1),
-                    "share_of_time_in_model": round(run.model_seconds / run.seconds, 2)
-                    if run.photos
-                    else 0.0,
+                    "share_of_time": {stage: f"{share:.0%}" for stage, share in run.shares.items()},
+                    "peak_memory_mb": round(peak_memory_bytes() / 2**20),
                     "device": model.device,
                     "precision": model.precision,
                     "recipe": dg.MetadataValue.json(dict(run.manifests[name].recipe)),

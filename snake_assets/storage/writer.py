@@ -41,7 +41,15 @@ class TableWriter:
         self._table, self._split, self._recipe = table, split, dict(recipe)
         self._committed = read_manifest(folder)
         self._shards = self._recovered()
-        self.carried = len(self._shards)
+
+    @property
+    def shards(self) -> list[Shard]:
+        """All shards at hand: taken over and written."""
+        return list(self._shards.values())
+
+    def read(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
+        """Some columns of a shard at hand."""
+        return pq.read_table(self.folder / shard.file, columns=list(columns))
 
     def has(self, unit: str) -> bool:
         """Whether the shard of a unit is there already."""

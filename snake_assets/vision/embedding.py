@@ -1,12 +1,13 @@
 """The embedding pass: from `image_table` to both embedding tables, in one forward pass per photo.
 
-A batch never crosses a shard, so a shard's numbers do not depend on which shards were there already: an
-interrupted run ends in the same tables as an undisturbed one.
+A photo is known by its digest: one that a table of the same recipe has already, or that stands twice, is
+copied and not computed again. A batch never crosses a shard, so a shard's numbers do not depend on which
+shards were there already: an interrupted run ends in the same tables as an undisturbed one.
 """
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -18,10 +19,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from snake_assets.storage.fingerprints import Json, fingerprint
-from snake_assets.storage.manifest import Manifest, Reject
+from snake_assets.storage.manifest import Manifest, Shard
 from snake_assets.storage.tables import Table
-from snake_assets.storage.writer import write_table
+from snake_assets.storage.writer import TableWriter, write_table
 from snake_assets.vision.features import PhotoFeatures, describe
+from snake_assets.vision.known import DIGEST, KnownVectors
 from snake_assets.vision.reading import PhotoBatch, decode_ahead
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ DINOV2, DCT = "dinov2_embeddings", "dct_embeddings"
 # Counts as an input: raise it when the same photos and backbone would give other rows.
 EMBEDDING_VERSION = 1
 DCT_KEPT = 8
+KEYS = ["image_id", "observation_id", "class_id", DIGEST]
+VECTORS = {DINOV2: ["embedding", "patch_mean"], DCT: ["embedding"]}
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,29 @@ class EmbeddingSettings:
 
 @dataclass
 class EmbeddingRun:
-    """What a pass did: manifests by table, photos computed now, and where the time went (seconds)."""
+    """What a pass did: manifests by table, photos computed, rows copied, and where the time went (seconds).
+
+    What `seconds` holds besides model and writing is set-up and waiting for decoded photos.
+    """
 
     manifests: dict[str, Manifest] = field(default_factory=dict)
-    photos: int = 0
+    computed: int = 0
+    copied: int = 0
     seconds: float = 0.0
     model_seconds: float = 0.0
+    writing_seconds: float = 0.0
 
     @property
     def images_per_second(self) -> float:
         """Photos computed per second of this pass; 0 where nothing had to be computed."""
-        return self.photos / self.seconds if self.photos else 0.0
+        return self.computed / self.seconds if self.computed else 0.0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the pass's time by stage; all 0 where nothing had to be computed."""
+        stages = {"model": self.model_seconds, "writing": self.writing_seconds}
+        stages["set-up and waiting for photos"] = self.seconds - sum(stages.values())
+        return {stage: seconds / self.seconds if self.computed else 0.0 for stage, seconds in stages.items()}
 
 
 def recipes(backbone: "Backbone", settings: EmbeddingSettings) -> dict[str, dict[str, Json]]:
@@ -81,14 +97,14 @@ def embed(
     settings: EmbeddingSettings,
     progress: Callable[[int, int], None] | None = None,
 ) -> EmbeddingRun:
-    """Compute the embedding tables of one split; shards that are there already are kept.
+    """Compute the embedding tables of one split; what is there already is kept.
 
     Args:
         images: the split's `image_table`.
         folders: table name (`dinov2_embeddings`, `dct_embeddings` or both) -> its folder.
         backbone: gives CLS and patch tokens.
         settings: of the pass.
-        progress: called after each batch with photos done and photos to do in this run.
+        progress: called after each batch with photos done and photos to compute in this run.
 
     Raises:
         StorageError: a table cannot be read or written.
@@ -109,43 +125,94 @@ def embed(
             for shard, unit in unit_of.items()
             if not all(writer.has(unit) for writer in writers.values())
         ]
-        to_do = sum(shard.rows for shard in pending)
-        decoded = decode_ahead(
-            images,
-            pending,
-            backbone.preprocessing,
-            batch_size=settings.batch_size,
-            threads=settings.decoders,
-            read_ahead=settings.read_ahead,
-        )
-        for shard, batches in groupby(decoded, key=lambda batch: batch.shard):
-            parts: dict[str, list[pa.RecordBatch]] = {name: [] for name in writers}
-            rejects: list[Reject] = []
-            for batch in batches:
-                rejects += batch.rejects
-                # Models refuse an empty batch, which is what a batch of rejects leaves.
-                if len(batch.pixels):
-                    features = _timed_features(backbone, batch, settings, run)
-                    for name in writers:
-                        parts[name].append(_records(name, batch, features, schemas[name]))
-                run.photos += len(batch.pixels) + len(batch.rejects)
-                if progress:
-                    progress(run.photos, to_do)
-            for name, writer in writers.items():
-                if not writer.has(unit_of[shard]):
-                    writer.write(unit_of[shard], parts[name], rejects)
+        if pending:
+            known = KnownVectors(writers)
+            wanted = _photos_to_compute(images, pending, known)
+            decoded = decode_ahead(
+                images,
+                pending,
+                wanted,
+                backbone.preprocessing,
+                batch_size=settings.batch_size,
+                threads=settings.decoders,
+                read_ahead=settings.read_ahead,
+            )
+
+            def done() -> None:
+                if progress and run.computed:
+                    progress(run.computed, len(wanted))
+
+            for shard, batches in groupby(decoded, key=lambda batch: batch.shard):
+                digests, features = _compute(batches, known, backbone, settings, run, done)
+                began_writing = time.perf_counter()
+                keys = images.read_shard(shard, KEYS)
+                _write(unit_of[shard], keys, digests, features, known, writers)
+                run.copied += keys.num_rows - len(digests)
+                run.writing_seconds += time.perf_counter() - began_writing
         run.manifests = {name: writer.commit(list(unit_of.values())) for name, writer in writers.items()}
     run.seconds = time.perf_counter() - began
     return run
 
 
-def _timed_features(
-    backbone: "Backbone", batch: PhotoBatch, settings: EmbeddingSettings, run: EmbeddingRun
-) -> PhotoFeatures:
-    began = time.perf_counter()
-    features = describe(backbone, batch.pixels, orthonormal=settings.orthonormal_dct)
-    run.model_seconds += time.perf_counter() - began
-    return features
+def _photos_to_compute(images: Table, pending: Sequence[Shard], known: KnownVectors) -> set[str]:
+    """image_id of the first of each photo that not every table has yet."""
+    first: dict[str, str] = {}
+    for shard in pending:
+        rows = images.read_shard(shard, ["image_id", DIGEST])
+        for image_id, digest in zip(rows["image_id"].to_pylist(), rows[DIGEST].to_pylist(), strict=True):
+            if not known.has(digest):
+                first.setdefault(digest, image_id)
+    return set(first.values())
+
+
+def _compute(
+    batches: Iterator[PhotoBatch],
+    known: KnownVectors,
+    backbone: "Backbone",
+    settings: EmbeddingSettings,
+    run: EmbeddingRun,
+    done: Callable[[], None],
+) -> tuple[list[str], list[PhotoFeatures]]:
+    """Digests and features of a shard's new photos."""
+    digests: list[str] = []
+    features: list[PhotoFeatures] = []
+    for batch in batches:
+        known.refuse(batch.rejects)
+        # Models refuse an empty batch, which is what rejects and known photos may leave.
+        if batch.digests:
+            began = time.perf_counter()
+            features.append(describe(backbone, batch.pixels, orthonormal=settings.orthonormal_dct))
+            run.model_seconds += time.perf_counter() - began
+            digests += batch.digests
+        run.computed += len(batch.digests) + len(batch.rejects)
+        done()
+    return digests, features
+
+
+def _write(
+    unit: str,
+    keys: pa.Table,
+    digests: list[str],
+    features: list[PhotoFeatures],
+    known: KnownVectors,
+    writers: Mapping[str, TableWriter],
+) -> None:
+    """Write a shard of each table that lacks it: new vectors and known ones, in the rows' order."""
+    rejects = known.rejects_of(keys["image_id"].to_pylist(), keys[DIGEST].to_pylist())
+    refused = {reject.image_id for reject in rejects}
+    kept = keys.filter([image_id not in refused for image_id in keys["image_id"].to_pylist()])
+    wanted = kept[DIGEST].to_pylist()
+    old = sorted(set(wanted) - set(digests))
+    place = {digest: row for row, digest in enumerate([*digests, *old])}
+    for name, writer in writers.items():
+        if writer.has(unit):
+            continue
+        new = _vectors(name, features, writer.schema)
+        vectors = pa.concat_tables([new, known.rows(name, old, VECTORS[name])]) if old else new
+        in_order = vectors.take(pa.array([place[digest] for digest in wanted], pa.int64()))
+        columns = [*kept.columns, *in_order.columns]
+        rows = pa.Table.from_arrays(columns, schema=writer.schema).combine_chunks()
+        known.add(name, writer.write(unit, rows.to_batches(), rejects), wanted)
 
 
 def _schema(name: str, hidden_size: int, recipe: Mapping[str, Json]) -> pa.Schema:
@@ -153,21 +220,24 @@ def _schema(name: str, hidden_size: int, recipe: Mapping[str, Json]) -> pa.Schem
         ("image_id", pa.string()),
         ("observation_id", pa.string()),
         ("class_id", pa.int32()),
-        ("sha256", pa.string()),
+        (DIGEST, pa.string()),
     ]
-    vectors = {
-        DINOV2: [("embedding", hidden_size), ("patch_mean", hidden_size)],
-        DCT: [("embedding", DCT_KEPT * DCT_KEPT)],
-    }
-    fields = [*keys, *((column, pa.list_(pa.float32(), size)) for column, size in vectors[name])]
-    return pa.schema(fields, metadata={key: json.dumps(value) for key, value in recipe.items()})
+    width = hidden_size if name == DINOV2 else DCT_KEPT * DCT_KEPT
+    vectors = [(column, pa.list_(pa.float32(), width)) for column in VECTORS[name]]
+    return pa.schema([*keys, *vectors], metadata={key: json.dumps(value) for key, value in recipe.items()})
 
 
-def _records(name: str, batch: PhotoBatch, features: PhotoFeatures, schema: pa.Schema) -> pa.RecordBatch:
-    columns = {DINOV2: [features.cls, features.patch_mean], DCT: [features.dct]}[name]
-    vectors = [_fixed_size_list(values) for values in columns]
-    return pa.RecordBatch.from_arrays([*batch.keys.columns, *vectors], schema=schema)
+def _vectors(name: str, features: Sequence[PhotoFeatures], schema: pa.Schema) -> pa.Table:
+    fields = [schema.field(column) for column in VECTORS[name]]
+    parts = [[part.cls, part.patch_mean] if name == DINOV2 else [part.dct] for part in features]
+    arrays = [
+        pa.FixedSizeListArray.from_arrays(
+            pa.array(_stacked([part[number] for part in parts])), field.type.list_size
+        )
+        for number, field in enumerate(fields)
+    ]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def _fixed_size_list(values: npt.NDArray[np.float32]) -> pa.FixedSizeListArray:
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
+def _stacked(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0, dtype=np.float32)

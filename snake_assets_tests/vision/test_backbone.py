@@ -36,7 +36,7 @@ SHAPES = {  # registers, patch grid
 
 
 def load(folder: Path, **settings: Any) -> Backbone:
-    return load_backbone(str(folder), device="cpu", **settings)
+    return load_backbone(str(folder), device="cpu", **{"precision": "fp32", **settings})
 
 
 def photos_for(backbone: Backbone, count: int = 2) -> torch.Tensor:
@@ -391,7 +391,10 @@ class TestSettings:
         assert resolve_precision("auto", "cuda") == "bf16"
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
         assert resolve_precision("auto", "cuda") == "fp16"
-        assert resolve_precision("auto", "cpu") == resolve_precision("auto", "mps") == "fp32"
+        for has_units, chosen in ((True, "bf16"), (False, "fp32")):
+            monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda has=has_units: has)
+            assert resolve_precision("auto", "cpu") == chosen
+        assert resolve_precision("auto", "mps") == "fp32"
         assert [resolve_precision(name, "cpu") for name in ("fp32", "bf16", "fp16")] == [
             "fp32",
             "bf16",

@@ -22,7 +22,7 @@ SETTINGS = EmbeddingSettings(batch_size=4)
 
 @pytest.fixture(scope="module")
 def backbone(backbone_folders: dict[str, Path]) -> Backbone:
-    return load_backbone(str(backbone_folders["dinov2"]), device="cpu")
+    return load_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
 
 
 def images(root: Path, photos: dict[str, bytes], shard_rows: int = 4) -> Table:
@@ -115,7 +115,7 @@ def test_a_second_pass_computes_nothing_and_changes_nothing(tmp_path: Path, back
     table = images(tmp_path, photos(6))
     first = run(tmp_path, table, backbone)
     second = run(tmp_path, table, backbone)
-    assert (first.photos, second.photos) == (6, 0)
+    assert (first.computed, second.computed) == (6, 0)
     assert second.manifests == first.manifests
 
 
@@ -125,7 +125,7 @@ def test_only_shards_with_other_photos_are_computed_again(tmp_path: Path, backbo
     before = column(tmp_path, DINOV2)
     given["05.jpg"] = encode(picture(90, 80, 99))
     again = run(tmp_path, images(tmp_path, given), backbone)
-    assert again.photos == 4
+    assert (again.computed, again.copied) == (1, 3)
     changed = (column(tmp_path, DINOV2) != before).any(axis=1)
     assert changed.tolist() == [n == 5 for n in range(12)]
 
@@ -147,7 +147,7 @@ def test_what_is_done_does_not_change_what_is_computed(tmp_path: Path, backbone:
     fewer = images(tmp_path / "fewer", {name: given[name] for name in list(given)[:4]})
     run(tmp_path / "steps", fewer, backbone)
     resumed = run(tmp_path / "steps", table, backbone)
-    assert resumed.photos == 7
+    assert resumed.computed == 7
     assert (column(tmp_path / "steps", DINOV2) == column(tmp_path / "whole", DINOV2)).all()
 
 
@@ -156,7 +156,7 @@ def test_another_recipe_is_another_table(tmp_path: Path, backbone: Backbone, cha
     table = images(tmp_path, photos(5))
     first = run(tmp_path, table, backbone, DCT)
     second = run(tmp_path, table, backbone, DCT, **change)
-    assert second.photos == 5
+    assert second.computed == 5
     assert second.manifests[DCT].fingerprint != first.manifests[DCT].fingerprint
 
 
@@ -166,7 +166,7 @@ def test_another_backbone_takes_nothing_over(
     table = images(tmp_path, photos(3))
     run(tmp_path, table, backbone)
     other = load_backbone(str(backbone_folders["vit"]), device="cpu")
-    assert run(tmp_path, table, other).photos == 3
+    assert run(tmp_path, table, other).computed == 3
 
 
 def test_progress_counts_up_to_all(tmp_path: Path, backbone: Backbone):
@@ -174,3 +174,64 @@ def test_progress_counts_up_to_all(tmp_path: Path, backbone: Backbone):
     table = images(tmp_path, photos(6))
     embed(table, {DCT: tmp_path / DCT}, backbone, SETTINGS, lambda done, of: seen.append((done, of)))
     assert seen == [(4, 6), (6, 6)]
+
+
+def test_added_photos_alone_are_computed_and_the_rest_is_copied(tmp_path: Path, backbone: Backbone):
+    given = photos(21)
+    before = images(tmp_path, {name: data for name, data in given.items() if int(name[:2]) % 7})
+    run(tmp_path, before, backbone)
+    everything = images(tmp_path, given)
+    again = run(tmp_path, everything, backbone)
+    assert (again.computed, again.copied) == (3, 18)
+    rows = open_table(tmp_path / DINOV2).read()
+    assert rows["image_id"].to_pylist() == list(given)
+    assert rows["sha256"].to_pylist() == everything.read(["sha256"])["sha256"].to_pylist()
+    run(tmp_path / "afresh", everything, backbone)
+    for name in (DINOV2, DCT):
+        np.testing.assert_allclose(
+            column(tmp_path, name), column(tmp_path / "afresh", name), rtol=1e-3, atol=1e-3
+        )
+
+
+def test_removed_photos_cost_nothing(tmp_path: Path, backbone: Backbone):
+    given = photos(9)
+    run(tmp_path, images(tmp_path, given), backbone)
+    fewer = images(tmp_path, {name: data for name, data in given.items() if name != "03.jpg"})
+    assert run(tmp_path, fewer, backbone).computed == 0
+    assert open_table(tmp_path / DCT).read()["image_id"].to_pylist() == [n for n in given if n != "03.jpg"]
+
+
+def test_identical_photos_are_computed_once(tmp_path: Path, backbone: Backbone):
+    given = photos(6)
+    copies = {"00.jpg": given["05.jpg"], "03.jpg": half_photo(), "04.jpg": half_photo()}
+    result = run(tmp_path, images(tmp_path, given | copies, shard_rows=2), backbone)
+    # Five different contents, one of them not to be decoded.
+    assert result.computed == 4
+    rows = open_table(tmp_path / DINOV2)
+    assert rows.read()["image_id"].to_pylist() == ["00.jpg", "01.jpg", "02.jpg", "05.jpg"]
+    assert (column(tmp_path, DINOV2)[0] == column(tmp_path, DINOV2)[3]).all()
+    assert [(r.image_id, r.reason) for r in rows.manifest.rejects] == [
+        ("03.jpg", "truncated"),
+        ("04.jpg", "truncated"),
+    ]
+
+
+@pytest.mark.real
+def test_bf16_tells_the_same_of_real_photos(shared_data: Path, tmp_path: Path):
+    from snake_assets.snakeclef.metadata import read_metadata
+    from snake_assets.snakeclef.venom import read_venom_list
+
+    root = shared_data / "philippine-snakes"
+    venomous = read_venom_list(root / "metadata" / "venomous_status_list.csv")
+    ingest(read_metadata(root, "val", venomous), find_photos(root, "val"), "val", tmp_path / "images")
+    vectors = {}
+    for precision in ("fp32", "bf16"):
+        model = load_backbone(
+            str(shared_data / "weights" / "vit-tiny-imagenet"), device="cpu", precision=precision
+        )
+        run(tmp_path / precision, open_table(tmp_path / "images"), model, DINOV2, batch_size=32)
+        vectors[precision] = column(tmp_path / precision, DINOV2)
+    one, other = vectors["fp32"], vectors["bf16"]
+    cosine = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    assert cosine.mean() >= 0.9995
+    assert cosine.min() >= 0.998

@@ -11,6 +11,7 @@ from pydantic import Field
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
 from snake_assets.storage.places import local_root
+from snake_assets.vision.views import View
 
 if TYPE_CHECKING:
     from snake_assets.vision.backbone import Backbone
@@ -97,7 +98,7 @@ class BackboneSetting(dg.ConfigurableResource[None]):
         default=None, description="auto, fp32, bf16 or fp16. Default: SNAKE_PRECISION, else auto."
     )
 
-    def open(self) -> "Backbone":
+    def open(self, view: View | None = None) -> "Backbone":
         """Find the backbone, whose model loads at first use; builds the demo's if nothing else is set."""
         from snake_assets.vision.backbone import open_backbone
 
@@ -111,6 +112,7 @@ class BackboneSetting(dg.ConfigurableResource[None]):
             revision=_setting(self.revision, "SNAKE_REVISION", "") or None,
             device=_setting(self.device, "SNAKE_DEVICE", "auto"),
             precision=_setting(self.precision, "SNAKE_PRECISION", "auto"),
+            view=view,
         )
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snake_assets.vision.backbone_files import locate_backbone, weights_digest
-from snake_assets.vision.preprocessing import BackboneError, Preprocessing
+from snake_assets.vision.errors import BackboneError
+from snake_assets.vision.preprocessing import Preprocessing
+from snake_assets.vision.views import View
 
 if TYPE_CHECKING:
     import torch
@@ -100,6 +102,7 @@ class Backbone:
         prefix_tokens: how many tokens the model puts before the patches: CLS and any registers.
         patch_grid: (rows, columns) of patches; their product is P.
         folder: where its files are.
+        view: how it looks at photos.
     """
 
     name: str
@@ -112,6 +115,12 @@ class Backbone:
     prefix_tokens: int
     patch_grid: tuple[int, int]
     folder: Path = field(repr=False)
+    view: View = field(default_factory=View)
+
+    @property
+    def cls_size(self) -> int:
+        """Width of what `describe` gives as CLS: D for each of the view's layers."""
+        return self.hidden_size * self.view.last_layers
 
     @cached_property
     def model(self) -> torch.nn.Module:
@@ -136,13 +145,26 @@ class Backbone:
         Raises:
             BackboneError: as `model`.
         """
+
+        return self.tokens_and_cls(pixel_values)[0]
+
+    def tokens_and_cls(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `tokens`, and beside it the CLS tokens of the view's last layers: float32 [B, layers * D].
+
+        Raises:
+            BackboneError: as `model`.
+        """
         import torch
 
+        layers = self.view.last_layers
         with torch.inference_mode():
             photos = pixel_values.to(self.device, self._dtype)
-            hidden = self.model(pixel_values=photos).last_hidden_state
-            kept = torch.cat([hidden[:, :1], hidden[:, self.prefix_tokens :]], dim=1)
-            return kept.float()
+            seen = self.model(pixel_values=photos, **_forward_options(self, self.model))
+            hidden = seen.last_hidden_state
+            kept = torch.cat([hidden[:, :1], hidden[:, self.prefix_tokens :]], dim=1).float()
+            states = seen.hidden_states[-layers:-1] if layers > 1 else ()
+            earlier = [_final_norm(self.model)(state[:, 0]) for state in states]
+            return kept, torch.cat([*(cls.float() for cls in earlier), kept[:, 0]], dim=1)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -158,12 +180,19 @@ class Backbone:
             "weights": self.digest,
             "preprocessing": self.preprocessing.as_dict(),
             "resolution": list(self.preprocessing.input_size),
+            "flip": self.view.flip,
+            "last_layers": self.view.last_layers,
             "precision": self.precision,
         }
 
 
 def open_backbone(
-    name: str, *, revision: str | None = None, device: str = "auto", precision: str = "auto"
+    name: str,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    view: View | None = None,
 ) -> Backbone:
     """Find a backbone and read its configs; the model is not loaded yet.
 
@@ -172,15 +201,17 @@ def open_backbone(
         revision: branch, tag or commit on the hub.
         device: see `resolve_device`.
         precision: see `resolve_precision`.
+        view: how it is to look at photos; None is its own way.
 
     Raises:
-        BackboneError: the backbone cannot be found, or is no vision transformer.
+        BackboneError: the backbone cannot be found, is no vision transformer, or cannot have this view.
     """
+    view = view or View()
     device = resolve_device(device)
     precision = resolve_precision(precision, device)
     folder = locate_backbone(name, revision)
     from_hub = folder.parent.name == "snapshots" and not Path(name).expanduser().is_dir()
-    preprocessing = Preprocessing.from_folder(folder)
+    preprocessing = Preprocessing.from_folder(folder).viewed(view.resolution, view.resize)
     config = _read_config(name, folder)
     patch = getattr(config, "patch_size", None)
     hidden_size = getattr(config, "hidden_size", None)
@@ -197,6 +228,13 @@ def open_backbone(
         )
     patch_height, patch_width = (patch, patch) if isinstance(patch, int) else patch
     height, width = preprocessing.input_size
+    if height % patch_height or width % patch_width:
+        raise BackboneError(
+            f"{height} x {width} pixels cannot be cut into patches of {patch_height} x {patch_width}: choose "
+            f"a resolution that is a multiple of {patch_height}."
+        )
+    if view.last_layers > getattr(config, "num_hidden_layers", 1):
+        raise BackboneError(f"SNAKE_BACKBONE {name!r} has fewer layers than last_layers={view.last_layers}.")
     return Backbone(
         name=name if from_hub else folder.resolve().name,
         revision=folder.name if from_hub else None,
@@ -208,6 +246,7 @@ def open_backbone(
         prefix_tokens=1 + getattr(config, "num_register_tokens", 0),
         patch_grid=(height // patch_height, width // patch_width),
         folder=folder,
+        view=view,
     )
 
 
@@ -222,6 +261,21 @@ def load_backbone(
     backbone = open_backbone(name, revision=revision, device=device, precision=precision)
     _ = backbone.model
     return backbone
+
+
+def _forward_options(backbone: Backbone, model: torch.nn.Module) -> dict[str, bool]:
+    """What a forward pass must be told for this view, as far as the model's class takes it."""
+    takes = inspect.signature(model.forward).parameters
+    options = {"output_hidden_states": True} if backbone.view.last_layers > 1 else {}
+    # DINOv2 interpolates its position embeddings unasked, ViT only when told, DINOv3 has none.
+    if backbone.view.resolution is not None and "interpolate_pos_encoding" in takes:
+        options["interpolate_pos_encoding"] = True
+    return options
+
+
+def _final_norm(model: torch.nn.Module) -> torch.nn.Module:
+    modules = dict(model.named_children())
+    return modules["layernorm"] if "layernorm" in modules else modules["norm"]
 
 
 def _read_config(name: str, folder: Path) -> Any:
@@ -293,7 +347,9 @@ def _check_tokens(backbone: Backbone, model: torch.nn.Module) -> None:
         with torch.inference_mode():
             weight = next(model.parameters())
             blank = torch.zeros(1, 3, height, width, device=weight.device, dtype=weight.dtype)
-            seen = tuple(model(pixel_values=blank).last_hidden_state.shape)
+            seen = tuple(
+                model(pixel_values=blank, **_forward_options(backbone, model)).last_hidden_state.shape
+            )
     except Exception as error:  # whatever a model that takes no photos of this size raises
         raise BackboneError(
             f"SNAKE_BACKBONE {backbone.name!r} ({type(model).__name__}) does not turn photos "

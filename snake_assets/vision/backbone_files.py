@@ -7,7 +7,8 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
-from snake_assets.vision.preprocessing import PREPROCESSOR_CONFIG, BackboneError
+from snake_assets.vision.errors import BackboneError
+from snake_assets.vision.preprocessing import PREPROCESSOR_CONFIG
 
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"

@@ -111,7 +111,7 @@ def embed(
     """
     run, began = EmbeddingRun(), time.perf_counter()
     recipe_of = recipes(backbone, settings)
-    schemas = {name: _schema(name, backbone.hidden_size, recipe_of[name]) for name in folders}
+    schemas = {name: _schema(name, backbone, recipe_of[name]) for name in folders}
     unit_of = {shard: fingerprint(shard.sha256) for shard in images.manifest.shards}
     with ExitStack() as stack:
         writers = {
@@ -215,15 +215,17 @@ def _write(
         known.add(name, writer.write(unit, rows.to_batches(), rejects), wanted)
 
 
-def _schema(name: str, hidden_size: int, recipe: Mapping[str, Json]) -> pa.Schema:
+def _schema(name: str, backbone: "Backbone", recipe: Mapping[str, Json]) -> pa.Schema:
     keys = [
         ("image_id", pa.string()),
         ("observation_id", pa.string()),
         ("class_id", pa.int32()),
         (DIGEST, pa.string()),
     ]
-    width = hidden_size if name == DINOV2 else DCT_KEPT * DCT_KEPT
-    vectors = [(column, pa.list_(pa.float32(), width)) for column in VECTORS[name]]
+    widths = [backbone.cls_size, backbone.hidden_size] if name == DINOV2 else [DCT_KEPT * DCT_KEPT]
+    vectors = [
+        (column, pa.list_(pa.float32(), width)) for column, width in zip(VECTORS[name], widths, strict=True)
+    ]
     return pa.schema([*keys, *vectors], metadata={key: json.dumps(value) for key, value in recipe.items()})
 
 

@@ -7,13 +7,16 @@ and published with; the torchvision-backed ones resize a little differently.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from snake_assets.vision.errors import BackboneError
+from snake_assets.vision.views import ResizePolicy
 
 if TYPE_CHECKING:
     import torch
@@ -71,10 +74,6 @@ _PROCESSOR_OF_MODEL = {
 _LONGEST_TO_SHORTEST = 50
 
 
-class BackboneError(ValueError):
-    """A backbone that cannot be used; the message names what was found, where, and what to do."""
-
-
 @dataclass(frozen=True)
 class Preprocessing:
     """How a photo becomes a backbone's input: resize, then centre crop, then rescale and normalise.
@@ -84,6 +83,8 @@ class Preprocessing:
             that, aspect ratio ignored; None for no resizing.
         resample: PIL's number of the filter (`PIL.Image.Resampling`).
         crop: (height, width) cut out of the centre, black where the photo is smaller; None for no crop.
+        pad: whether the photo, aspect ratio kept, is fitted into `resize` = (height, width) and the rest
+            filled with the mean colour.
         rescale_factor: what the bytes 0..255 are multiplied with, once; 1.0 for not at all.
         mean: subtracted per channel (R, G, B) after rescaling.
         std: divided by per channel (R, G, B) after that.
@@ -95,6 +96,7 @@ class Preprocessing:
     rescale_factor: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    pad: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings under which photos of different shapes would not fit into one batch."""
@@ -132,6 +134,24 @@ class Preprocessing:
         except (KeyError, TypeError, ValueError) as error:
             raise BackboneError(f"{path} cannot be followed: {error}") from error
 
+    def viewed(self, resolution: int | None, policy: ResizePolicy) -> Preprocessing:
+        """The same for another square resolution or resize policy (views.py)."""
+        if resolution is None and policy == "crop":
+            return self
+        side = resolution or max(self.input_size)
+        if policy != "crop":
+            return replace(self, resize=(side, side), crop=None, pad=policy == "pad")
+        if self.crop is None or self.resize is None:
+            return replace(self, resize=(side, side), crop=None)
+        # The share of the photo that the crop keeps stays what the backbone was published with.
+        enlarged = side / self.crop[0]
+        resize = (
+            round(self.resize * enlarged)
+            if isinstance(self.resize, int)
+            else (round(self.resize[0] * enlarged), round(self.resize[1] * enlarged))
+        )
+        return replace(self, resize=resize, crop=(side, side))
+
     @property
     def input_size(self) -> tuple[int, int]:
         """(height, width) in pixels of what the backbone sees."""
@@ -159,6 +179,8 @@ class Preprocessing:
         Sizes and offsets are rounded as transformers' PIL-backed processors do
         (`get_resize_output_image_size` and `center_crop` in transformers/image_transforms.py).
         """
+        if self.pad:
+            return self._padded(rgb)
         if self.resize is not None:
             if isinstance(self.resize, int):
                 rgb = _without_far_ends(rgb)
@@ -179,6 +201,16 @@ class Preprocessing:
     def as_dict(self) -> dict[str, Any]:
         """All of it in JSON types, for fingerprints and table metadata."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+    def _padded(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        height, width = self.input_size
+        scale = min(height / rgb.shape[0], width / rgb.shape[1])
+        fitted = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
+        photo = Image.fromarray(rgb).resize(fitted, Image.Resampling(self.resample))
+        red, green, blue = (round(mean / self.rescale_factor) for mean in self.mean)
+        canvas = Image.new("RGB", (width, height), (red, green, blue))
+        canvas.paste(photo, ((width - photo.width) // 2, (height - photo.height) // 2))
+        return np.asarray(canvas)
 
     def _resized_shape(self, height: int, width: int) -> tuple[int, int]:
         if isinstance(self.resize, tuple):

@@ -352,6 +352,8 @@ class TestIdentity:
             "weights": weights_digest(backbone_folders["dinov2"]),
             "preprocessing": backbone.preprocessing.as_dict(),
             "resolution": [56, 56],
+            "flip": False,
+            "last_layers": 1,
             "precision": "fp32",
         }
         elsewhere = Path(shutil.copytree(backbone_folders["dinov2"], tmp_path / "elsewhere" / "dinov2"))

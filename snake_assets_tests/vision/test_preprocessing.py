@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from snake_assets.vision.errors import BackboneError
 from snake_assets.vision.photos import decode
-from snake_assets.vision.preprocessing import BackboneError, Preprocessing
+from snake_assets.vision.preprocessing import Preprocessing
 from snake_assets_tests.vision.conftest import (
     PREPROCESSORS,
     SHARED,

@@ -7,10 +7,10 @@ UV := $(BIN)/python -m uv
 export DAGSTER_HOME ?= $(CURDIR)/.snake/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo dev test test-real lint types lock clean-demo
+.PHONY: help setup demo dev test test-real lint types bench lock clean-demo
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-11s %s\n", $$1, $$2 }'
 
 $(VENV)/.uv: Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ": set PYTHON=python3.12, say.")'
@@ -46,13 +46,16 @@ test: $(VENV)/.dev ## the tests, without real data
 test-real: $(VENV)/.dev ## the tests on the real photos, weights and official files (../shared)
 	$(BIN)/python -m pytest -m real
 
-lint: $(VENV)/.dev ## style, import rules, spelling of the lock files
+lint: $(VENV)/.dev ## style and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
 types: $(VENV)/.dev ## static types, strict
 	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## the benchmarks; each ends with one JSON line
+	for name in dct ingest embedding scale; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 lock: $(VENV)/.uv ## pin the newest allowed versions
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate pyproject.toml -o requirements.lock

@@ -56,10 +56,16 @@ class RawData(dg.ConfigurableResource[None]):
     )
 
     def folder(self) -> Path:
-        """The root; draws the demo set if nothing else is set."""
+        """The root; draws the demo set if nothing else is set. Raises SettingError for what is no folder."""
         root = _setting(self.root, "SNAKE_DATA", "")
         if root:
-            return local_root(root, "SNAKE_DATA")
+            folder = local_root(root, "SNAKE_DATA")
+            if not folder.is_dir():
+                raise SettingError(
+                    f"SNAKE_DATA={folder} is not a folder: set it to the root of the raw data, "
+                    "or unset it for the demo set."
+                )
+            return folder
         demo = home() / "demo" / "data"
         draw_demo_set(demo)
         return demo

@@ -23,10 +23,12 @@ def summary(store: Store) -> str:
     """
     lines = ["", "photos          read  rejected"]
     for split in SPLITS:
-        manifest = open_table(store.folder("image_table", split)).manifest
-        reasons = Counter(reject.reason for reject in manifest.rejects)
+        # A photo is rejected at ingest, or later when it fails to decode.
+        embedded = open_table(store.folder("dinov2_embeddings", split)).manifest
+        rejects = [*open_table(store.folder("image_table", split)).manifest.rejects, *embedded.rejects]
+        reasons = Counter(reject.reason for reject in rejects)
         shown = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        lines.append(f"  {split:<10}{manifest.rows_out:>8,}{len(manifest.rejects):>10,}  {shown}".rstrip())
+        lines.append(f"  {split:<10}{embedded.rows_out:>8,}{len(rejects):>10,}  {shown}".rstrip())
 
     report = open_bundle(store.folder("validation_report"))
     scores = json.loads(report.path("scores.json").read_text())

@@ -5,7 +5,7 @@ import json
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.assets.reporting import data_version, markdown_table, picture
+from snake_assets.assets.reporting import data_version, markdown_table, picture, some_of
 from snake_assets.figures.confusion import venom_confusion_png
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.reading import read_features
@@ -17,7 +17,7 @@ from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.snakeclef.observations import observation_order, observation_truth
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
-from snake_assets.storage.fingerprints import Json, file_digest
+from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
 from snake_assets.storage.tables import open_table
 from snake_assets.vision.embedding import DCT, DINOV2
 
@@ -73,6 +73,7 @@ def species_classifier(
     """
     dinov2, dct = (open_table(store.folder(name, "train")) for name in (DINOV2, DCT))
     venom_list = raw_data.folder() / "metadata" / VENOM_LIST
+    venomous = read_venom_list(venom_list)
     recipe: dict[str, Json] = {
         "version": CLASSIFIER_VERSION,
         "settings": config.settings().model_dump(mode="json"),
@@ -85,7 +86,7 @@ def species_classifier(
         features = read_features(dinov2, dct)
         classifier, _ = train_classifier(
             features,
-            read_venom_list(venom_list),
+            venomous,
             config.settings(),
             features.fingerprint or "",
             context.log.info,
@@ -100,6 +101,8 @@ def species_classifier(
             "species": len(classifier.class_ids),
             "chosen": classifier.selection.winner.recipe.name,
             "heads_averaged": len(classifier.selection.members),
+            "observations_held_out": classifier.selection.held_out,
+            "folds": len(classifier.selection.scores.fold_track1),
             "why": classifier.selection.reason,
             "decision_rule": classifier.rule,
             "temperature": round(classifier.temperature, 3),
@@ -139,6 +142,7 @@ def validation_report(
     venomous = read_venom_list(venom_list)
     rows = read_metadata(data, "val", venomous)
     images, dinov2, dct = (open_table(store.folder(name, "val")) for name in ("image_table", DINOV2, DCT))
+    order, truth = observation_order(rows, images), observation_truth(rows)
     classifier_bundle = open_bundle(store.folder("species_classifier"))
     recipe: dict[str, Json] = {
         "version": REPORT_VERSION,
@@ -147,14 +151,15 @@ def validation_report(
         "dinov2_embeddings": dinov2.manifest.digest,
         "dct_embeddings": dct.manifest.digest,
         "venom_list": file_digest(venom_list),
+        "truth": fingerprint(truth),
     }
     folder = store.folder("validation_report")
     if not is_current(folder, recipe):
         judgement = judge(
             SpeciesClassifier.load(classifier_bundle.folder),
             read_features(dinov2, dct),
-            observation_order(rows, images),
-            observation_truth(rows),
+            order,
+            truth,
             venomous,
         )
         with write_bundle(folder, recipe) as aside:
@@ -174,8 +179,8 @@ def validation_report(
             "rates": scores["rates"],
             "errors": scores["errors"],
             "observations": scores["observations"],
-            "unreadable_observations": scores["unreadable_observations"],
-            "unknown_class_ids": scores["unknown_class_ids"],
+            "unreadable_observations": some_of(scores["unreadable_observations"]),
+            "unknown_class_ids": some_of(scores["unknown_class_ids"]),
             "venomous_against_harmless": picture(
                 bundle.path(CONFUSION_FILE).read_bytes(), "venomous against harmless"
             ),

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.assets.classifier import on_split, species_classifier
-from snake_assets.assets.reporting import data_version, markdown_table
+from snake_assets.assets.reporting import SHOWN, data_version, markdown_table, some_of
 from snake_assets.learning.answers import ORIGIN_FILE, SUBMISSION_FILE, write_submission
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.feature_table import concat
@@ -24,7 +24,6 @@ from snake_assets.vision.embedding import DCT, DINOV2
 
 # Counts as an input: raise it when the same classifier and features would give another submission.
 SUBMISSION_VERSION = 1
-SHOWN = 20
 
 
 class SubmissionConfig(dg.Config):
@@ -53,7 +52,8 @@ def submission(config: SubmissionConfig, raw_data: RawData, store: Store) -> dg.
     """submission.csv: one row per test observation, in the order and spelling of the test metadata.
 
     An observation whose photos could all not be read is answered by the species of least expected cost
-    under the training frequencies, and named below. origin.json beside it names what it was made from.
+    under the training frequencies, and named below. origin.json beside it names what it was made from, and
+    the classifier that answered (by default the chosen recipe, trained again on train and val) lies with it.
     """
     data = raw_data.folder()
     venomous = read_venom_list(data / "metadata" / VENOM_LIST)
@@ -79,6 +79,7 @@ def submission(config: SubmissionConfig, raw_data: RawData, store: Store) -> dg.
         predictions = classifier.identify(read_features(*tables["test"]), order)
         with write_bundle(folder, recipe) as aside:
             write_submission(predictions, recipe, aside)
+            classifier.save(aside)
     bundle = open_bundle(folder)
     answers = read_submission(bundle.path(SUBMISSION_FILE))
     origin = json.loads(bundle.path(ORIGIN_FILE).read_text())
@@ -89,7 +90,7 @@ def submission(config: SubmissionConfig, raw_data: RawData, store: Store) -> dg.
             "first_rows": markdown_table(["observation_id", "class_id"], list(answers.items())[:SHOWN]),
             "predicted_venomous": sum(venomous[class_id] for class_id in answers.values()),
             "species_predicted": len(set(answers.values())),
-            "unreadable_observations": origin["unreadable_observations"],
+            "unreadable_observations": some_of(origin["unreadable_observations"]),
         },
         data_version=data_version(bundle.files),
     )

@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.assets.photos import image_table
-from snake_assets.assets.reporting import data_version, progress_lines, table_metadata
+from snake_assets.assets.reporting import progress_lines, split_version, table_metadata
 from snake_assets.partitions import splits
 from snake_assets.resources import BackboneSetting, Crops, Engine, Store
 from snake_assets.storage.tables import open_table
@@ -114,4 +114,4 @@ def embeddings(
                 partition_key=split,
             )
     for name in names:
-        yield dg.MaterializeResult(asset_key=name, data_version=data_version(digests[name]))
+        yield dg.MaterializeResult(asset_key=name, data_version=split_version(digests[name]))

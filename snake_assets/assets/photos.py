@@ -3,10 +3,11 @@
 import dagster as dg
 
 from snake_assets.assets.reporting import (
-    data_version,
     markdown_table,
     picture,
     progress_lines,
+    some_of,
+    split_version,
     table_metadata,
 )
 from snake_assets.figures.contact_sheet import contact_sheet
@@ -14,7 +15,7 @@ from snake_assets.partitions import splits
 from snake_assets.resources import RawData, Store
 from snake_assets.snakeclef.class_balance import class_balance
 from snake_assets.snakeclef.ingest import INGEST_VERSION, ingest
-from snake_assets.snakeclef.inventory import read_inventory, take_inventory
+from snake_assets.snakeclef.inventory import INVENTORY_VERSION, read_inventory, take_inventory
 from snake_assets.snakeclef.metadata import METADATA_FILES, metadata_paths, read_metadata
 from snake_assets.snakeclef.photo_files import PhotoIndex
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
@@ -22,7 +23,12 @@ from snake_assets.storage.fingerprints import file_digest
 from snake_assets.storage.tables import open_table
 
 
-@dg.asset(partitions_def=splits, group_name="photos", kinds={"python", "parquet"}, code_version="1")
+@dg.asset(
+    partitions_def=splits,
+    group_name="photos",
+    kinds={"python", "parquet"},
+    code_version=str(INVENTORY_VERSION),
+)
 def raw_images(
     context: dg.AssetExecutionContext, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:
@@ -50,6 +56,7 @@ def raw_images(
                     if file.name not in {path.name for path in metadata_files}
                 )
                 or "none",
+                "archives_left_packed": some_of(inventory.left_packed),
                 "unpacked": {
                     name: f"{result.photos} photos, {result.bytes} bytes, {result.skipped} other members"
                     for name, result in inventory.unpacked.items()
@@ -57,7 +64,7 @@ def raw_images(
             },
             partition_key=split,
         )
-    return dg.MaterializeResult(data_version=data_version(digests))
+    return dg.MaterializeResult(data_version=split_version(digests))
 
 
 @dg.asset(
@@ -74,7 +81,8 @@ def image_table(
 
     Rows keep the order of the official metadata. A photo that is missing, empty, cut short, not an image,
     or too large to be one is named in `rejects.parquet` and in the metadata below: mend the file and
-    materialize again, or leave it out; an observation without photos still gets a prediction.
+    materialize raw_images and this again, or leave it out; an observation without a readable photo still
+    gets a prediction.
     """
     digests = {}
     for split in context.partition_keys:
@@ -102,4 +110,4 @@ def image_table(
             },
             partition_key=split,
         )
-    return dg.MaterializeResult(data_version=data_version(digests))
+    return dg.MaterializeResult(data_version=split_version(digests))

@@ -33,13 +33,13 @@ def species_histogram(raw_data: RawData, store: Store) -> dg.MaterializeResult[N
     """Photos per species in train, most photographed first: the long tail. Also as species_counts.csv."""
     images = open_table(store.folder("image_table", "train"))
     venom_list = raw_data.folder() / "metadata" / VENOM_LIST
+    counts = class_balance(images, read_venom_list(venom_list)).species_counts
     recipe: dict[str, Json] = {
         "version": HISTOGRAM_VERSION,
         "image_table": images.manifest.digest,
         "venom_list": file_digest(venom_list),
     }
     folder = store.folder("species_histogram")
-    counts = class_balance(images, read_venom_list(venom_list)).species_counts
     if not is_current(folder, recipe):
         with write_bundle(folder, recipe) as aside:
             counts.write_csv(aside / COUNTS_FILE)
@@ -91,7 +91,7 @@ def embedding_map(config: MapConfig, raw_data: RawData, store: Store) -> dg.Mate
         names = class_balance(images, read_venom_list(raw_data.folder() / "metadata" / VENOM_LIST)).names
         shown = config.class_ids or list(names)[:SPECIES_SHOWN]
         drawn = embedding_map_png(
-            read_features(dinov2, dct), {class_id: names[class_id] for class_id in shown}
+            read_features(dinov2, dct), {class_id: names.get(class_id, str(class_id)) for class_id in shown}
         )
         with write_bundle(folder, recipe) as aside:
             (aside / MAP_FILE).write_bytes(drawn)

@@ -10,7 +10,7 @@ from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.manifest import Manifest
 from snake_assets.storage.tables import Table
 
-REJECTS_SHOWN = 20
+SHOWN = 20
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -41,9 +41,24 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> d
     return dg.MetadataValue.md("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
 
 
+def some_of(names: Sequence[object]) -> dg.MarkdownMetadataValue:
+    """A count and the first few of a list that may be long."""
+    shown = ", ".join(f"`{name}`" for name in names[:SHOWN])
+    more = " …" if len(names) > SHOWN else ""
+    return dg.MetadataValue.md(f"{len(names)}: {shown}{more}" if names else "none")
+
+
 def data_version(digests: Mapping[str, str]) -> dg.DataVersion:
-    """The version of what an asset holds now, from the content digests of its splits or files."""
+    """The version of what an asset holds now, from the content digests of its files."""
     return dg.DataVersion(fingerprint(dict(digests))[:16])
+
+
+def split_version(digests: Mapping[str, str]) -> dg.DataVersion | None:
+    """The version of a partition, from the content digest of its split.
+
+    Dagster takes one version for all partitions of a run, which would be a lie for several: then None.
+    """
+    return data_version({"content": next(iter(digests.values()))}) if len(digests) == 1 else None
 
 
 def progress_lines(context: dg.AssetExecutionContext, what: str) -> Callable[[int, int], None]:
@@ -65,6 +80,6 @@ def progress_lines(context: dg.AssetExecutionContext, what: str) -> Callable[[in
 
 def _reject_lines(manifest: Manifest) -> str:
     lines = [f"- `{reject.image_id}`: {reject.reason}, {reject.detail}" for reject in manifest.rejects]
-    if len(lines) > REJECTS_SHOWN:
-        lines = [*lines[:REJECTS_SHOWN], f"- … and {len(lines) - REJECTS_SHOWN} more in rejects.parquet"]
+    if len(lines) > SHOWN:
+        lines = [*lines[:SHOWN], f"- … and {len(lines) - SHOWN} more in rejects.parquet"]
     return "\n".join(lines) or "none"

@@ -34,8 +34,8 @@ def grouped_folds(
         sha256: file digest of each photo, N; None looks for no duplicates.
         folds: how many folds to aim at, at least 2.
         seed: order in which groups of equal size are dealt.
-        most_held_out: about how many photos may be held out in all; beyond it, folds and then groups of
-            the last fold are only trained on. A tenth of a large set tells as much as all of it.
+        most_held_out: how many photos may be held out in all; the groups beyond it, drawn at random, are
+            only trained on.
 
     Raises:
         LearningError: no photo, `folds` below 2, or nothing that could be held out, because every
@@ -89,9 +89,9 @@ def _groups(observation_id: Sequence[str], sha256: Sequence[str] | None) -> npt.
 def _hold_out_at_most(
     photos: int, fold_of_group: npt.NDArray[np.int64], photos_of_group: npt.NDArray[np.int64], seed: int
 ) -> None:
-    # Fold by fold, each in random order; what comes after the limit is only trained on. The first group
-    # stays held out whatever the limit.
-    order = np.lexsort((np.random.default_rng(seed).permutation(len(fold_of_group)), fold_of_group))
+    # In random order, so that every fold is thinned alike; what comes after the limit is only trained on.
+    # The first group stays held out whatever the limit.
+    order = np.random.default_rng(seed).permutation(len(fold_of_group))
     order = order[fold_of_group[order] != ALWAYS_TRAINING]
     beyond = np.cumsum(photos_of_group[order]) > photos
     beyond[:1] = False

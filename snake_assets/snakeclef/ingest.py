@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.photo_files import PhotoFile, PhotoIndex
 from snake_assets.storage.fingerprints import fingerprint
@@ -66,7 +67,7 @@ def ingest(
         progress: called after each shard with metadata rows done and in all.
 
     Raises:
-        DataError: a row's photo is found in several places.
+        DataError: a row's photo is found in several places, or cannot be read although it is there.
         StorageError: the store cannot be written.
     """
     index = PhotoIndex(photos)
@@ -142,4 +143,9 @@ def _read_bytes(source: Source) -> bytes:
     try:
         return (source.file.root / source.file.path).read_bytes()
     except OSError as error:
-        raise UnreadablePhoto("missing", f"{source.file.path} cannot be read: {error.strerror}") from error
+        # Not a reject: a disk that is away for a minute must not become a table without its photos.
+        raise DataError(
+            f"{source.file.root / source.file.path} was there when raw_images was made and cannot be read "
+            f"now ({error.strerror}): see that the disk is mounted and readable, then materialize "
+            "raw_images and image_table again."
+        ) from error

@@ -1,7 +1,7 @@
 """The inventory of a split: every photo file with its size and time, after unpacking where needed."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.photo_files import PhotoFile, find_photos
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import Json, fingerprint
-from snake_assets.storage.manifest import Manifest
+from snake_assets.storage.manifest import Manifest, read_manifest
 from snake_assets.storage.tables import Table
 from snake_assets.storage.writer import write_table
 
@@ -20,15 +20,22 @@ INVENTORY_SCHEMA = pa.schema(
     [("path", pa.string()), ("place", pa.string()), ("bytes", pa.int64()), ("modified_ns", pa.int64())]
 )
 UNPACKED = "unpacked"
+# Counts as an input: raise it when the same files would give another inventory.
+INVENTORY_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What `take_inventory` found: the committed table, and what was unpacked on the way."""
+    """What `take_inventory` found.
+
+    `unpacked` tells of the archives that were unpacked now; `left_packed` names archives that were not
+    needed, because the split has photos beside them.
+    """
 
     manifest: Manifest
     photo_bytes: int
     unpacked: Mapping[str, Unpacked]
+    left_packed: tuple[str, ...]
 
 
 def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
@@ -40,19 +47,20 @@ def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
         folder: the table's folder; archives are unpacked to a folder in it.
 
     Raises:
-        DataError: the root is not there, the split has neither photos nor archives, or an archive is refused.
+        DataError: the split has neither photos nor archives, or an archive is refused.
         StorageError: the store cannot be written.
     """
-    if not data.is_dir():
-        raise DataError(
-            f"SNAKE_DATA={data} is not a folder: set it to the root of the raw data, "
-            "or unset it for the demo set."
-        )
     photos = find_photos(data, split)
+    archives = find_archives(data, split)
     unpacked: dict[str, Unpacked] = {}
-    with write_table(folder, "raw_images", split, INVENTORY_SCHEMA, {}) as writer:
-        if not photos:
-            unpacked = _unpack_all(data, split, folder / UNPACKED)
+    recipe: dict[str, Json] = {"version": INVENTORY_VERSION, "data": str(data)}
+    with write_table(folder, "raw_images", split, INVENTORY_SCHEMA, recipe) as writer:
+        if archives and not photos:
+            unpacked = _unpack_all(archives, folder / UNPACKED)
+            photos = find_photos(folder / UNPACKED, ".")
+            archives = []
+        elif not photos and _was_made_of(data, folder):
+            # The archives may have been removed after they were unpacked.
             photos = find_photos(folder / UNPACKED, ".")
         if not photos:
             raise DataError(
@@ -65,11 +73,25 @@ def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
         if not writer.has(unit):
             writer.write(unit, pa.Table.from_pylist(rows, schema=INVENTORY_SCHEMA).to_batches())
         manifest = writer.commit([unit])
-    return Inventory(manifest, sum(photo.bytes for photo in photos), unpacked)
+    return Inventory(
+        manifest,
+        sum(photo.bytes for photo in photos),
+        unpacked,
+        tuple(archive.name for archive in archives),
+    )
 
 
 def read_inventory(table: Table, data: Path) -> list[PhotoFile]:
-    """The photo files of a committed inventory; `data` is the root that it was taken of."""
+    """The photo files of a committed inventory.
+
+    Raises:
+        DataError: it was taken of another root than `data`.
+    """
+    if table.manifest.recipe.get("data") != str(data):
+        raise DataError(
+            f"raw_images of {table.manifest.split!r} was made of {table.manifest.recipe.get('data')}, and "
+            f"SNAKE_DATA is {data} now: materialize raw_images for this split again."
+        )
     places = {"data": data, UNPACKED: table.folder / UNPACKED}
     return [
         PhotoFile(row["path"], places[row["place"]], row["bytes"], row["modified_ns"])
@@ -77,16 +99,21 @@ def read_inventory(table: Table, data: Path) -> list[PhotoFile]:
     ]
 
 
+def _was_made_of(data: Path, folder: Path) -> bool:
+    committed = read_manifest(folder)
+    return committed is not None and committed.recipe.get("data") == str(data)
+
+
 def _row(photo: PhotoFile, data: Path) -> dict[str, Json]:
     place = "data" if photo.root == data else UNPACKED
     return {"path": photo.path, "place": place, "bytes": photo.bytes, "modified_ns": photo.modified_ns}
 
 
-def _unpack_all(data: Path, split: str, target: Path) -> dict[str, Unpacked]:
+def _unpack_all(archives: Sequence[Path], target: Path) -> dict[str, Unpacked]:
     """Unpack each archive into a folder named after its content; one that is there already is kept."""
     unpacked: dict[str, Unpacked] = {}
     wanted: set[str] = set()
-    for archive in find_archives(data, split):
+    for archive in archives:
         status = archive.stat()
         home = target / fingerprint([archive.name, status.st_size, status.st_mtime_ns])[:16]
         wanted.add(home.name)

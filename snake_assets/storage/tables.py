@@ -1,6 +1,7 @@
 """Committed tables, read through their manifest."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +30,15 @@ class Table:
 
     def read_shard(self, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
         """One shard's rows."""
-        return self._file(shard).read(columns=columns)
+        with self._readable(shard):
+            return self._file(shard).read(columns=columns)
 
     def batches(
         self, shard: Shard, columns: Sequence[str] | None = None, rows: int = 64
     ) -> Iterator[pa.RecordBatch]:
         """One shard's rows, at most `rows` at a time, so that memory does not grow with the shard."""
-        yield from self._file(shard).iter_batches(batch_size=rows, columns=columns)
+        with self._readable(shard):
+            yield from self._file(shard).iter_batches(batch_size=rows, columns=columns)
 
     def sample(self, count: int, columns: Sequence[str]) -> pa.Table:
         """About `count` rows, evenly spread over the table; only their row groups are read."""
@@ -58,17 +61,22 @@ class Table:
 
     def _file(self, shard: Shard) -> pq.ParquetFile:
         path = self.folder / shard.file
-        try:
+        with self._readable(shard):
             size = path.stat().st_size
             if size != shard.bytes:
                 raise StorageError(
                     f"{path} has {size} bytes where the manifest says {shard.bytes}: it was cut or changed. "
                     f"Remove {self.folder} and materialize {self.manifest.table} again."
                 )
-            return pq.ParquetFile(path)
-        except (OSError, pa.ArrowInvalid) as error:
+            return pq.ParquetFile(path, page_checksum_verification=True)
+
+    @contextmanager
+    def _readable(self, shard: Shard) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
             raise StorageError(
-                f"{path}, which the manifest names, cannot be read ({error}). "
+                f"{self.folder / shard.file}, which the manifest names, cannot be read ({error}). "
                 f"Remove {self.folder} and materialize {self.manifest.table} again."
             ) from error
 

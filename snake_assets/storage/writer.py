@@ -24,6 +24,7 @@ from snake_assets.storage.manifest import (
     shards_from_json,
     shards_to_json,
 )
+from snake_assets.storage.tables import Table
 
 PROGRESS = "_progress.json"
 REJECTS = "rejects.parquet"
@@ -49,7 +50,7 @@ class TableWriter:
 
     def read(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
         """Some columns of a shard at hand."""
-        return pq.read_table(self.folder / shard.file, columns=list(columns))
+        return Table(self.folder, Manifest(self._table, self._split, self._recipe, (shard,))).read(columns)
 
     def has(self, unit: str) -> bool:
         """Whether the shard of a unit is there already."""
@@ -115,6 +116,8 @@ class TableWriter:
                 return shards_from_json(progress["shards"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             pass  # a progress file that cannot be used only means that its shards are made again
+        # Its numbers are about to be given to shards of this recipe.
+        (self.folder / PROGRESS).unlink(missing_ok=True)
         return ()
 
     def _is_there(self, shard: Shard) -> bool:

@@ -82,9 +82,9 @@ def resolve_precision(name: str, device: str) -> str:
         return name
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    # oneDNN's own test for AVX512-BF16 or AMX; there a bf16 product takes half the time or less.
-    has_units = device == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return "bf16" if has_units else "fp32"
+    # Elsewhere a processor only emulates bf16, and is slower by it.
+    has_units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if device == "cpu" and has_units else "fp32"
 
 
 @dataclass(frozen=True)

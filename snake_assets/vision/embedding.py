@@ -1,8 +1,9 @@
 """The embedding pass: from `image_table` to both embedding tables, in one forward pass per photo.
 
 A photo is known by its digest: one that a table of the same recipe has already, or that stands twice, is
-copied and not computed again. A batch never crosses a shard, so a shard's numbers do not depend on which
-shards were there already: an interrupted run ends in the same tables as an undisturbed one.
+copied and not computed again. A batch never crosses a shard, and an interrupted run is resumed shard by
+shard, so it ends in the same tables as an undisturbed one. Vectors that are copied after the photos changed
+may differ in their last bits from those of a run afresh, whose batches were others.
 """
 
 import json
@@ -200,7 +201,8 @@ def _write(
     """Write a shard of each table that lacks it: new vectors and known ones, in the rows' order."""
     rejects = known.rejects_of(keys["image_id"].to_pylist(), keys[DIGEST].to_pylist())
     refused = {reject.image_id for reject in rejects}
-    kept = keys.filter([image_id not in refused for image_id in keys["image_id"].to_pylist()])
+    readable = [image_id not in refused for image_id in keys["image_id"].to_pylist()]
+    kept = keys.filter(pa.array(readable, pa.bool_()))
     wanted = kept[DIGEST].to_pylist()
     old = sorted(set(wanted) - set(digests))
     place = {digest: row for row, digest in enumerate([*digests, *old])}

@@ -25,6 +25,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from snake_assets.vision.png import png_lacks_rows
+
 MAX_PIXELS = 120_000_000
 """Largest photo that is decoded, in pixels: 360 MB of RGB."""
 
@@ -139,6 +141,8 @@ def decode(data: bytes, *, at_least: int | None = None) -> NDArray[np.uint8]:
             if data.startswith(_JPEG_SIGNATURE):
                 pixels = _jpeg_pixels(data, image, at_least)
             else:
+                if image.format == "PNG" and png_lacks_rows(data):
+                    raise UnreadablePhoto("truncated", "The PNG data ends before the picture does.")
                 pixels = _pil_pixels(image)
             # After the pixels: PNG may keep its EXIF behind them, and TIFF comes already turned.
             return np.ascontiguousarray(_upright(pixels, _orientation(image)))

@@ -95,9 +95,10 @@ def test_submission_has_every_observation_in_order(finished, small_set: Path):
     with (small_set / "metadata" / "venomous_status_list.csv").open() as file:
         known = {row["class_id"] for row in csv.DictReader(file)}
     assert {row["class_id"] for row in rows} <= known
-    (unreadable,) = metadata(result, "submission")["unreadable_observations"]
+    (unreadable,) = json.loads((store / "submission" / "origin.json").read_text())["unreadable_observations"]
+    assert unreadable in metadata(result, "submission")["unreadable_observations"]
     answer = next(row["class_id"] for row in rows if row["observation_id"] == unreadable)
-    classifier = SpeciesClassifier.load(store / "species_classifier")
+    classifier = SpeciesClassifier.load(store / "submission")
     costs = {
         int(guess): sum(
             share * (0 if true == guess else 1 if not (bad or poison) else 5 if bad and not poison else 2)

@@ -68,10 +68,17 @@ def test_numpy_strings_become_plain_ones() -> None:
 def test_concat_keeps_order_and_labels() -> None:
     train, val = species_table(), species_table(prefix="val", seed=1)
     both = concat(train, val)
-    assert list(both.image_id) == [*train.image_id, *val.image_id]
+    assert [name.partition("/")[2] for name in both.image_id] == [*train.image_id, *val.image_id]
     assert train.class_id is not None and val.class_id is not None and both.class_id is not None
     np.testing.assert_array_equal(both.class_id, np.concatenate([train.class_id, val.class_id]))
     np.testing.assert_array_equal(both.matrix(["cls"])[len(train) :], val.matrix(["cls"]))
+
+
+def test_concat_keeps_equal_ids_of_two_splits_apart() -> None:
+    one = species_table()
+    both = concat(one, one)
+    assert len(set(both.image_id)) == 2 * len(one)
+    assert len(set(both.observation_id)) == 2 * len(set(one.observation_id))
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,7 @@ def test_photos_are_written_and_the_rest_is_counted(tmp_path: Path, make):
     assert (tmp_path / "out" / "HMP/A_b/2.png").read_bytes() == b"two"
 
 
-@pytest.mark.parametrize(
-    "name", ["../out.jpg", "a/../../out.jpg", "/tmp/out.jpg", "..\\out.jpg", "C:out.jpg"]
-)
+@pytest.mark.parametrize("name", ["../out.jpg", "a/../../out.jpg", "/tmp/out.jpg", "..\\out.jpg"])
 def test_paths_that_lead_out_are_refused(tmp_path: Path, name: str):
     inside = tmp_path / "a" / "b"
     for archive in (tar(tmp_path / "a.tar.gz", {name: b"x"}), zipped(tmp_path / "a.zip", {name: b"x"})):

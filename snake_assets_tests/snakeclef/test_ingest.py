@@ -150,9 +150,44 @@ def test_an_empty_split_says_which_and_where(tmp_path: Path):
         take_inventory(tmp_path / "data", "val", tmp_path / "store")
 
 
-def test_a_root_that_is_no_folder_names_the_variable(tmp_path: Path):
-    with pytest.raises(DataError, match="SNAKE_DATA"):
-        take_inventory(tmp_path / "nowhere", "val", tmp_path / "store")
+def packed_set(tmp_path: Path) -> Path:
+    """A test split that is an archive."""
+    loose = build(tmp_path / "loose", {f"{n}.jpg": photo_bytes(n) for n in range(3)})
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    with tarfile.open(packed / "private_testset.tar.gz", "w:gz") as bundle:
+        bundle.add(loose / "test", "private_testset")
+    return packed
+
+
+def test_archives_may_be_removed_once_they_are_unpacked(tmp_path: Path):
+    packed = packed_set(tmp_path)
+    first = take_inventory(packed, "test", tmp_path / "store")
+    (packed / "private_testset.tar.gz").unlink()
+    assert take_inventory(packed, "test", tmp_path / "store").manifest == first.manifest
+
+
+def test_a_run_on_the_wrong_folder_removes_nothing(tmp_path: Path):
+    packed = packed_set(tmp_path)
+    take_inventory(packed, "test", tmp_path / "store")
+    (tmp_path / "wrong").mkdir()
+    with pytest.raises(DataError, match="'test' is empty"):
+        take_inventory(tmp_path / "wrong", "test", tmp_path / "store")
+    assert len(list((tmp_path / "store").rglob("*.jpg"))) == 3
+
+
+def test_archives_beside_photos_are_named(tmp_path: Path):
+    packed = packed_set(tmp_path)
+    (packed / "test").mkdir()
+    (packed / "test" / "a.jpg").write_bytes(photo_bytes())
+    assert take_inventory(packed, "test", tmp_path / "store").left_packed == ("private_testset.tar.gz",)
+
+
+def test_an_inventory_of_another_root_is_refused(tmp_path: Path):
+    root = build(tmp_path / "data", {"a.jpg": photo_bytes()})
+    take_inventory(root, "test", tmp_path / "raw")
+    with pytest.raises(DataError, match="materialize raw_images"):
+        read_inventory(open_table(tmp_path / "raw"), tmp_path / "other")
 
 
 def test_a_table_that_was_never_made_says_what_to_do(tmp_path: Path):
@@ -160,14 +195,16 @@ def test_a_table_that_was_never_made_says_what_to_do(tmp_path: Path):
         open_table(tmp_path / "image_table" / "test")
 
 
-def test_unreadable_file_is_a_reject(tmp_path: Path):
+def test_a_disk_that_is_away_is_an_error_and_not_a_table_without_photos(tmp_path: Path):
     rows = [PhotoRow("a.jpg", "1", "test/a.jpg")]
     root = build(tmp_path / "data", {"a.jpg": photo_bytes()})
     take_inventory(root, "test", tmp_path / "raw")
     photos = read_inventory(open_table(tmp_path / "raw"), root)
-    (root / "test" / "a.jpg").unlink()
-    manifest = ingest(rows, photos, "test", tmp_path / "store")
-    assert [reject.reason for reject in manifest.rejects] == ["missing"]
+    (root / "test").rename(root / "away")
+    with pytest.raises(DataError, match=r"a\.jpg.*mounted"):
+        ingest(rows, photos, "test", tmp_path / "store")
+    (root / "away").rename(root / "test")
+    assert ingest(rows, photos, "test", tmp_path / "store").rows_out == 1
 
 
 @pytest.mark.real

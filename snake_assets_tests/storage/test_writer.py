@@ -196,3 +196,22 @@ def test_samples_are_spread_over_the_table(tmp_path: Path):
     fill(tmp_path, {"a": tuple(range(10)), "b": tuple(range(10, 20))})
     assert open_table(tmp_path).sample(4, ["n"])["n"].to_pylist() == [0, 5, 10, 15]
     assert open_table(tmp_path).sample(100, ["n"]).num_rows == 20
+
+
+def test_a_flipped_bit_is_noticed_on_reading(tmp_path: Path):
+    fill(tmp_path, {"a": tuple(range(1000))})
+    path = tmp_path / "part-00000.parquet"
+    data = bytearray(path.read_bytes())
+    data[1000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StorageError, match="materialize numbers again"):
+        numbers(tmp_path)
+
+
+def test_progress_of_another_recipe_is_forgotten_before_its_numbers_are_used_again(tmp_path: Path):
+    with write_table(tmp_path, "numbers", "val", SCHEMA, {"recipe": "one"}) as writer:
+        writer.write("a", batch(1))
+    # Killed after its first shard was renamed and before its progress was written.
+    with write_table(tmp_path, "numbers", "val", SCHEMA, {"recipe": "two"}):
+        assert not (tmp_path / "_progress.json").exists()
+    assert fill(tmp_path, {"a": (1,)}, recipe="one") == ["a"]

@@ -393,8 +393,9 @@ class TestSettings:
         assert resolve_precision("auto", "cuda") == "bf16"
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
         assert resolve_precision("auto", "cuda") == "fp16"
-        for has_units, chosen in ((True, "bf16"), (False, "fp32")):
-            monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda has=has_units: has)
+        for avx512, amx, chosen in ((True, False, "bf16"), (False, True, "bf16"), (False, False, "fp32")):
+            monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=avx512: has)
+            monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has=amx: has)
             assert resolve_precision("auto", "cpu") == chosen
         assert resolve_precision("auto", "mps") == "fp32"
         assert [resolve_precision(name, "cpu") for name in ("fp32", "bf16", "fp16")] == [

@@ -111,6 +111,12 @@ def test_a_shard_without_a_readable_photo_is_an_empty_one(tmp_path: Path, backbo
     assert column(tmp_path, DCT).shape == (2, 64)
 
 
+def test_a_shard_of_rejects_is_passed_over(tmp_path: Path, backbone: Backbone):
+    given = {f"bad-{n}.jpg": b"no photo" for n in range(4)} | photos(2)
+    result = run(tmp_path, images(tmp_path, given), backbone)
+    assert [shard.rows for shard in result.manifests[DINOV2].shards] == [0, 2]
+
+
 def test_a_second_pass_computes_nothing_and_changes_nothing(tmp_path: Path, backbone: Backbone):
     table = images(tmp_path, photos(6))
     first = run(tmp_path, table, backbone)

@@ -12,6 +12,8 @@ from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+# Share of the demo set that tests draw: a few observations of every species.
+SMALL = 0.15
 
 settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("fixed")
@@ -37,7 +39,7 @@ def photo_bytes(seed: int = 0, size: tuple[int, int] = (48, 40), kind: str = "JP
 def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drawn set in the official layout with few observations of every species; not to be changed."""
     root = tmp_path_factory.mktemp("drawn") / "set"
-    draw_demo_set(root, share=0.15)
+    draw_demo_set(root, share=SMALL)
     return root
 
 

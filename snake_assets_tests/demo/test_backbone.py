@@ -11,8 +11,8 @@ from transformers import AutoModel, BitImageProcessor
 from snake_assets.demo.backbone import build_demo_backbone
 
 
-def test_loads_and_returns_cls_and_patch_tokens(backbone_folder: Path) -> None:
-    model = AutoModel.from_pretrained(backbone_folder).eval()
+def test_loads_and_returns_cls_and_patch_tokens(demo_backbone: Path) -> None:
+    model = AutoModel.from_pretrained(demo_backbone).eval()
     assert model.config.model_type == "dinov2"
     with torch.inference_mode():
         tokens = model(torch.zeros(2, 3, 224, 224)).last_hidden_state
@@ -20,36 +20,34 @@ def test_loads_and_returns_cls_and_patch_tokens(backbone_folder: Path) -> None:
     assert bool(torch.isfinite(tokens).all())
 
 
-def test_features_tell_images_apart(backbone_folder: Path) -> None:
-    model = AutoModel.from_pretrained(backbone_folder).eval()
+def test_features_tell_images_apart(demo_backbone: Path) -> None:
+    model = AutoModel.from_pretrained(demo_backbone).eval()
     images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         cls = model(images).last_hidden_state[:, 0]
     assert not torch.allclose(cls[0], cls[1], atol=1e-3)
 
 
-def test_preprocessing_is_that_of_dinov2_base(backbone_folder: Path) -> None:
-    settings = json.loads((backbone_folder / "preprocessor_config.json").read_text())
+def test_preprocessing_is_that_of_dinov2_base(demo_backbone: Path) -> None:
+    settings = json.loads((demo_backbone / "preprocessor_config.json").read_text())
     assert settings["image_processor_type"] == "BitImageProcessor"
     assert settings["size"] == {"shortest_edge": 256}
-    processor = BitImageProcessor.from_pretrained(backbone_folder)
+    processor = BitImageProcessor.from_pretrained(demo_backbone)
     pixels = processor(torch.zeros(3, 240, 320, dtype=torch.uint8), return_tensors="pt")["pixel_values"]
     assert pixels.shape == (1, 3, 224, 224)
 
 
-def test_readme_says_untrained(backbone_folder: Path) -> None:
-    assert "never trained" in (backbone_folder / "README.md").read_text()
+def test_readme_says_untrained(demo_backbone: Path) -> None:
+    assert "never trained" in (demo_backbone / "README.md").read_text()
 
 
-def test_same_weights_every_time_and_global_randomness_untouched(
-    backbone_folder: Path, tmp_path: Path
-) -> None:
+def test_same_weights_every_time_and_global_randomness_untouched(demo_backbone: Path, tmp_path: Path) -> None:
     torch.manual_seed(99)
     before = torch.random.get_rng_state()
     build_demo_backbone(tmp_path / "again")
     assert torch.equal(torch.random.get_rng_state(), before)
     for name in ("model.safetensors", "config.json"):
-        assert (tmp_path / "again" / name).read_bytes() == (backbone_folder / name).read_bytes()
+        assert (tmp_path / "again" / name).read_bytes() == (demo_backbone / name).read_bytes()
 
 
 def test_importing_the_room_loads_no_heavy_library() -> None:

@@ -15,7 +15,7 @@ from snake_assets.demo import dataset
 from snake_assets.demo.dataset import draw_demo_set
 from snake_assets.demo.plan import demo_counts, demo_test_truth, plan_demo_set
 from snake_assets.demo.species import DEMO_SPECIES
-from snake_assets_tests.demo.conftest import SMALL
+from snake_assets_tests.conftest import SMALL
 
 COLUMNS = {
     "SnakeCLEF2023-TrainMetadata-iNat.csv": (

@@ -1,0 +1,124 @@
+"""Every benchmark in its smallest form: it runs, and its last line says what it promises. Never timings."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import common, dct, embedding, ingest, scale
+from benchmarks.backbones import flops_per_photo
+from snake_assets.vision.photos import decode, probe
+from snake_assets_tests.conftest import photo_bytes
+
+Main = Callable[[list[str]], dict[str, object]]
+
+
+@pytest.fixture
+def measured(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, small_set: Path
+) -> Callable[..., dict[str, object]]:
+    """Runs a benchmark on drawn photos: what it printed as its last line, and left nothing behind."""
+
+    def run(main: Main, *arguments: str, rounds: int = 2, disk: bool = True) -> dict[str, object]:
+        places = ["--sources", str(small_set), "--work", str(tmp_path)] if disk else []
+        returned = main([*arguments, *places, "--rounds", str(rounds)])
+        printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert printed == returned
+        assert not list(tmp_path.iterdir())
+        return printed
+
+    return run
+
+
+def assert_ratio(result: dict[str, object], name: str) -> None:
+    assert 0 < result[f"{name}_min"] <= result[name] <= result[f"{name}_max"]
+
+
+def call(function: Callable[..., object], *given: object) -> object:
+    """In place of a fresh process, which test_ingest shows to work: here it would import for seconds."""
+    return function(*given)
+
+
+def test_dct(measured):
+    result = measured(dct.main, "--photos", "2", "--repeats", "2", "--batches", "2", disk=False)
+    assert result["max_relative_error"] < 1e-3
+    assert result["ours_s_per_image"] > 0 and result["scipy_s_per_image"] > 0
+    assert_ratio(result, "speedup")
+    assert_ratio(result, "speedup_over_float64")
+
+
+def test_ingest(measured):
+    result = measured(ingest.main, "--files", "40", "--megabytes", "0.5")
+    assert result["files"] >= 40 and result["megabytes"] >= 0.5
+    assert result["ingest_mb_s"] > 0 and result["copy_mb_s"] > 0
+    assert result["peak_rss_half_mb"] > 10 and result["peak_rss_full_mb"] > 10
+    assert_ratio(result, "ingest_over_copy")
+    assert_ratio(result, "ingest_over_one_file")
+
+
+def test_embedding(measured, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(embedding, "in_fresh_process", call)
+    result = measured(
+        embedding.main,
+        *("--photos", "5", "--paper-photos", "2", "--batch-size", "2", "--layers", "1"),
+        *("--device", "cpu", "--precision", "fp32"),
+    )
+    for rate in ("forward_img_s", "pipeline_img_s", "paper_img_s", "matmul_tflops"):
+        assert result[rate] > 0
+    for ratio in ("pipeline_over_forward", "pipeline_over_paper", "model_flops_utilisation"):
+        assert_ratio(result, ratio)
+    assert (result["device"], result["precision"]) == ("cpu", "fp32")
+    # Three vectors of 768, 768 and 64 float32 against 257 x 768 of them.
+    assert 4 * (768 + 768 + 64) < result["bytes_per_image"] < 20_000
+    assert result["paper_bytes_per_image"] > 4 * 257 * 768
+    assert result["peak_rss_mb"] > 10
+
+
+def test_scale(measured, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scale, "in_fresh_process", call)
+    result = measured(scale.main, "--sizes", "40", rounds=1)
+    assert result["sizes"] == [40]
+    assert result["seconds_per_photo"][0] > 0 and result["cpu_seconds_per_photo"][0] > 0
+    assert result["peak_rss_mb"][0] > 10 and result["fixed_cost_s"] > 0
+    assert result["spread_of_time"] == result["spread_of_memory"] == 0
+
+
+def test_spread_is_the_largest_over_the_smallest():
+    assert scale.spread([2.0, 3.0, 2.5]) == 0.5
+
+
+def test_the_operations_of_dinov2_base_are_counted():
+    from transformers import Dinov2Config
+
+    # 86.6 M weights; those of the layers (85.0 M) meet each of 257 tokens once, two operations each.
+    weights = 2 * 257 * 12 * (4 * 768**2 + 2 * 768 * 3072)
+    patches = 2 * 256 * 3 * 14**2 * 768
+    attention = 12 * 2 * 2 * 257**2 * 768
+    assert flops_per_photo(Dinov2Config(), 256) == weights + patches + attention
+
+
+def test_ratios_are_of_the_same_round():
+    ratio = common.Ratio.of([10.0, 2.0, 30.0], [5.0, 2.0, 10.0])
+    assert (ratio.median, ratio.least, ratio.most) == (2.0, 1.0, 3.0)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_marked_photos_differ_in_bytes_and_not_in_pixels(kind: str):
+    photo = photo_bytes(kind=kind)
+    first, second = common.marked(photo, 1), common.marked(photo, 2)
+    assert len({photo, first, second}) == 3
+    probe(first)
+    assert (decode(first) == decode(photo)).all()
+
+
+def test_without_real_photos_a_set_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def draw(root: Path, *, share: float) -> None:
+        root.mkdir()
+        (root / "whole.jpg").write_bytes(photo_bytes())
+        (root / "broken.jpg").write_bytes(b"no photo")
+
+    monkeypatch.setattr(common, "draw_demo_set", draw)
+    sources = common.photo_sources(None, [tmp_path / "absent"], tmp_path)
+    assert sources.origin == "drawn"
+    assert [path.name for path in sources.files] == ["whole.jpg"]

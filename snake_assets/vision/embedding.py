@@ -147,8 +147,8 @@ def embed(
                 digests, features = _compute(batches, known, backbone, settings, run, done)
                 began_writing = time.perf_counter()
                 keys = images.read_shard(shard, KEYS)
-                _write(unit_of[shard], keys, digests, features, known, writers)
-                run.copied += keys.num_rows - len(digests)
+                rejected = _write(unit_of[shard], keys, digests, features, known, writers)
+                run.copied += keys.num_rows - rejected - len(digests)
                 run.writing_seconds += time.perf_counter() - began_writing
         run.manifests = {name: writer.commit(list(unit_of.values())) for name, writer in writers.items()}
     run.seconds = time.perf_counter() - began
@@ -197,8 +197,8 @@ def _write(
     features: list[PhotoFeatures],
     known: KnownVectors,
     writers: Mapping[str, TableWriter],
-) -> None:
-    """Write a shard of each table that lacks it: new vectors and known ones, in the rows' order."""
+) -> int:
+    """Write a shard of each table that lacks it, in the rows' order; returns how many rows were rejected."""
     rejects = known.rejects_of(keys["image_id"].to_pylist(), keys[DIGEST].to_pylist())
     refused = {reject.image_id for reject in rejects}
     readable = [image_id not in refused for image_id in keys["image_id"].to_pylist()]
@@ -215,6 +215,7 @@ def _write(
         columns = [*kept.columns, *in_order.columns]
         rows = pa.Table.from_arrays(columns, schema=writer.schema).combine_chunks()
         known.add(name, writer.write(unit, rows.to_batches(), rejects), wanted)
+    return len(rejects)
 
 
 def _schema(name: str, backbone: "Backbone", recipe: Mapping[str, Json]) -> pa.Schema:

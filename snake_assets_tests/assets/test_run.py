@@ -14,6 +14,7 @@ from snake_assets.definitions import build_definitions
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.resources import BackboneSetting, Crops, Engine, RawData, Store
 from snake_assets.storage.tables import open_table
+from snake_assets.summary import summary
 
 SPLITS = ("train", "val", "test")
 QUICK = {"ops": {"species_classifier": {"config": {"feature_sets": ["cls+patch_mean"], "folds": 3}}}}
@@ -137,6 +138,20 @@ def test_metadata_that_a_person_wants_to_see(finished):
     assert vectors["images_per_second"] > 0
     assert vectors["bytes"] > 0
     assert "data:image/png;base64," in metadata(result, "validation_report")["venomous_against_harmless"]
+
+
+def test_the_summary_of_a_run(finished):
+    store, _ = finished
+    lines = summary(Store(root=str(store))).splitlines()
+    scores = json.loads((store / "validation_report" / "scores.json").read_text())
+    assert f"{scores['track1']}" in next(line for line in lines if "Track 1" in line)
+    for split in SPLITS:
+        manifest = open_table(store / "image_table" / split).manifest
+        told = next(line.split() for line in lines if line.strip().startswith(split))
+        assert told[1:3] == [str(manifest.rows_out), str(len(manifest.rejects))]
+    assert any(line.endswith("submission.csv") for line in lines)
+    assert sum(line.endswith(".png") for line in lines) == 3
+    assert "make dev" in lines[-1]
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:

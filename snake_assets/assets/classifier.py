@@ -22,7 +22,7 @@ from snake_assets.storage.tables import open_table
 from snake_assets.vision.embedding import DCT, DINOV2
 
 # Counts as an input: raise it when the same features would give another classifier.
-CLASSIFIER_VERSION = 1
+CLASSIFIER_VERSION = 2
 CANDIDATES_SHOWN = 12
 SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "accuracy": "accuracy"}
 CONFUSION_FILE = "venomous_against_harmless.png"
@@ -67,8 +67,8 @@ def species_classifier(
 ) -> dg.MaterializeResult[None]:
     """A linear classifier of species on frozen embeddings, trained on train alone.
 
-    Features, regularisation, temperature and decision rule are chosen on folds of train that never part an
-    observation or two copies of a photo; the table below shows the best candidates. Written as
+    Features, heads, temperature, pooling and decision rule are chosen on folds of train that never part an
+    observation or two copies of a photo, exact or near; the table below shows the best candidates. Written as
     model.safetensors and classifier.json.
     """
     dinov2, dct = (open_table(store.folder(name, "train")) for name in (DINOV2, DCT))
@@ -84,7 +84,7 @@ def species_classifier(
     folder = store.folder("species_classifier")
     if not is_current(folder, recipe):
         features = read_features(dinov2, dct)
-        classifier, _ = train_classifier(
+        classifier = train_classifier(
             features,
             venomous,
             config.settings(),
@@ -104,6 +104,7 @@ def species_classifier(
             "observations_held_out": classifier.selection.held_out,
             "folds": len(classifier.selection.scores.fold_track1),
             "why": classifier.selection.reason,
+            "pooling": classifier.pooling,
             "decision_rule": classifier.rule,
             "temperature": round(classifier.temperature, 3),
             "track1_on_folds": classifier.selection.scores.track1,

@@ -12,10 +12,10 @@ from snake_assets.learning.decisions import DecisionRule, decide, safest_class
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.fitting import LinearModel
-from snake_assets.learning.observations import average_observations
+from snake_assets.learning.observations import Pooling, pool_observations
 from snake_assets.learning.predictions import TOP, Predictions
 from snake_assets.learning.probabilities import softmax
-from snake_assets.learning.selection import Selection
+from snake_assets.learning.refinement import Selection
 from snake_assets.learning.settings import TrainingSettings
 
 
@@ -28,6 +28,7 @@ class SpeciesClassifier:
         features: block name -> its columns, in input order.
         model: standardisation, weight [D, C] and bias [C].
         temperature: divides all logits.
+        pooling: how an observation's photos are pooled.
         rule: how an observation's probabilities become one species.
         prior: share of each species among the training observations, float64 [C].
         venomous: whether each species is medically important venomous, bool [C].
@@ -40,6 +41,7 @@ class SpeciesClassifier:
     features: dict[str, int]
     model: LinearModel
     temperature: float
+    pooling: Pooling
     rule: DecisionRule
     prior: npt.NDArray[np.float64]
     venomous: npt.NDArray[np.bool_]
@@ -58,23 +60,23 @@ class SpeciesClassifier:
         return softmax(logits, self.temperature).astype(np.float32)
 
     def identify(self, table: FeatureTable, order: Sequence[str] | None = None) -> Predictions:
-        """Name the species of each observation: probabilities of its photos are averaged, then decided on.
+        """Name the species of each observation: probabilities of its photos are pooled, then decided on.
 
         Args:
             table: photos and their features.
-            order: the observations wanted, as in `average_observations`. One without a readable photo
+            order: the observations wanted, as in `pool_observations`. One without a readable photo
                 is given the prior as its probabilities and the species of least expected cost.
 
         Raises:
             LearningError: foreign features, or an order that does not fit the photos.
         """
-        observations, probabilities = average_observations(
-            self.probabilities(table), table.observation_id, order
+        observations, probabilities = pool_observations(
+            self.probabilities(table), table.observation_id, order, self.pooling
         )
         photos = Counter(table.observation_id)
         counts = np.array([photos[observation] for observation in observations], dtype=np.int32)
         probabilities[counts == 0] = self.prior
-        decided = decide(self.rule, probabilities, self.class_ids, self.venomous)
+        decided = decide(self.rule, probabilities, self.class_ids, self.venomous, self.prior)
         decided[counts == 0] = safest_class(self.prior, self.class_ids, self.venomous)
         # Columns ascend by class_id, so a stable sort settles equal probabilities for the lowest.
         top = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]

@@ -12,7 +12,8 @@ from safetensors.numpy import load_file, save_file
 from snake_assets.learning.decisions import DecisionRule
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.fitting import LinearModel
-from snake_assets.learning.selection import Selection
+from snake_assets.learning.observations import Pooling
+from snake_assets.learning.refinement import Selection
 from snake_assets.learning.settings import BlockName, TrainingSettings
 from snake_assets.learning.standardisation import Standardisation
 
@@ -43,6 +44,7 @@ class ClassifierText(BaseModel):
     venomous: list[bool]
     prior: list[float]
     temperature: float
+    pooling: Pooling
     decision_rule: DecisionRule
     training_settings: TrainingSettings
     selection: Selection
@@ -66,6 +68,7 @@ def write_classifier(classifier: "SpeciesClassifier", folder: Path) -> None:
             "venomous": classifier.venomous.tolist(),
             "prior": classifier.prior.tolist(),
             "temperature": classifier.temperature,
+            "pooling": classifier.pooling,
             "decision_rule": classifier.rule,
             "training_settings": classifier.settings,
             "selection": classifier.selection,
@@ -116,6 +119,7 @@ def read_classifier(folder: Path) -> "SpeciesClassifier":
             tensors["bias"],
         ),
         temperature=text.temperature,
+        pooling=text.pooling,
         rule=text.decision_rule,
         prior=np.array(text.prior, dtype=np.float64),
         venomous=np.array(text.venomous, dtype=bool),

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from snake_assets.learning.errors import LearningError
 from snake_assets.snakeclef.metric import COSTS
 
-DecisionRule = Literal["argmax", "least_cost"]
-RULES: tuple[DecisionRule, ...] = ("argmax", "least_cost")
+DecisionRule = Literal["argmax", "track1", "track2"]
+RULES: tuple[DecisionRule, ...] = ("argmax", "track1", "track2")
 
 
 def decide(
@@ -21,11 +21,31 @@ def decide(
     probabilities: npt.NDArray[np.floating],
     class_ids: npt.NDArray[np.integer],
     venomous: npt.NDArray[np.bool_],
+    prior: npt.NDArray[np.floating],
 ) -> npt.NDArray[np.int32]:
-    """Apply a decision rule by name; arguments and result as in `least_cost`."""
+    """The species of each observation under a rule: the likeliest, or that of least expected loss.
+
+    Args:
+        rule: "argmax", "track1" (`expected_track1_losses`) or "track2" (`expected_track2_costs`).
+        probabilities: one row per observation, [O, C], finite.
+        class_ids: species of each column, [C].
+        venomous: whether each column's species is medically important venomous, [C].
+        prior: share of each species among the observations, [C]; only "track1" looks at it.
+
+    Returns:
+        class_id of each observation, int32 [O].
+
+    Raises:
+        LearningError: "track1" with a prior that is no prior.
+    """
     if rule == "argmax":
         return argmax(probabilities, class_ids)
-    return least_cost(probabilities, class_ids, venomous)
+    order = np.argsort(class_ids)
+    if rule == "track1":
+        losses = expected_track1_losses(probabilities[:, order], venomous[order], prior[order])
+    else:
+        losses = expected_track2_costs(probabilities[:, order], venomous[order])
+    return np.asarray(class_ids[order][losses.argmin(axis=1)], dtype=np.int32)
 
 
 def argmax(
@@ -37,52 +57,93 @@ def argmax(
     return np.asarray(class_ids[order][best], dtype=np.int32)
 
 
-def least_cost(
+def expected_track1_losses(
     probabilities: npt.NDArray[np.floating],
-    class_ids: npt.NDArray[np.integer],
     venomous: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.int32]:
-    """The species with the least expected Track 2 cost (errors h->h 1, h->v 2, v->h 5, v->v 2).
+    prior: npt.NDArray[np.floating],
+) -> npt.NDArray[np.float64]:
+    """Expected loss of Track 1 by answering each species, near the top: float64 [O, C].
+
+    Track 1 = (F1 + (100-P1) + 2(100-P2) + 5(100-P3) + 2(100-P4)) / 11, where P1 and P2 are shares of the
+    harmless truths, P3 and P4 of the venomous ones. Of N observations let n_t = N q_t be of species t and
+    N m_t of its group (harmless or venomous), with the prior q and m_t = sum of q over the group. One
+    confusion of truth t with answer a then takes from 11/100 Track 1
+
+        w(t, a) / (N m_t)                  with w = 1 (h->h), 2 (h->v), 5 (v->h), 2 (v->v), and
+        (1/(2 N q_t) + 1/(2 N q_a)) / C    from macro F1,
+
+    because F1 = 2TP / (2TP + FP + FN) falls from 1 by 1/(2n - 1) for one miss and by 1/(2n + 1) for one
+    false alarm, about 1/(2n) both, and C species are averaged. N is a common factor and is left out, so
+    the unit is Track 1 points x 11 N / 100. The expectation is over the truth; a right answer costs nothing.
+
+    A species that the prior has never seen would weigh without end. It counts as half as frequent as
+    the rarest one seen: half an observation, where that one has a single observation.
 
     Args:
         probabilities: one row per observation, [O, C], finite.
-        class_ids: species of each column, [C].
         venomous: whether each column's species is medically important venomous, [C].
+        prior: share of each species among the observations that count, [C].
 
-    Returns:
-        class_id of each observation, int32 [O].
+    Raises:
+        LearningError: a prior that is negative, not finite or zero throughout.
     """
-    order = np.argsort(class_ids)
-    costs = expected_costs(probabilities[:, order], venomous[order])
-    return np.asarray(class_ids[order][costs.argmin(axis=1)], dtype=np.int32)
+    exact = np.asarray(probabilities, dtype=np.float64)
+    shares = _floored(prior)
+    # A group without a species has no truths either: what it is divided by does not matter.
+    group_sizes = tuple(float(shares[venomous == flag].sum()) or 1.0 for flag in (False, True))
+    losses = _confusion_costs(exact, venomous, group_sizes)
+    # Macro F1 of answer a: the sum over t != a of p_t (1/q_t + 1/q_a), divided by 2C.
+    half = 1 / (2 * len(shares) * shares)
+    losses += (exact * half).sum(axis=1)[:, None] + np.outer(exact.sum(axis=1), half)
+    losses -= exact * (2 * half)
+    return losses
 
 
-def expected_costs(
+def expected_track2_costs(
     probabilities: npt.NDArray[np.floating], venomous: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
     """Expected Track 2 cost of answering each species: [O, C], [C] -> float64 [O, C].
 
-    With the harmless mass H, the venomous mass V and the answer's own probability p, the cost is
-    H c(h, answer) + V c(v, answer) - p c(own group, answer): being right costs nothing. Written so,
-    two species of one group with equal p cost exactly the same, and ties are ties.
+    An error costs 1 (h->h), 2 (h->v), 5 (v->h) or 2 (v->v); being right costs nothing.
     """
-    exact = np.asarray(probabilities, dtype=np.float64)
-    harmless_mass, venomous_mass = exact[:, ~venomous].sum(axis=1), exact[:, venomous].sum(axis=1)
-    flags = [bool(flag) for flag in venomous]
-    if_harmless = np.array([COSTS[False, flag] for flag in flags])
-    if_venomous = np.array([COSTS[True, flag] for flag in flags])
-    own = np.array([COSTS[flag, flag] for flag in flags])
-    costs: npt.NDArray[np.float64] = (
-        np.outer(harmless_mass, if_harmless) + np.outer(venomous_mass, if_venomous) - exact * own
+    return _confusion_costs(np.asarray(probabilities, dtype=np.float64), venomous, (1.0, 1.0))
+
+
+def _confusion_costs(
+    probabilities: npt.NDArray[np.float64], venomous: npt.NDArray[np.bool_], group_sizes: tuple[float, ...]
+) -> npt.NDArray[np.float64]:
+    # With the harmless mass H, the venomous mass V and the answer's own probability p, the cost is
+    # H c(h, answer) + V c(v, answer) - p c(own group, answer). Written so, two species of one group
+    # with equal p cost exactly the same, and ties are ties.
+    harmless = probabilities[:, ~venomous].sum(axis=1) / group_sizes[False]
+    dangerous = probabilities[:, venomous].sum(axis=1) / group_sizes[True]
+    if_answer_harmless, if_answer_venomous = (
+        harmless * COSTS[False, flag] + dangerous * COSTS[True, flag] for flag in (False, True)
     )
+    own_harmless, own_venomous = (COSTS[flag, flag] / group_sizes[flag] for flag in (False, True))
+    costs: npt.NDArray[np.float64] = np.where(
+        venomous, if_answer_venomous[:, None], if_answer_harmless[:, None]
+    )
+    costs -= probabilities * np.where(venomous, own_venomous, own_harmless)
     return costs
+
+
+def _floored(prior: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    shares = np.asarray(prior, dtype=np.float64)
+    if not (np.isfinite(shares).all() and (shares >= 0).all() and shares.any()):
+        raise LearningError(
+            "A prior holds a share of 0 or more for each species and not only zeros: "
+            "give the species' shares among the training observations."
+        )
+    floored: npt.NDArray[np.float64] = np.maximum(shares, shares[shares > 0].min() / 2)
+    return floored
 
 
 def safest_class(
     prior: npt.NDArray[np.floating], class_ids: npt.NDArray[np.integer], venomous: npt.NDArray[np.bool_]
 ) -> int:
-    """The species with the least expected cost when only the prior [C] is known: for no readable photo."""
-    return int(least_cost(prior[None, :], class_ids, venomous)[0])
+    """The species of least expected Track 2 cost when only the prior [C] is known: for no readable photo."""
+    return int(decide("track2", prior[None, :], class_ids, venomous, prior)[0])
 
 
 def venom_flags(

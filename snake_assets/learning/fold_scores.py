@@ -11,7 +11,7 @@ from snake_assets.learning.decisions import RULES, DecisionRule, argmax, decide,
 from snake_assets.learning.fitting import fit_models
 from snake_assets.learning.folds import ALWAYS_TRAINING
 from snake_assets.learning.heads import Optimisation
-from snake_assets.learning.observations import average_observations
+from snake_assets.learning.observations import Pooling, pool_observations
 from snake_assets.learning.probabilities import softmax
 from snake_assets.learning.settings import Recipe
 from snake_assets.snakeclef.metric import score
@@ -102,21 +102,32 @@ class FoldJudge:
         self._truth, self._fold = labels[first_rows], folds[first_rows]
         self._class_ids, self._venomous = class_ids, venomous
         self._flags = venom_flags(class_ids, venomous)
+        first_photos = np.unique(list(observation_id), return_index=True)[1]
+        observations = np.bincount(labels[first_photos], minlength=len(class_ids))
+        self._prior = observations / observations.sum()
 
     @property
     def observations(self) -> int:
         """How many observations are held out in some fold."""
         return len(self._truth)
 
-    def judge(self, logits: npt.NDArray[np.float32]) -> FoldScores:
-        """Scores of the held-out photos' logits, float32 [H, C]."""
-        temperature = fit_temperature(logits, self._observations, self._truth)
-        _, probabilities = average_observations(softmax(logits, temperature), self._observations)
+    def judge(self, logits: npt.NDArray[np.float32], pooling: Pooling = "mean") -> FoldScores:
+        """Scores of the held-out photos' logits, float32 [H, C], at the temperature that fits them best."""
+        temperature = fit_temperature(logits, self._observations, self._truth, pooling)
+        return self.judge_probabilities(softmax(logits, temperature), pooling, temperature)
+
+    def judge_probabilities(
+        self, photos: npt.NDArray[np.floating], pooling: Pooling = "mean", temperature: float = 1.0
+    ) -> FoldScores:
+        """Scores of the held-out photos' probabilities, [H, C]; the temperature is noted, not applied."""
+        _, probabilities = pool_observations(photos, self._observations, pooling=pooling)
         predicted, truth = argmax(probabilities, self._class_ids), self._class_ids[self._truth]
         whole = score(truth, predicted, self._venomous)
         members = [np.flatnonzero(self._fold == fold) for fold in range(self._fold.max() + 1)]
         by_fold = [score(truth[rows], predicted[rows], self._venomous) for rows in members]
-        decided = {rule: decide(rule, probabilities, self._class_ids, self._flags) for rule in RULES}
+        decided = {
+            rule: decide(rule, probabilities, self._class_ids, self._flags, self._prior) for rule in RULES
+        }
         return FoldScores(
             temperature=temperature,
             log_loss=log_loss(probabilities, self._truth),

@@ -18,8 +18,8 @@ class Predictions:
         class_id: the decided species, int32 [O].
         probability: that of the decided species, float32 [O].
         p_venomous: probability that the snake is medically important venomous, float32 [O].
-        top5_class_id: most probable species first, int32 [O, K]. Where the rule is least_cost, the decided
-            one need not be the first.
+        top5_class_id: most probable species first, int32 [O, K]. Unless the rule is argmax, the decided one
+            need not be the first.
         top5_probability: theirs, float32 [O, K].
         photos: readable photos behind the answer, int32 [O]; 0 means that it comes from the prior alone.
     """

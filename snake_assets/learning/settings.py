@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from snake_assets.learning.heads import ClassWeighting, HeadRecipe, Optimisation
+from snake_assets.learning.observations import POOLINGS, Pooling
 
 BlockName = Literal["cls", "patch_mean", "dct"]
 FeatureSet = Annotated[tuple[BlockName, ...], Field(min_length=1)]
@@ -50,6 +51,10 @@ class TrainingSettings(BaseModel):
     become one head. Defaults were found on folds of some hundred photos; `weight_decays` are per mean
     photo, so more photos ask for less.
 
+    Photos whose CLS tokens, less their mean, have a cosine above `near_duplicates` stay on one side of every
+    fold; None looks for exact copies only. On top of the heads, the folds choose among `poolings`, of which
+    the first is the plain way.
+
     The held-out logits of all candidates are in memory until the choice, photos x species x 4 bytes each.
     Where they would take more than `held_out_megabytes`, fewer photos are held out (folds.py).
     """
@@ -67,6 +72,8 @@ class TrainingSettings(BaseModel):
     learning_rates: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.05,)
     average: Annotated[int, Field(ge=1)] = 12
     folds: Annotated[int, Field(ge=2)] = 5
+    near_duplicates: Annotated[float, Field(gt=0, lt=1)] | None = 0.99
+    poolings: Annotated[tuple[Pooling, ...], Field(min_length=1)] = POOLINGS
     seed: Annotated[int, Field(ge=0)] = 0
     epochs: Annotated[int, Field(ge=1)] = 10
     minimum_steps: Annotated[int, Field(ge=1)] = 100
@@ -93,7 +100,8 @@ class TrainingSettings(BaseModel):
     def most_held_out(self, feature_sets: int, species: int) -> int:
         """Photos that can be held out within `held_out_megabytes`."""
         recipes = feature_sets * len(self.recipes(self.feature_sets[0]))
-        return (self.held_out_megabytes << 20) // (4 * species * recipes)
+        # One more for their average.
+        return (self.held_out_megabytes << 20) // (4 * species * (recipes + 1))
 
     @property
     def optimisation(self) -> Optimisation:

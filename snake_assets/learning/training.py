@@ -8,11 +8,13 @@ import numpy.typing as npt
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.decisions import venom_flags
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.feature_table import BLOCKS, FeatureTable
+from snake_assets.learning.feature_table import BLOCKS, CLS, FeatureTable
 from snake_assets.learning.fitting import LinearModel, fit_models
 from snake_assets.learning.fold_scores import FoldJudge, out_of_fold_logits
 from snake_assets.learning.folds import grouped_folds
-from snake_assets.learning.selection import Candidate, Selection, choose
+from snake_assets.learning.near_duplicates import duplicate_groups
+from snake_assets.learning.refinement import Selection, refine
+from snake_assets.learning.selection import Candidate, choose_linear
 from snake_assets.learning.settings import FeatureSet, Recipe, TrainingSettings
 from snake_assets.learning.standardisation import fit_standardisation
 
@@ -23,8 +25,8 @@ def train_classifier(
     settings: TrainingSettings,
     fingerprint: str,
     progress: Callable[[str], None] | None = None,
-) -> tuple[SpeciesClassifier, Selection]:
-    """Choose features, regularisation, temperature and decision rule on folds; train the outcome on all.
+) -> SpeciesClassifier:
+    """Choose features, heads, temperature, pooling and decision rule on folds; train the outcome on all.
 
     Args:
         table: labelled photos of the train split.
@@ -48,6 +50,7 @@ def train_classifier(
         settings.folds,
         settings.seed,
         most_held_out=settings.most_held_out(len(available), len(class_ids)),
+        alike=_alike(table, settings.near_duplicates),
     )
     judge = FoldJudge(table.observation_id, labels, class_ids, folds, venomous)
     candidates: list[Candidate] = []
@@ -70,8 +73,9 @@ def train_classifier(
             Candidate(recipe=recipe, scores=judge.judge(one))
             for recipe, one in zip(recipes, own, strict=True)
         ]
-    selection = choose(candidates, logits, judge.judge, judge.observations, settings.average)
-    return _train(table, venomous, settings, selection, fingerprint), selection
+    linear = choose_linear(candidates, logits, judge.judge, settings.average)
+    selection = refine(linear, candidates, judge, settings.poolings)
+    return _train(table, venomous, settings, selection, fingerprint)
 
 
 def refit(
@@ -110,6 +114,7 @@ def _train(
         features=features,
         model=_average_model(table, labels, len(class_ids), features, members, settings),
         temperature=selection.scores.temperature,
+        pooling=selection.pooling,
         rule=selection.rule,
         prior=observations / observations.sum(),
         venomous=flags,
@@ -167,6 +172,14 @@ def _refuse_useless(table: FeatureTable, fingerprint: str) -> None:
             f"All {len(table)} photos have the same features: the embeddings of this split are broken, "
             f"compute them again."
         )
+
+
+def _alike(table: FeatureTable, least_cosine: float | None) -> npt.NDArray[np.int64] | None:
+    # Less their mean: a backbone that was never trained finds all photos alike.
+    if least_cosine is None or CLS not in table.blocks:
+        return None
+    tokens = table.blocks[CLS]
+    return duplicate_groups(tokens, least_cosine, centre=tokens.mean(axis=0))
 
 
 def _available(table: FeatureTable, settings: TrainingSettings) -> list[FeatureSet]:

@@ -18,7 +18,7 @@ from snake_assets_tests.learning.tables import QUICK, VENOMOUS, species_table
 
 @pytest.fixture(scope="module")
 def trained() -> SpeciesClassifier:
-    return train_classifier(species_table(spread=1.5), VENOMOUS, QUICK, "tiny")[0]
+    return train_classifier(species_table(spread=1.5), VENOMOUS, QUICK, "tiny")
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def by_hand(trained: SpeciesClassifier) -> SpeciesClassifier:
     )
     prior = np.array([0.4, 0.3, 0.2, 0.1])
     return dataclasses.replace(
-        trained, features={"cls": 4}, model=model, temperature=1.0, rule="argmax", prior=prior
+        trained, features={"cls": 4}, model=model, temperature=1.0, pooling="mean", rule="argmax", prior=prior
     )
 
 
@@ -56,7 +56,7 @@ def test_a_hand_worked_identification(by_hand: SpeciesClassifier) -> None:
 
 def test_the_cost_rule_may_differ_from_the_likeliest(by_hand: SpeciesClassifier) -> None:
     table = photos([[0.58, 0.4, 0.01, 0.01]], ["x"])
-    careful = dataclasses.replace(by_hand, rule="least_cost").identify(table)
+    careful = dataclasses.replace(by_hand, rule="track2").identify(table)
     assert careful.class_id.tolist() == [7]
     np.testing.assert_allclose(careful.probability, [0.4], rtol=1e-6)
     assert careful.top5_class_id[0, 0] == 3
@@ -133,7 +133,7 @@ def test_the_text_names_what_the_contract_asks_for(trained: SpeciesClassifier, t
     assert text["backbone_fingerprint"] == "tiny"
     assert text["feature_names"] == trained.features
     assert text["training_settings"]["folds"] == 3
-    assert text["decision_rule"] in ("argmax", "least_cost")
+    assert text["decision_rule"] in ("argmax", "track1", "track2")
     assert len(text["standardisation"]["mean"]) == sum(trained.features.values())
     assert str(tmp_path) not in (tmp_path / "classifier.json").read_text()
 
@@ -164,7 +164,7 @@ def test_a_missing_or_damaged_file_is_named(trained: SpeciesClassifier, tmp_path
 
 def test_files_of_two_classifiers_do_not_mix(trained: SpeciesClassifier, tmp_path: Path) -> None:
     trained.save(tmp_path)
-    smaller, _ = train_classifier(species_table(classes=(3, 7)), VENOMOUS, QUICK, "tiny")
+    smaller = train_classifier(species_table(classes=(3, 7)), VENOMOUS, QUICK, "tiny")
     smaller.save(tmp_path / "other")
     (tmp_path / "other" / "model.safetensors").replace(tmp_path / "model.safetensors")
     with pytest.raises(LearningError, match="do not belong together"):

@@ -43,6 +43,16 @@ def test_a_chain_of_duplicates_joins_observations_that_share_none() -> None:
     assert len({fold[0], fold[5], fold[6]}) == 3
 
 
+def test_near_duplicates_stay_together_with_all_that_share_a_file() -> None:
+    # Near duplicates join a and b, a shared file joins b and c.
+    observation = ["a", "b", "b", "c", "d", "e"]
+    folds = grouped_folds(
+        observation, np.zeros(6, dtype=np.int64), list("uvwwxy"), 4, 0, alike=np.array([0, 0, 1, 2, 3, 4])
+    )
+    assert len(set(folds[:4].tolist())) == 1
+    assert len(set(folds.tolist())) == 3
+
+
 def test_without_digests_only_observations_are_kept_whole() -> None:
     fold = grouped_folds(["a", "b"], np.zeros(2, dtype=int), None, 2, 0)
     assert set(fold) == {0, 1}

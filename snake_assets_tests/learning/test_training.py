@@ -16,7 +16,7 @@ from snake_assets_tests.learning.tables import QUICK, VENOMOUS, species_table
 
 
 def train(table: FeatureTable, settings: TrainingSettings = QUICK) -> SpeciesClassifier:
-    return train_classifier(table, VENOMOUS, settings, "tiny")[0]
+    return train_classifier(table, VENOMOUS, settings, "tiny")
 
 
 def test_separable_species_are_found_in_unseen_photos() -> None:
@@ -28,7 +28,7 @@ def test_separable_species_are_found_in_unseen_photos() -> None:
 
 
 def test_selection_has_every_candidate_and_explains_itself() -> None:
-    _, selection = train_classifier(species_table(spread=1.5), VENOMOUS, QUICK, "tiny")
+    selection = train(species_table(spread=1.5)).selection
     # 2 feature sets x 2 shrinkages x 2 decays; species are equally common, so weightings are one.
     assert len(selection.candidates) == 8
     assert len({candidate.recipe for candidate in selection.candidates}) == 8
@@ -39,13 +39,15 @@ def test_selection_has_every_candidate_and_explains_itself() -> None:
     best = max(selection.scores.rules.values())
     assert selection.scores.rules[selection.rule] == best
     assert selection.winner.recipe.name in selection.reason
-    assert len(selection.rows()) == 9
+    # Both other poolings, and the classifier itself.
+    assert len(selection.rows()) == 8 + 3
+    assert selection.pooling in QUICK.poolings and selection.pooling in selection.reason
 
 
 def test_unequal_species_are_tried_with_every_class_weighting() -> None:
     table = concat(species_table(), species_table(classes=(3,), prefix="more"))
     settings = QUICK.model_copy(update={"feature_sets": (("cls",),), "shrinkages": (1.0,)})
-    _, selection = train_classifier(table, VENOMOUS, settings, "tiny")
+    selection = train(table, settings).selection
     assert {one.recipe.class_weighting for one in selection.candidates} == {"none", "logit_adjusted"}
     assert len({selection.candidates[one].recipe.class_weighting for one in selection.members}) == 1
 
@@ -69,6 +71,22 @@ def test_the_order_of_species_in_the_table_changes_no_class_ids() -> None:
     assert train(turned).class_ids.tolist() == [3, 7, 12, 30]
 
 
+def test_a_pooling_is_taken_only_if_it_was_to_be_tried() -> None:
+    settings = QUICK.model_copy(update={"poolings": ("log_mean",)})
+    classifier = train(species_table(spread=1.5), settings)
+    assert classifier.pooling == "log_mean"
+    assert classifier.selection.alternatives == ()
+
+
+def test_near_duplicates_of_two_observations_are_never_parted() -> None:
+    # Two observations of each species: held out together with its near duplicate, neither can be scored.
+    table = species_table(classes=(3, 7), observations=2, photos=1, spread=0.0)
+    with pytest.raises(LearningError, match="single observation"):
+        train(table)
+    apart = train(table, QUICK.model_copy(update={"near_duplicates": None}))
+    assert apart.selection.held_out == 4
+
+
 def test_progress_names_each_fold() -> None:
     lines: list[str] = []
     train_classifier(species_table(), VENOMOUS, QUICK, "tiny", lines.append)
@@ -85,16 +103,14 @@ def test_a_constant_block_is_lived_with() -> None:
 
 def test_a_species_of_one_photo_is_learned_though_never_scored() -> None:
     lonely = species_table(classes=(30,), observations=1, photos=1, prefix="lonely")
-    classifier, selection = train_classifier(
-        concat(species_table(classes=(3, 7, 12)), lonely), VENOMOUS, QUICK, "tiny"
-    )
+    classifier = train(concat(species_table(classes=(3, 7, 12)), lonely))
     assert 30 in classifier.class_ids
-    assert selection.held_out == 18
+    assert classifier.selection.held_out == 18
 
 
 def test_fewer_observations_than_folds_still_choose() -> None:
     table = species_table(classes=(3, 7), observations=2, photos=1)
-    _, selection = train_classifier(table, VENOMOUS, QUICK.model_copy(update={"folds": 50}), "tiny")
+    selection = train(table, QUICK.model_copy(update={"folds": 50})).selection
     assert len(selection.scores.fold_track1) == 4
 
 

@@ -23,8 +23,8 @@ def grouped_folds(
     """Assign every photo to the fold in which it is held out: int64 [N], 0..K-1 or `ALWAYS_TRAINING`.
 
     Observations that share a file digest or a group of `alike`, directly or through others, form one
-    group; a group is never divided. Groups are dealt so that each class is spread over the folds as evenly as its
-    groups allow. Every class is on the training side of every fold: a class that would lie wholly
+    group; a group is never divided. Groups are dealt so that each class is spread over the folds as
+    evenly as its groups allow. Every class is on the training side of every fold: a class that would lie wholly
     in one fold (it has a single group, say) keeps a group that is never held out, marked -1. Such
     a class teaches in every fold but may not be scored in any.
 

@@ -55,7 +55,7 @@ class Selection(BaseModel):
         return self.candidates[self.chosen]
 
     def rows(self) -> list[dict[str, float | str]]:
-        """A table: what was chosen first, then the alternatives, then all candidates, least log-loss first."""
+        """A table: what was chosen, then the alternatives, then all candidates, least log-loss first."""
         ranked = sorted(self.candidates, key=lambda one: one.scores.log_loss)
         return [
             self.scores.row("the classifier"),
@@ -115,7 +115,8 @@ def _reason(
     lines = [
         f"{linear.staying} of {len(candidates)} candidates are within one standard error of the best Track 1 "
         f"on the folds ({leader.scores.track1:.2f}, {leader.recipe.name}).",
-        f"Of these, {winner.recipe.name} has the least log-loss ({own.log_loss:.4f}, Track 1 {own.track1:.2f}).",
+        f"Of these, {winner.recipe.name} has the least log-loss ({own.log_loss:.4f}, Track 1 "
+        f"{own.track1:.2f}).",
         f"With {len(linear.members) - 1} others averaged in, {heads.log_loss:.4f} and {heads.track1:.2f}."
         if len(linear.members) > 1
         else "It stands alone.",

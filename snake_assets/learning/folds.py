@@ -24,9 +24,9 @@ def grouped_folds(
 
     Observations that share a file digest or a group of `alike`, directly or through others, form one
     group; a group is never divided. Groups are dealt so that each class is spread over the folds as
-    evenly as its groups allow. Every class is on the training side of every fold: a class that would lie wholly
-    in one fold (it has a single group, say) keeps a group that is never held out, marked -1. Such
-    a class teaches in every fold but may not be scored in any.
+    evenly as its groups allow. Every class is on the training side of every fold: a class that would
+    lie wholly in one fold (it has a single group, say) keeps a group that is never held out, marked
+    -1. Such a class teaches in every fold but may not be scored in any.
 
     With fewer groups than `folds` there are as many folds as groups; K = max + 1 and no fold is empty.
 

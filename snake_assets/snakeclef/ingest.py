@@ -1,9 +1,11 @@
 """From raw files to `image_table`: metadata and photos joined by path, streamed shard by shard."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,6 +36,7 @@ IMAGE_SCHEMA = pa.schema(
 INGEST_VERSION = 1
 SHARD_ROWS = 512
 BATCH_ROWS = 64
+BATCH_BYTES = 16 << 20
 READERS = 4
 MAX_FILE_BYTES = 256 << 20
 
@@ -46,6 +49,14 @@ class Source:
     file: PhotoFile | None
 
 
+@dataclass(frozen=True)
+class PhotoBatch:
+    """Photos that were read, as rows of the table, and those that cannot be rows."""
+
+    rows: pa.RecordBatch
+    rejects: list[Reject]
+
+
 def ingest(
     rows: Sequence[PhotoRow],
     photos: Sequence[PhotoFile],
@@ -56,7 +67,8 @@ def ingest(
 ) -> Manifest:
     """Write `image_table` for a split; rows keep the metadata's order, photos keep their own bytes.
 
-    A photo that is missing or cannot be one becomes a reject. Memory holds one batch of photos, not more.
+    A photo that is missing or cannot be one becomes a reject. Photos are read while those before them are
+    written; memory holds at most READERS + 2 batches, each of BATCH_BYTES and one photo at most, twice.
 
     Args:
         rows: the split's metadata.
@@ -79,10 +91,16 @@ def ingest(
         write_table(folder, "image_table", split, IMAGE_SCHEMA, recipe) as writer,
         ThreadPoolExecutor(READERS) as readers,
     ):
-        for number, (unit, chunk) in enumerate(zip(units, chunks, strict=True)):
+        plans = {
+            unit: _planned(chunk) for unit, chunk in zip(units, chunks, strict=True) if not writer.has(unit)
+        }
+        # One stream for all shards: while one is synced, photos of the next are read.
+        photos_read = _read_ahead((batch for plan in plans.values() for batch in plan), readers)
+        for number, unit in enumerate(units):
             if not writer.has(unit):
                 rejects: list[Reject] = []
-                writer.write(unit, _batches(chunk, readers, rejects), rejects)
+                batches = islice(photos_read, len(plans[unit]))
+                writer.write(unit, _rows(batches, rejects), rejects)
             if progress:
                 progress(min((number + 1) * shard_rows, len(sources)), len(sources))
         return writer.commit(units)
@@ -93,7 +111,7 @@ def _unit(chunk: Sequence[Source]) -> str:
     return fingerprint(
         [
             [
-                asdict(source.row),
+                vars(source.row),
                 (source.file.path, source.file.bytes, source.file.modified_ns) if source.file else None,
             ]
             for source in chunk
@@ -101,17 +119,45 @@ def _unit(chunk: Sequence[Source]) -> str:
     )
 
 
-def _batches(
-    chunk: Sequence[Source], readers: ThreadPoolExecutor, rejects: list[Reject]
-) -> Iterator[pa.RecordBatch]:
-    for start in range(0, len(chunk), BATCH_ROWS):
-        records = []
-        for result in readers.map(_read, chunk[start : start + BATCH_ROWS]):
-            if isinstance(result, Reject):
-                rejects.append(result)
-            else:
-                records.append(result)
-        yield pa.RecordBatch.from_pylist(records, schema=IMAGE_SCHEMA)
+def _planned(chunk: Sequence[Source]) -> list[list[Source]]:
+    """A shard's batches: at most BATCH_ROWS rows, and no row more once BATCH_BYTES are reached."""
+    batches: list[list[Source]] = [[]]
+    size = 0
+    for source in chunk:
+        if len(batches[-1]) == BATCH_ROWS or size >= BATCH_BYTES:
+            batches.append([])
+            size = 0
+        batches[-1].append(source)
+        size += source.file.bytes if source.file else 0
+    return batches
+
+
+def _read_ahead(batches: Iterable[list[Source]], readers: ThreadPoolExecutor) -> Iterator[PhotoBatch]:
+    """The batches, read, in order; each reader is at most one batch ahead of what was given out."""
+    waiting: deque[Future[PhotoBatch]] = deque()
+    for batch in batches:
+        waiting.append(readers.submit(_read_batch, batch))
+        if len(waiting) > READERS:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _rows(batches: Iterable[PhotoBatch], rejects: list[Reject]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        rejects += batch.rejects
+        yield batch.rows
+
+
+def _read_batch(sources: Sequence[Source]) -> PhotoBatch:
+    records, rejects = [], []
+    for source in sources:
+        result = _read(source)
+        if isinstance(result, Reject):
+            rejects.append(result)
+        else:
+            records.append(result)
+    return PhotoBatch(pa.RecordBatch.from_pylist(records, schema=IMAGE_SCHEMA), rejects)
 
 
 def _read(source: Source) -> dict[str, object] | Reject:

@@ -1,46 +1,105 @@
 """Files that appear whole or not at all, and the lock that keeps writers apart."""
 
 import fcntl
+import hashlib
+import io
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from snake_assets.storage.errors import StorageError
 
 LOCK = "_lock"
+SYNC_EVERY = 4 << 20
+
+
+class NewFile(io.RawIOBase):
+    """A file on its way to the disk; its size and its digest are known without reading it again.
+
+    `size` is the bytes written so far. Every `SYNC_EVERY` of them are synced by a thread of their own, so
+    that the disk works while the next ones are made, and little is left to wait for at the end.
+    """
+
+    def __init__(self, file: BinaryIO, syncer: ThreadPoolExecutor) -> None:
+        self.size = 0
+        self._file, self._syncer = file, syncer
+        self._digest = hashlib.sha256()
+        self._sync_at = SYNC_EVERY
+        self._syncing: Future[None] | None = None
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256, as hex, of the bytes written so far."""
+        return self._digest.hexdigest()
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        """Write all of `data`."""
+        self._file.write(data)
+        self._digest.update(data)
+        self.size += len(data)
+        if self.size >= self._sync_at and (self._syncing is None or self._syncing.done()):
+            self._wait()
+            self._file.flush()
+            self._syncing = self._syncer.submit(os.fsync, self._file.fileno())
+            self._sync_at = self.size + SYNC_EVERY
+        return len(data)
+
+    def sync(self) -> None:
+        """Return when every byte is on the disk. Raises OSError where one is not."""
+        self._wait()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _wait(self) -> None:
+        # The kernel tells of a failed write once: what a sync on the way learnt must not be lost.
+        if self._syncing is not None:
+            self._syncing.result()
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def whole_file(path: Path) -> Iterator[NewFile]:
     """Open a file for writing aside; on leaving without an error it is synced and renamed to `path`.
 
     Raises:
         StorageError: the disk is full, the folder is read-only, or another fault of the file system.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise StorageError(
-            f"{path} could not be written ({error.strerror or error}). Free space or mend the rights of "
-            f"{path.parent}, then run again: what was committed before is whole and is kept."
-        ) from error
-    finally:
-        aside.unlink(missing_ok=True)
+    with _faults_named(path):
+        try:
+            _make_folder(path.parent)
+            with aside.open("wb") as file, ThreadPoolExecutor(1, "sync") as syncer:
+                new = NewFile(file, syncer)
+                yield new
+                new.sync()
+            aside.replace(path)
+            sync_folder(path.parent)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all. Raises StorageError as `whole_file` does."""
     with whole_file(path) as file:
         file.write(data)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add `data` to the end of a file that is there, and sync it; a kill may leave the first part of `data`.
+
+    Raises:
+        StorageError: a fault of the file system.
+    """
+    with _faults_named(path), path.open("ab") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -52,6 +111,25 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that they, too, last through a power cut."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+@contextmanager
+def _faults_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path} could not be written ({error.strerror or error}). Free space or mend the rights of "
+            f"{path.parent}, then run again: what was committed before is whole and is kept."
+        ) from error
+
+
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Hold a folder's lock; the kernel frees it when the process ends, however it ends.
@@ -60,7 +138,7 @@ def only_writer(folder: Path) -> Iterator[None]:
         StorageError: another process is writing there, or the folder cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
         lock = (folder / LOCK).open("wb")
     except OSError as error:
         raise StorageError(

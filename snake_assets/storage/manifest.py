@@ -36,6 +36,11 @@ class Shard:
     sha256: str
     rejects: tuple[Reject, ...] = ()
 
+    def is_in(self, folder: Path) -> bool:
+        """Whether a folder has the shard's file, in its full length."""
+        path = folder / self.file
+        return path.is_file() and path.stat().st_size == self.bytes
+
 
 @dataclass(frozen=True)
 class Manifest:

@@ -5,28 +5,21 @@ table stays whole until the new manifest replaces the old one; only then are unn
 that the committed table or an interrupted run already holds are taken over as they are.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.files import only_writer, whole_file, write_whole
-from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
-from snake_assets.storage.manifest import (
-    Manifest,
-    Reject,
-    Shard,
-    read_manifest,
-    shards_from_json,
-    shards_to_json,
-)
+from snake_assets.storage.files import only_writer, whole_file
+from snake_assets.storage.fingerprints import Json, fingerprint
+from snake_assets.storage.manifest import Manifest, Reject, Shard, read_manifest
+from snake_assets.storage.progress import Progress
 from snake_assets.storage.tables import Table
 
-PROGRESS = "_progress.json"
 REJECTS = "rejects.parquet"
 REJECT_SCHEMA = pa.schema([("image_id", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
 
@@ -41,7 +34,9 @@ class TableWriter:
         self.schema = schema
         self._table, self._split, self._recipe = table, split, dict(recipe)
         self._committed = read_manifest(folder)
+        self._progress = Progress(folder, fingerprint(self._recipe))
         self._shards = self._recovered()
+        self._remove_strays(self._named())
 
     @property
     def shards(self) -> list[Shard]:
@@ -62,7 +57,7 @@ class TableWriter:
         Raises:
             StorageError: the file system refused.
         """
-        path = self.folder / f"part-{self._free_number():05d}.parquet"
+        path = self.folder / self._free_name()
         rows = 0
         # Photos and floats do not compress; dictionaries of them only cost memory.
         with (
@@ -75,13 +70,9 @@ class TableWriter:
                 # A row group a batch: memory holds one batch, and readers can take rows by the batch.
                 parquet.write_table(pa.Table.from_batches([batch], self.schema))
                 rows += batch.num_rows
-        shard = Shard(path.name, unit, rows, path.stat().st_size, file_digest(path), tuple(rejects))
+        shard = Shard(path.name, unit, rows, file.size, file.sha256, tuple(rejects))
         self._shards[unit] = shard
-        progress = {
-            "recipe": fingerprint(self._recipe),
-            "shards": shards_to_json(list(self._shards.values())),
-        }
-        write_whole(self.folder / PROGRESS, json.dumps(progress).encode())
+        self._progress.add(shard)
         return shard
 
     def commit(self, units: Sequence[str]) -> Manifest:
@@ -99,53 +90,36 @@ class TableWriter:
         if manifest != self._committed:
             self._write_rejects(manifest.rejects)
             manifest.write(self.folder)
-        self._remove_strays(manifest)
+        self._remove_strays({shard.file for shard in manifest.shards})
+        self._progress.remove()
         return manifest
 
     def _recovered(self) -> dict[str, Shard]:
         """The shards of the same recipe that are committed or were finished by an interrupted run."""
-        shards = self._interrupted()
+        shards = self._progress.recovered
         if self._committed and fingerprint(self._committed.recipe) == fingerprint(self._recipe):
             shards += self._committed.shards
-        return {shard.unit: shard for shard in shards if self._is_there(shard)}
+        return {shard.unit: shard for shard in shards if shard.is_in(self.folder)}
 
-    def _interrupted(self) -> tuple[Shard, ...]:
-        try:
-            progress = json.loads((self.folder / PROGRESS).read_bytes())
-            if progress["recipe"] == fingerprint(self._recipe):
-                return shards_from_json(progress["shards"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            pass  # a progress file that cannot be used only means that its shards are made again
-        # Its numbers are about to be given to shards of this recipe.
-        (self.folder / PROGRESS).unlink(missing_ok=True)
-        return ()
+    def _named(self) -> set[str]:
+        """Files that the committed table or this run names."""
+        committed = self._committed.shards if self._committed else ()
+        return {shard.file for shard in (*committed, *self._shards.values())}
 
-    def _is_there(self, shard: Shard) -> bool:
-        path = self.folder / shard.file
-        return path.is_file() and path.stat().st_size == shard.bytes
-
-    def _free_number(self) -> int:
-        named = {shard.file for shard in self._shards.values()}
-        if self._committed:
-            named |= {shard.file for shard in self._committed.shards}
-        number = 0
-        while f"part-{number:05d}.parquet" in named:
-            number += 1
-        return number
+    def _free_name(self) -> str:
+        named = self._named()
+        return next(name for number in count() if (name := f"part-{number:05d}.parquet") not in named)
 
     def _write_rejects(self, rejects: Sequence[Reject]) -> None:
         rows = [{"image_id": r.image_id, "reason": r.reason, "detail": r.detail} for r in rejects]
         with whole_file(self.folder / REJECTS) as file:
             pq.write_table(pa.Table.from_pylist(rows, schema=REJECT_SCHEMA), file)
 
-    def _remove_strays(self, manifest: Manifest) -> None:
-        named = {shard.file for shard in manifest.shards}
-        for path in self.folder.glob("part-*.parquet"):
+    def _remove_strays(self, named: Collection[str]) -> None:
+        """Remove what a killed run left half done, and shards that are no longer named."""
+        for path in (*self.folder.glob("part-*.parquet"), *self.folder.glob(".*.tmp")):
             if path.name not in named:
                 path.unlink()
-        for path in self.folder.glob(".*.tmp"):
-            path.unlink()
-        (self.folder / PROGRESS).unlink(missing_ok=True)
 
 
 @contextmanager

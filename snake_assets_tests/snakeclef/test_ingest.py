@@ -5,9 +5,11 @@ import io
 import tarfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from snake_assets.snakeclef import ingest as ingest_module
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.ingest import IMAGE_SCHEMA, ingest
 from snake_assets.snakeclef.inventory import read_inventory, take_inventory
@@ -84,8 +86,6 @@ def test_bad_photos_are_rejects_with_a_reason(tmp_path: Path):
         "gone.jpg": "missing",
     }
     assert (manifest.rows_in, manifest.rows_out) == (6, 1)
-    import pyarrow.parquet as pq
-
     listed = pq.read_table(tmp_path / "store" / "image_table" / "test" / "rejects.parquet")
     assert listed.column_names == ["image_id", "reason", "detail"]
     assert listed.num_rows == 5
@@ -95,6 +95,28 @@ def test_all_photos_bad_is_an_empty_table_not_a_crash(tmp_path: Path):
     manifest = run(build(tmp_path / "data", {"a.jpg": b"", "b.jpg": b"no"}), tmp_path / "store")
     assert (manifest.rows_in, manifest.rows_out) == (2, 0)
     assert table(tmp_path / "store").read().num_rows == 0
+
+
+def test_many_batches_read_ahead_keep_their_order_and_their_rejects(tmp_path: Path):
+    photos = {f"{n:03}.jpg": b"" if n % 7 == 3 else photo_bytes(n, (16, 12)) for n in range(300)}
+    manifest = run(build(tmp_path / "data", photos), tmp_path / "store", shard_rows=70)
+    good = [name for name, data in photos.items() if data]
+    assert table(tmp_path / "store").read(["image_id"])["image_id"].to_pylist() == good
+    for number, shard in enumerate(manifest.shards):
+        names = list(photos)[70 * number : 70 * (number + 1)]
+        assert [reject.image_id for reject in shard.rejects] == [name for name in names if not photos[name]]
+        assert shard.rows + len(shard.rejects) == len(names)
+
+
+def test_large_photos_make_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    photos = {f"{n}.jpg": photo_bytes(n) for n in range(10)}
+    monkeypatch.setattr(ingest_module, "BATCH_BYTES", 2 * len(photos["0.jpg"]))
+    (shard,) = run(build(tmp_path / "data", photos), tmp_path / "store").shards
+    file = pq.ParquetFile(tmp_path / "store" / "image_table" / "test" / shard.file)
+    sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    assert sum(sizes) == 10
+    assert max(sizes) <= 3
+    assert table(tmp_path / "store").read()["image"].to_pylist() == list(photos.values())
 
 
 def test_a_second_run_changes_nothing(tmp_path: Path):

@@ -1,5 +1,6 @@
 """Tables appear whole or not at all, go on where they were, and never mix recipes."""
 
+import hashlib
 import json
 import os
 import signal
@@ -170,7 +171,7 @@ def test_a_manifest_of_another_version_is_refused(tmp_path: Path):
 def test_a_damaged_progress_file_only_costs_time(tmp_path: Path):
     with write_table(tmp_path, "numbers", "val", SCHEMA, {"recipe": "one"}) as writer:
         writer.write("a", batch(1))
-    (tmp_path / "_progress.json").write_text("{")
+    (tmp_path / "_progress.jsonl").write_text("{")
     assert fill(tmp_path, {"a": (1,)}) == ["a"]
     assert numbers(tmp_path) == [1]
 
@@ -213,5 +214,23 @@ def test_progress_of_another_recipe_is_forgotten_before_its_numbers_are_used_aga
         writer.write("a", batch(1))
     # Killed after its first shard was renamed and before its progress was written.
     with write_table(tmp_path, "numbers", "val", SCHEMA, {"recipe": "two"}):
-        assert not (tmp_path / "_progress.json").exists()
+        assert not (tmp_path / "_progress.jsonl").exists()
     assert fill(tmp_path, {"a": (1,)}, recipe="one") == ["a"]
+
+
+def test_what_a_killed_run_left_is_removed_before_its_names_are_used_again(tmp_path: Path):
+    fill(tmp_path, {"a": (1,)})
+    for name in ("part-00001.parquet", ".part-00002.parquet.1.tmp", ".rejects.parquet.1.tmp"):
+        (tmp_path / name).write_bytes(b"left over")
+    with write_table(tmp_path, "numbers", "val", SCHEMA, {"recipe": "one"}):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "_lock", "_manifest.json", "part-00000.parquet", "rejects.parquet",
+        ]  # fmt: skip
+    assert numbers(tmp_path) == [1]
+
+
+def test_a_shards_size_and_digest_are_those_of_its_file(tmp_path: Path):
+    fill(tmp_path, {"a": tuple(range(5000))})
+    (shard,) = open_table(tmp_path).manifest.shards
+    data = (tmp_path / shard.file).read_bytes()
+    assert (shard.bytes, shard.sha256) == (len(data), hashlib.sha256(data).hexdigest())

@@ -1,0 +1,173 @@
+"""Killed before any single step that reaches the disk, a table is the old one or the new one."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from snake_assets.storage.bundles import open_bundle, write_bundle
+from snake_assets.storage.errors import StorageError
+from snake_assets.storage.files import only_writer
+from snake_assets.storage.tables import open_table
+from snake_assets.storage.writer import write_table
+from snake_assets_tests.interrupting import Job, Runner, interruptible
+
+SCHEMA = pa.schema([("n", pa.int64())])
+OLD = {"a": (1, 2), "b": (3,)}
+NEW = {"a": (1, 2), "c": (4, 5), "d": ()}
+STEPS = ("fsync", "replace", "unlink")
+KILLED = -signal.SIGKILL
+
+
+def fill(folder: Path, units: dict[str, tuple[int, ...]]) -> list[str]:
+    """Write a table of `units`; returns the units that had to be written."""
+    written = []
+    with write_table(folder, "numbers", "val", SCHEMA, {"recipe": 1}) as writer:
+        for unit, numbers in units.items():
+            if not writer.has(unit):
+                rows = [{"n": n} for n in numbers]
+                writer.write(unit, [pa.RecordBatch.from_pylist(rows, schema=SCHEMA)])
+                written.append(unit)
+        writer.commit(list(units))
+    return written
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is written again."""
+    return path.stat().st_ino, path.stat().st_mtime_ns
+
+
+def write_pair(folder: Path, text: str) -> None:
+    with write_bundle(folder, {"text": text}) as aside:
+        (aside / "one").write_text(text)
+        (aside / "two").write_text(text)
+
+
+def jobs() -> Job:
+    """Writes the old or the new table, or a bundle, and dies at a step of the file system."""
+
+    def job(write: Callable[..., Any], arguments: tuple[Any, ...], last: int) -> None:
+        steps = count()
+
+        def dying(name: str) -> Callable[..., Any]:
+            real = getattr(os, name)
+
+            def call(*given: Any, **named: Any) -> Any:
+                if next(steps) == last:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*given, **named)
+
+            return call
+
+        for name in STEPS:
+            setattr(os, name, dying(name))
+        write(*arguments)
+
+    with TemporaryDirectory() as folder:
+        fill(Path(folder), NEW)  # what pyarrow imports on first use is there for every run
+    return job
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    with interruptible(jobs) as runner:
+        runner.prepare()
+        yield runner
+
+
+def kill_everywhere(
+    runner: Runner,
+    start: Callable[[Path], None],
+    write: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    root: Path,
+) -> Iterator[Path]:
+    """A folder for each kill; ends when the run has fewer steps than that."""
+    step, end = 0, KILLED
+    while end == KILLED:
+        folder = root / str(step)
+        start(folder)
+        end = runner.run(write, (folder, *arguments), step).exitcode
+        yield folder
+        step += 1
+    assert end == 0
+    assert step > 8
+
+
+def test_a_table_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(runner: Runner, tmp_path: Path):
+    seen = set()
+    for folder in kill_everywhere(runner, lambda folder: fill(folder, OLD), fill, (NEW,), tmp_path):
+        numbers = tuple(open_table(folder).read()["n"].to_pylist())
+        seen.add(numbers)
+        with write_table(folder, "numbers", "val", SCHEMA, {"recipe": 1}) as writer:
+            finished = {shard.unit: shard for shard in writer.shards}
+        stamps = {shard.file: stamp(folder / shard.file) for shard in finished.values()}
+        assert "a" in finished
+        assert fill(folder, NEW) == [unit for unit in NEW if unit not in finished]
+        table = open_table(folder)
+        assert table.read()["n"].to_pylist() == [1, 2, 4, 5]
+        named = {shard.file for shard in table.manifest.shards}
+        for file in stamps.keys() & named:
+            assert stamp(folder / file) == stamps[file]
+        assert {path.name for path in folder.iterdir()} == named | {
+            "_lock",
+            "_manifest.json",
+            "rejects.parquet",
+        }
+    assert seen == {(1, 2, 3), (1, 2, 4, 5)}
+
+
+def test_a_first_table_is_whole_or_not_there_wherever_its_writer_is_killed(runner: Runner, tmp_path: Path):
+    finished = 0
+    for folder in kill_everywhere(runner, lambda folder: None, fill, (NEW,), tmp_path):
+        there = (folder / "_manifest.json").exists()
+        written = fill(folder, NEW)
+        finished += len(NEW) - len(written)
+        assert not (there and written)
+        assert open_table(folder).read()["n"].to_pylist() == [1, 2, 4, 5]
+    assert finished > 0
+
+
+def test_a_bundle_is_one_of_both_or_says_so_wherever_its_writer_is_killed(runner: Runner, tmp_path: Path):
+    for folder in kill_everywhere(
+        runner, lambda folder: write_pair(folder, "old"), write_pair, ("new",), tmp_path
+    ):
+        try:
+            bundle = open_bundle(folder)
+        except StorageError as error:
+            assert "materialize" in str(error)
+        else:
+            texts = {bundle.path(name).read_text() for name in bundle.files}
+            assert texts == {bundle.recipe["text"]}
+        write_pair(folder, "new")
+        assert open_bundle(folder).path("two").read_text() == "new"
+        assert {path.name for path in folder.iterdir()} == {"_lock", "_manifest.json", "one", "two"}
+
+
+def test_a_kill_frees_the_lock_although_a_helper_lives_on(runner: Runner, tmp_path: Path):
+    end = runner.run(die_with_a_helper, (tmp_path / "table", tmp_path / "alive"), -1)
+    assert end.exitcode == KILLED
+    helper = int((tmp_path / "alive").read_text())
+    try:
+        os.kill(helper, 0)
+        with only_writer(tmp_path / "table"):
+            pass
+    finally:
+        os.kill(helper, signal.SIGKILL)
+
+
+def die_with_a_helper(folder: Path, helper: Path) -> None:
+    """Be killed while holding a folder's lock, and leave a started program behind."""
+    import subprocess
+    import sys
+
+    with only_writer(folder):
+        started = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        helper.write_text(str(started.pid))
+        os.kill(os.getpid(), signal.SIGKILL)

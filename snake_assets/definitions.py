@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from snake_assets.assets.classifier import species_classifier, validation_report
+from snake_assets.assets.classifier import species_classifier
 from snake_assets.assets.delivery import submission
 from snake_assets.assets.embeddings import embeddings
 from snake_assets.assets.photos import image_table, raw_images
 from snake_assets.assets.pictures import embedding_map, species_histogram
+from snake_assets.assets.report import validation_report
 from snake_assets.jobs import all_jobs
 from snake_assets.resources import BackboneSetting, Crops, Engine, RawData, Store
 

@@ -79,13 +79,13 @@ def test_what_depends_on_what(name: str, parents: set[str]):
     assert {key.to_user_string() for key in node(name).parent_keys} == parents
 
 
-def test_the_classifier_reads_train_alone_and_only_the_report_reads_val():
+def test_the_classifier_reads_train_alone_and_the_report_compares_val_with_it():
     def splits_read(name: str) -> set[str]:
         mappings = [node(name).partition_mappings.get(key) for key in node(name).parent_keys]
         return {key for mapping in mappings if mapping for key in mapping.partition_keys}
 
     assert splits_read("species_classifier") == {"train"}
-    assert splits_read("validation_report") == {"val"}
+    assert splits_read("validation_report") == {"train", "val"}
 
 
 def test_jobs():

@@ -1,10 +1,10 @@
 """A sheet of thumbnails of a table's photos."""
 
 import io
-from collections.abc import Mapping
 
 from PIL import Image, ImageDraw
 
+from snake_assets.figures.captions import abbreviated, fitting
 from snake_assets.storage.tables import Table
 from snake_assets.vision.photos import UnreadablePhoto, decode
 
@@ -26,19 +26,14 @@ def contact_sheet(table: Table) -> bytes:
         left = GAP + position % COLUMNS * (TILE + GAP)
         top = GAP + position // COLUMNS * (TILE + CAPTION + GAP)
         sheet.paste(_thumbnail(row["image"]), (left, top))
-        pen.text((left, top + TILE + 1), _caption(row, pen), fill=INK, font_size=FONT_SIZE)
+        species = row["binomial_name"]
+        caption = abbreviated(species) if species else str(row["observation_id"])
+        pen.text(
+            (left, top + TILE + 1), fitting(caption, TILE, FONT_SIZE, pen), fill=INK, font_size=FONT_SIZE
+        )
     encoded = io.BytesIO()
     sheet.save(encoded, "JPEG", quality=72)
     return encoded.getvalue()
-
-
-def _caption(row: Mapping[str, str | None], pen: ImageDraw.ImageDraw) -> str:
-    """The species with its genus abbreviated, or the observation, cut to the width of a tile."""
-    genus, _, epithet = (row["binomial_name"] or "").partition(" ")
-    text = f"{genus[0]}. {epithet}" if epithet else genus or str(row["observation_id"])
-    while pen.textlength(text, font_size=FONT_SIZE) > TILE:
-        text = f"{text[:-2]}…"
-    return text
 
 
 def _thumbnail(data: bytes) -> Image.Image:

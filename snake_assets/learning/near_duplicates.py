@@ -5,7 +5,7 @@ finds all photos alike; subtracting the mean of the features first (`centre`) le
 A trained one tells a photo from its own re-encoded copy. `duplicate_level` measures where copies begin.
 
 The search is exact. For vectors of length 1, |x - y|^2 = 2 - 2 cos, and no distance grows by projection:
-vectors are compared by 64 coordinates and by how long the rest of them is, and only the pairs that are
+vectors are compared by 24 coordinates and by how long the rest of them is, and only the pairs that are
 near enough by those are looked at whole.
 """
 
@@ -18,10 +18,10 @@ import numpy.typing as npt
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.unit_rows import UnitRows, unit_rows
 
-AXES = 64
+AXES = 24
 # Rows that the axes are found on; any axes are right, good ones are quick.
 AXES_SAMPLE = 8192
-# One tile of comparisons, 8 MB.
+# One tile of comparisons, 10 MB.
 TILE_ROWS, TILE_COLUMNS = 512, 4096
 CHECKED_AT_ONCE = 8192
 # More than float32 loses of a squared distance between unit vectors.
@@ -182,6 +182,8 @@ def _candidates(
     # x.y - |x|^2/2 - |y|^2/2 = -|x - y|^2/2, so one product with two more columns compares a whole tile.
     row_side = np.column_stack([rows.coordinates, -rows.half_squares, np.ones_like(rows.first)])
     column_side = np.column_stack([columns.coordinates, np.ones_like(columns.first), -columns.half_squares])
+    # Fresh memory for every tile would take longer than to fill it.
+    products, nears = (np.empty(TILE_ROWS * TILE_COLUMNS, dtype) for dtype in (np.float32, np.bool_))
     for start in range(0, len(left), TILE_ROWS):
         own = slice(start, min(start + TILE_ROWS, len(left)))
         ends = (rows.first[own.start] - reach, rows.first[own.stop - 1] + reach)
@@ -191,9 +193,11 @@ def _candidates(
             i, j = rows.row[own], columns.row[tile]
             if group is not None and (group[i] == group[i[0]]).all() and (group[j] == group[i[0]]).all():
                 continue
-            near = row_side[own] @ column_side[tile].T > -squared / 2
-            at = np.flatnonzero(near)
-            from_row, to_column = at // near.shape[1], at % near.shape[1]
+            size = len(i) * len(j)
+            np.matmul(row_side[own], column_side[tile].T, out=products[:size].reshape(len(i), len(j)))
+            np.greater(products[:size], -squared / 2, out=nears[:size])
+            at = np.flatnonzero(nears[:size])
+            from_row, to_column = at // len(j), at % len(j)
             if right is left:
                 once = from_row + own.start < to_column + tile.start
                 from_row, to_column = from_row[once], to_column[once]

@@ -124,7 +124,26 @@ def test_report_scores_every_observation_of_val(finished):
     for row in rows:
         assert 0 <= row["p_venomous"] <= 1
         assert row["top5_probability"] == sorted(row["top5_probability"], reverse=True)
+    for name in ("track1", "track2", "f1", "accuracy"):
+        low, high = scores["intervals"][name]
+        assert low <= scores[name] <= high
     assert metadata(result, "validation_report")["track1"] == scores["track1"]
+
+
+def test_the_report_is_a_page_with_photos_and_charts(finished):
+    store, result = finished
+    page = (store / "validation_report" / "report.html").read_text()
+    predictions = pq.read_table(store / "validation_report" / "predictions.parquet").to_pylist()
+    mistakes = sum(row["class_id"] != row["predicted"] for row in predictions)
+    # A photo and its nearest training photos for each of the ten mistakes that are explained.
+    assert page.count("data:image/jpeg;base64,") >= 5 * min(mistakes, 10)
+    assert page.count("data:image/png;base64,") == 4
+    assert len(page) < 3_000_000
+    shown = metadata(result, "validation_report")
+    for name in ("scores_with_intervals", "accuracy_by_training_photos", "reliability"):
+        assert "data:image/png;base64," in shown[name]
+    assert "data:image/jpeg;base64," in shown["most_costly_mistakes"]
+    assert shown["report"].endswith("report.html")
 
 
 def test_metadata_that_a_person_wants_to_see(finished):
@@ -150,7 +169,7 @@ def test_the_summary_of_a_run(finished):
         told = next(line.split() for line in lines if line.strip().startswith(split))
         assert told[1:3] == [str(manifest.rows_out), str(len(manifest.rejects))]
     assert any(line.endswith("submission.csv") for line in lines)
-    assert sum(line.endswith(".png") for line in lines) == 3
+    assert sum(line.endswith(".png") for line in lines) == 6
     assert "make dev" in lines[-1]
 
 

@@ -1,11 +1,9 @@
 """Near duplicates: exactly those that comparing all with all finds, and no trouble where all look alike."""
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snake_assets.learning import near_duplicates as module
@@ -19,11 +17,11 @@ Floats = npt.NDArray[np.float32]
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     # So that a few hundred rows are searched in many tiles, windows and checks.
     monkeypatch.setattr(module, "TILE_ROWS", 16)
-    monkeypatch.setattr(module, "TILE_COLUMNS", 48)
-    monkeypatch.setattr(module, "CHECKED_AT_ONCE", 7)
+    monkeypatch.setattr(module, "TILE_COLUMNS", 40)
+    monkeypatch.setattr(module, "CHECKED_AT_ONCE", 50)
 
 
-def photos(seed: int, rows: int = 200, dims: int = 90, copies: int = 40) -> Floats:
+def photos(seed: int, rows: int = 120, dims: int = 50, copies: int = 40) -> Floats:
     """Clusters away from the origin, in which the last `copies` rows are nearly earlier ones."""
     rng = np.random.default_rng(seed)
     features = (
@@ -40,6 +38,7 @@ def cosines(left: Floats, right: Floats, centre: npt.NDArray[np.floating] | floa
     return np.asarray(left @ right.T)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.sampled_from([0.5, 0.9, 0.99, 0.9999]), st.booleans())
 def test_the_pairs_are_those_of_comparing_all_with_all(seed: int, least: float, centred: bool) -> None:
     features = photos(seed)
@@ -47,16 +46,16 @@ def test_the_pairs_are_those_of_comparing_all_with_all(seed: int, least: float, 
     exact = cosines(features, features, 0.0 if centre is None else centre)
     found = near_duplicates(features, least, centre=centre)
     assert not found.truncated
-    pairs = {(int(i), int(j)) for i, j in found.pairs}
-    assert len(pairs) == len(found.pairs) and all(i < j for i, j in pairs)
-    rows, columns = np.triu_indices(len(features), 1)
+    above = np.zeros(exact.shape, dtype=bool)
+    above[tuple(found.pairs.T)] = True
+    assert above.sum() == len(found.pairs) and not np.tril(above).any()
     # float32 may decide either way within 1e-6.
-    for i, j in zip(rows, columns, strict=True):
-        if abs(exact[i, j] - least) > 1e-6:
-            assert ((int(i), int(j)) in pairs) == (exact[i, j] > least)
+    clear = np.triu(np.abs(exact - least) > 1e-6, 1)
+    np.testing.assert_array_equal(above[clear], exact[clear] > least)
     np.testing.assert_allclose(found.cosine, exact[tuple(found.pairs.T)], atol=1e-6)
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 1000))
 def test_groups_are_what_the_pairs_connect(seed: int) -> None:
     features = photos(seed)
@@ -71,10 +70,10 @@ def test_groups_are_what_the_pairs_connect(seed: int) -> None:
 
 
 def test_a_copy_in_the_other_split_is_found() -> None:
-    train, val = photos(1), photos(2, rows=60)
-    val[[5, 31]] = 3 * train[[150, 2]]
+    train, val = photos(1), photos(2, rows=70)
+    val[[5, 31]] = 3 * train[[70, 2]]
     found = near_duplicates(train, 0.999, other=val)
-    assert {(150, 5), (2, 31)} <= {(int(i), int(j)) for i, j in found.pairs}
+    assert {(70, 5), (2, 31)} <= {(int(i), int(j)) for i, j in found.pairs}
     exact = cosines(train, val, 0.0)
     assert len(found.pairs) == (exact > 0.999).sum()
     np.testing.assert_array_equal(found.pairs, np.argwhere(exact > 0.999))

@@ -1,0 +1,122 @@
+"""What the classifier is worth: the validation report."""
+
+import json
+from typing import Any
+
+import dagster as dg
+
+from snake_assets.assets.classifier import on_split, species_classifier
+from snake_assets.assets.reporting import data_version, markdown_table, picture, some_of
+from snake_assets.figures.report_bundle import MISTAKES_FILE, PAGE_FILE, write_pictures
+from snake_assets.figures.report_charts import CHARTS
+from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.reading import read_features
+from snake_assets.learning.report import REPORT_VERSION, judge
+from snake_assets.learning.report_files import SCORES_FILE, write_report
+from snake_assets.resources import RawData, Store
+from snake_assets.snakeclef.class_balance import class_balance
+from snake_assets.snakeclef.metadata import read_metadata
+from snake_assets.snakeclef.observations import observation_order, observation_truth
+from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
+from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
+from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
+from snake_assets.storage.tables import open_table
+from snake_assets.vision.embedding import DCT, DINOV2
+
+SPLITS = ("train", "val")
+SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "accuracy": "accuracy"}
+
+
+@dg.asset(
+    deps=[species_classifier, *(on_split(name, *SPLITS) for name in ("image_table", DINOV2, DCT))],
+    group_name="classifier",
+    kinds={"python", "parquet", "html"},
+    code_version=str(REPORT_VERSION),
+)
+def validation_report(raw_data: RawData, store: Store) -> dg.MaterializeResult[None]:
+    """The official scores on val, which nothing before this asset has seen, with intervals, beside chance.
+
+    Every observation of the metadata counts: one whose photos could not be read is answered by the safest
+    species and named here. Shows where the classifier goes wrong: species by species, venomous taken for
+    harmless, the most costly mistakes beside the training photos that resemble them, and photos that stand
+    in train too. report.html tells all of it in one page; scores.json, species.csv, leakage.csv and
+    predictions.parquet hold the figures.
+    """
+    data = raw_data.folder()
+    venom_list = data / "metadata" / VENOM_LIST
+    venomous = read_venom_list(venom_list)
+    rows = read_metadata(data, "val", venomous)
+    train_images, val_images = (open_table(store.folder("image_table", split)) for split in SPLITS)
+    embeddings = {
+        split: [open_table(store.folder(name, split)) for name in (DINOV2, DCT)] for split in SPLITS
+    }
+    order, truth = observation_order(rows, val_images), observation_truth(rows)
+    classifier = open_bundle(store.folder("species_classifier"))
+    recipe: dict[str, Json] = {
+        "version": REPORT_VERSION,
+        "classifier": classifier.digest,
+        "image_table": [train_images.manifest.digest, val_images.manifest.digest],
+        "embeddings": {
+            split: [table.manifest.digest for table in tables] for split, tables in embeddings.items()
+        },
+        "venom_list": file_digest(venom_list),
+        "truth": fingerprint(truth),
+    }
+    folder = store.folder("validation_report")
+    if not is_current(folder, recipe):
+        judgement = judge(
+            SpeciesClassifier.load(classifier.folder),
+            read_features(*embeddings["train"]),
+            read_features(*embeddings["val"]),
+            order,
+            truth,
+            venomous,
+            class_balance(val_images, venomous).names | class_balance(train_images, venomous).names,
+        )
+        with write_bundle(folder, recipe) as aside:
+            write_report(judgement, aside)
+            write_pictures(judgement, val_images, train_images, aside)
+    bundle = open_bundle(folder)
+    return dg.MaterializeResult(metadata=_shown(bundle), data_version=data_version(bundle.files))
+
+
+def _shown(bundle: Bundle) -> dict[str, Any]:
+    scores = json.loads(bundle.path(SCORES_FILE).read_text())
+    charts = {
+        name: picture(bundle.path(chart.file).read_bytes(), chart.title) for name, chart in CHARTS.items()
+    }
+    return {
+        **{name: scores[name] for name in SCORE_TITLES},
+        "scores": markdown_table(
+            ["", "val", "95 % interval", "chance"],
+            [
+                [
+                    title,
+                    scores[name],
+                    " to ".join(map(str, scores["intervals"].get(name, ["none: one observation"]))),
+                    scores["chance"][name],
+                ]
+                for name, title in SCORE_TITLES.items()
+            ],
+        ),
+        "variants": markdown_table(
+            ["way of answering", "observations", *SCORE_TITLES.values()],
+            [
+                [row["name"], row["observations"], *(row[name] for name in SCORE_TITLES)]
+                for row in scores["variants"]
+            ],
+        ),
+        "rates": scores["rates"],
+        "errors": scores["errors"],
+        "observations": scores["observations"],
+        "unreadable_observations": some_of(scores["unreadable_observations"]),
+        "unknown_class_ids": some_of(scores["unknown_class_ids"]),
+        "observations_that_stand_in_train": some_of(scores["leakage"]["observations"]),
+        "calibration": scores["calibration"],
+        **charts,
+        "most_costly_mistakes": picture(
+            bundle.path(MISTAKES_FILE).read_bytes(), "the most costly mistakes", "jpeg"
+        ),
+        "report": dg.MetadataValue.path(bundle.path(PAGE_FILE)),
+        "folder": dg.MetadataValue.path(bundle.folder),
+    }

@@ -1,0 +1,70 @@
+"""Judgements to test with: of a classifier that answers what it is told, on well separated clouds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from snake_assets.learning.feature_table import FeatureTable
+from snake_assets.learning.predictions import Predictions
+from snake_assets.learning.report import Judgement, judge
+from snake_assets_tests.learning.tables import VENOMOUS, species_table
+
+NAMES = {3: "Aus albus", 7: "Bus niger", 12: "Cus ruber", 30: "Dus viridis"}
+
+
+def train_table(classes: tuple[int, ...] = tuple(NAMES)) -> FeatureTable:
+    """Two photos each of six observations of a species, no two alike."""
+    return species_table(classes, observations=6, photos=2, spread=1.2)
+
+
+def val_table() -> FeatureTable:
+    """Two photos each of three observations of a species; none of them resembles one of train."""
+    return species_table(observations=3, photos=2, spread=1.2, seed=1, prefix="val")
+
+
+TRAIN, VAL = train_table(), val_table()
+
+
+@dataclass(frozen=True)
+class ToldClassifier:
+    """Answers each observation with the species that it was told, at the probability that it was told."""
+
+    answers: Mapping[str, int]
+    probability: Mapping[str, float]
+    class_ids: np.ndarray
+    venomous: Mapping[int, bool]
+
+    def identify(self, table: FeatureTable, order: Sequence[str]) -> Predictions:
+        class_id = np.array([self.answers[name] for name in order], dtype=np.int32)
+        stated = np.array([self.probability.get(name, 0.9) for name in order], dtype=np.float32)
+        answered_venomous = np.array([self.venomous[one] for one in class_id.tolist()], dtype=bool)
+        return Predictions(
+            observation_id=list(order),
+            class_id=class_id,
+            probability=stated,
+            p_venomous=np.where(answered_venomous, stated, 1 - stated),
+            top5_class_id=class_id[:, None],
+            top5_probability=stated[:, None],
+            photos=np.array([table.observation_id.count(name) for name in order], dtype=np.int32),
+        )
+
+
+def truth_of(table: FeatureTable) -> dict[str, int]:
+    return dict(zip(table.observation_id, table.class_id.tolist(), strict=True))
+
+
+def judged(
+    wrong: Mapping[str, int] | None = None,
+    train: FeatureTable = TRAIN,
+    val: FeatureTable = VAL,
+    truth: Mapping[str, int] | None = None,
+    probability: Mapping[str, float] | None = None,
+    venomous: Mapping[int, bool] = VENOMOUS,
+    names: Mapping[int, str] = NAMES,
+    answers: Mapping[str, np.ndarray] | None = None,
+) -> Judgement:
+    """All observations of `truth` (of `val` by default) answered rightly but for those in `wrong`."""
+    truth = truth_of(val) if truth is None else truth
+    told = ToldClassifier({**truth, **(wrong or {})}, probability or {}, np.unique(train.class_id), venomous)
+    return judge(told, train, val, list(truth), truth, venomous, names, answers)

@@ -111,7 +111,7 @@ def _shown(bundle: Bundle) -> dict[str, Any]:
         "observations": scores["observations"],
         "unreadable_observations": some_of(scores["unreadable_observations"]),
         "unknown_class_ids": some_of(scores["unknown_class_ids"]),
-        "observations_that_stand_in_train": some_of(scores["leakage"]["observations"]),
+        "observations_with_copies_in_train": some_of(scores["leakage"]["observations"]),
         "calibration": scores["calibration"],
         **charts,
         "most_costly_mistakes": picture(

@@ -62,16 +62,22 @@ def split_version(digests: Mapping[str, str]) -> dg.DataVersion | None:
 
 
 def progress_lines(context: dg.AssetExecutionContext, what: str) -> Callable[[int, int], None]:
-    """A progress callback that logs a line every few seconds: done, rate, time left."""
-    began = last = time.monotonic()
+    """A progress callback that logs a line every few seconds: done, rate, time left.
+
+    Time counts from the first call, behind what has to be set up.
+    """
+    began = last = 0.0
+    first: int | None = None
 
     def report(done: int, to_do: int) -> None:
-        nonlocal last
+        nonlocal began, last, first
         now = time.monotonic()
+        if first is None:
+            began, last, first = now, now, done
         if now - last < SECONDS_BETWEEN_LINES:
             return
         last = now
-        rate = done / (now - began)
+        rate = (done - first) / (now - began)
         left = (to_do - done) / rate if rate else float("inf")
         context.log.info(f"{what}: {done:,} of {to_do:,} photos, {rate:.1f} photos/s, {left:.0f} s left")
 

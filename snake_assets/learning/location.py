@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from snake_assets.learning.errors import LearningError
 
 # Prior strengths that a fit chooses among, in observations: from hardly any smoothing to ignoring species.
-STRENGTHS = np.geomspace(0.01, 1e6, 65)
+STRENGTHS = np.geomspace(0.1, 1e6, 57)
 
 Strength = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]

@@ -119,7 +119,9 @@ def judge(
         venomous=venomous,
         variants=[
             *compare({OWN: guessed, **(answers or {})}, labels, venomous),
-            *without(leakage.observations, "also in train", order, guessed, labels, venomous),
+            *without(
+                leakage.observations, "with a copy or near copy in train", order, guessed, labels, venomous
+            ),
         ],
         chance=chance_level(labels, venomous, classifier.class_ids),
         unreadable=[name for name, photos in zip(order, predictions.photos, strict=True) if photos == 0],

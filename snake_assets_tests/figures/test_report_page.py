@@ -170,7 +170,11 @@ def test_a_bad_day_on_the_whole_of_snakeclef_stays_small() -> None:
         ),
         (
             judged(WRONG, val=dataclasses.replace(VAL, sha256=TRAIN.sha256[: len(VAL)])),
-            ["24 photos of 12 observations", "24 with the very same file", "but in train it is"],
+            [
+                "24 photos of 12 observations with a copy or near copy in train (24 the same file)",
+                "24 with the very same file",
+                "but in train it is",
+            ],
         ),
     ],
     ids=["no mistake", "one observation", "nothing venomous", "unknown species", "all leak"],

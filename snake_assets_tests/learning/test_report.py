@@ -65,7 +65,7 @@ def test_a_planted_duplicate_is_found_and_scored_without() -> None:
     found = judged({"val 0": 12, "val 4": 3}, val=val)
     assert {leak.image_id for leak in found.leakage.leaks} == {"val/0.jpg", "val/6.jpg"}
     last = found.variants[-1]
-    assert last.name == "the classifier, without 2 observations also in train"
+    assert last.name == "the classifier, without 2 observations with a copy or near copy in train"
     assert (last.observations, last.scores.accuracy) == (10, 90.0)
 
 

@@ -172,8 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
     parser.add_argument("--device", default="auto", help="as SNAKE_DEVICE")
     parser.add_argument("--precision", default="auto", help="as SNAKE_PRECISION")
     given = parser.parse_args(arguments)
-    settings = EmbeddingSettings(**({"batch_size": given.batch_size} if given.batch_size else {}))
-    batch_size = settings.batch_size
+    settings = EmbeddingSettings(batch_size=given.batch_size)
     with tempfile.TemporaryDirectory(dir=given.work) as folder:
         work = Path(folder)
         model_folder = write_backbone(
@@ -181,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
         )
         config = AutoConfig.from_pretrained(model_folder)
         backbone = load(model_folder, given.device, given.precision)
+        batch_size = settings.photos_in_a_batch(backbone.device)
         paper = PaperModel.load(model_folder, backbone.device)
         sources = photo_sources(given.sources, [SNAKE_BOXES], work)
         images = image_table(sources.files, given.photos, work / "all")

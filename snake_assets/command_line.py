@@ -16,6 +16,8 @@ import yaml
 
 IN_PROCESS = (("job", "execute"), ("asset", "materialize"), ("asset", "list"))
 DEFAULT = Path("workspace.yaml")
+# Where steps draw their progress bars (assets/progress.py).
+TERMINAL_VARIABLE = "SNAKE_TERMINAL"
 # Options and variables by which Dagster itself is told where the code is.
 TARGETS = ("-m", "--module-name", "-f", "--python-file", "--package-name", "--autoload-defs-module-name")
 TARGET_VARIABLES = ("DAGSTER_MODULE_NAME", "DAGSTER_PYTHON_FILE", "DAGSTER_PACKAGE_NAME")
@@ -67,6 +69,8 @@ def _target(workspace: Path) -> list[str]:
 
 def main() -> None:
     """Run Dagster's command line."""
+    if tuple(sys.argv[1:3]) in IN_PROCESS and sys.stderr.isatty():
+        os.environ.setdefault(TERMINAL_VARIABLE, os.ttyname(sys.stderr.fileno()))
     try:
         sys.argv[1:] = without_workspace(sys.argv[1:])
     except WorkspaceError as error:

@@ -3,9 +3,9 @@
 import dagster as dg
 
 from snake_assets.snakeclef.metadata import SPLITS
-from snake_assets.vision.embedding import DCT, DINOV2
+from snake_assets.vision.embedding import DCT, DINOV2, LAYERS
 
-FEATURES = dg.AssetSelection.assets("raw_images", "image_table", DINOV2, DCT)
+FEATURES = dg.AssetSelection.assets("raw_images", "image_table", DINOV2, DCT, LAYERS)
 
 
 def _splits_in_one_run(first: str, last: str) -> dict[str, str]:

@@ -1,31 +1,85 @@
-"""The vectors: both embedding tables out of one forward pass."""
+"""The vectors: all embedding tables out of one forward pass."""
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import dagster as dg
 from pydantic import Field
 
 from snake_assets.assets.photos import image_table
-from snake_assets.assets.reporting import progress_lines, split_version, table_metadata
+from snake_assets.assets.progress import progress
+from snake_assets.assets.reporting import markdown_table, split_version, table_metadata
 from snake_assets.partitions import splits
 from snake_assets.resources import BackboneSetting, Crops, Engine, Store
 from snake_assets.storage.tables import open_table
-from snake_assets.vision.embedding import DCT, DINOV2, EMBEDDING_VERSION, EmbeddingSettings, embed
+from snake_assets.vision.embedding import (
+    DCT,
+    DINOV2,
+    EMBEDDING_VERSION,
+    LAYERS,
+    EmbeddingRun,
+    EmbeddingSettings,
+    embed,
+)
+from snake_assets.vision.embedding_settings import Choice
 from snake_assets.vision.memory import peak_memory_bytes
-from snake_assets.vision.views import ResizePolicy, View
+from snake_assets.vision.views import MAX_SCALE, ResizePolicy, View
+
+CHOICE = "^(auto|always|never)$"
+DESCRIPTIONS = {
+    DINOV2: "CLS token (after the final norm) and mean patch token of every photo. A photo that fails to "
+    "decode is named among the rejects. The parquet metadata names backbone, preprocessing, precision and "
+    "view.",
+    DCT: "The paper's 8x8 lowest coefficients of a 2-D DCT over the whole token matrix of every photo, row "
+    "by row. Comes out of the same forward pass as the DINOv2 embeddings; the token matrix is never written.",
+    LAYERS: "What earlier layers saw of every photo, in the same forward pass: the CLS token two layers "
+    "before the last (after the final norm) and the mean patch token half way. The classifier tries them "
+    "beside the others, and does without where this table is not there.",
+}
 
 
 class EmbeddingConfig(dg.Config):
     """How the embedding pass is run, and what it gives."""
 
-    batch_size: int = Field(default=32, ge=1, le=4096, description="Photos in one forward pass.")
-    decoders: int = Field(default=2, ge=1, le=256, description="Threads that decode ahead of the model.")
-    read_ahead: int = Field(default=3, ge=1, le=64, description="Batches of decoded photos that may wait.")
+    batch_size: int | None = Field(
+        default=None, ge=1, le=4096, description="Photos in one forward pass. Default: 32, on CUDA 256."
+    )
+    decoders: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Threads, on CUDA processes, that decode ahead of the model. Default: 2, on CUDA one for "
+        "each processor but one.",
+    )
+    read_ahead: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Batches of decoded photos for each decoder that may be in memory.",
+    )
+    processes: str = Field(
+        default="auto",
+        pattern=CHOICE,
+        description="always, never or auto: whether decoders are processes. auto: on CUDA, for many photos.",
+    )
+    compiled: str = Field(
+        default="auto",
+        pattern=CHOICE,
+        description="always, never or auto: whether the model is compiled first, which takes a minute. auto: "
+        "on CUDA, from a million photos up.",
+    )
     resolution: int | None = Field(
         default=None,
         description="Side of the model's input in pixels, a multiple of the patch size up to 518. Default: "
-        "the backbone's own.",
+        "the backbone's own times `scale`.",
+    )
+    scale: float = Field(
+        default=1.15,
+        gt=0,
+        le=MAX_SCALE,
+        description="Multiplies the side of the backbone's own input, rounded to whole patches: 256 pixels "
+        "instead of 224 for patches of 16, 252 for patches of 14. 1.15 costs 1.3 times the pass at 1.0 and "
+        "gives better scores.",
     )
     resize: str = Field(
         default="crop",
@@ -43,35 +97,32 @@ class EmbeddingConfig(dg.Config):
 
     def view(self) -> View:
         """How the backbone is to look at photos."""
-        return View(self.resolution, cast(ResizePolicy, self.resize), self.flip, self.last_layers)
+        resize = cast(ResizePolicy, self.resize)
+        return View(self.resolution, self.scale, resize, self.flip, self.last_layers)
 
     def settings(self) -> EmbeddingSettings:
         """How the pass is run."""
-        return EmbeddingSettings(self.batch_size, self.decoders, self.read_ahead, self.orthonormal_dct)
+        return EmbeddingSettings(
+            batch_size=self.batch_size,
+            decoders=self.decoders,
+            read_ahead=self.read_ahead,
+            processes=cast(Choice, self.processes),
+            compiled=cast(Choice, self.compiled),
+            orthonormal_dct=self.orthonormal_dct,
+        )
 
 
 @dg.multi_asset(
     specs=[
         dg.AssetSpec(
-            DINOV2,
+            name,
             deps=[image_table],
             group_name="features",
             kinds={"pytorch", "parquet"},
             code_version=str(EMBEDDING_VERSION),
-            description="CLS token (after the final norm) and mean patch token of every photo. A photo that "
-            "fails to decode is named among the rejects. The parquet metadata names backbone, preprocessing, "
-            "precision and view.",
-        ),
-        dg.AssetSpec(
-            DCT,
-            deps=[image_table],
-            group_name="features",
-            kinds={"pytorch", "parquet"},
-            code_version=str(EMBEDDING_VERSION),
-            description="The paper's 8x8 lowest coefficients of a 2-D DCT over the whole token matrix of "
-            "every photo, row by row. Comes out of the same forward pass as the DINOv2 embeddings; the token "
-            "matrix is never written.",
-        ),
+            description=description,
+        )
+        for name, description in DESCRIPTIONS.items()
     ],
     partitions_def=splits,
     can_subset=True,
@@ -94,19 +145,14 @@ def embeddings(
     for split in context.partition_keys:
         images = open_table(store.folder("image_table", split))
         folders = {name: store.folder(name, split) for name in names}
-        settings = config.settings()
-        run = embed(images, folders, model, settings, progress_lines(context, f"embed {split}"))
+        with progress(context, f"embed {split}") as report:
+            run = embed(images, folders, model, config.settings(), report)
         for name in names:
             digests[name][split] = run.manifests[name].digest
             context.add_asset_metadata(
                 {
                     **table_metadata(open_table(folders[name])),
-                    "photos_computed": run.computed,
-                    "rows_copied": run.copied,
-                    "images_per_second": round(run.images_per_second, 1),
-                    "share_of_time": {stage: f"{share:.0%}" for stage, share in run.shares.items()},
-                    "peak_memory_mb": round(peak_memory_bytes() / 2**20),
-                    "device": model.device,
+                    **_pass_metadata(run),
                     "precision": model.precision,
                     "recipe": dg.MetadataValue.json(dict(run.manifests[name].recipe)),
                 },
@@ -115,3 +161,25 @@ def embeddings(
             )
     for name in names:
         yield dg.MaterializeResult(asset_key=name, data_version=split_version(digests[name]))
+
+
+def _pass_metadata(run: EmbeddingRun) -> dict[str, Any]:
+    on_device = (
+        {"peak_device_memory_mb": round(run.peak_device_bytes / 2**20)} if run.peak_device_bytes else {}
+    )
+    return {
+        "photos_computed": run.computed,
+        "rows_copied": run.copied,
+        "images_per_second": round(run.images_per_second, 1),
+        "seconds": round(run.seconds, 1),
+        "time_per_stage": markdown_table(
+            ["stage", "seconds of work", "share of the pass"],
+            [
+                [stage, f"{seconds:.1f}", f"{run.shares[stage]:.0%}"]
+                for stage, seconds in run.stages.seconds.items()
+            ],
+        ),
+        "peak_memory_mb": round(peak_memory_bytes() / 2**20),
+        "devices": ", ".join(run.devices) or "none: nothing had to be computed",
+        **on_device,
+    }

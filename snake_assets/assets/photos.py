@@ -2,10 +2,10 @@
 
 import dagster as dg
 
+from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import (
     markdown_table,
     picture,
-    progress_lines,
     some_of,
     split_version,
     table_metadata,
@@ -91,7 +91,8 @@ def image_table(
         rows = read_metadata(data, split, venomous)
         photos = read_inventory(open_table(store.folder("raw_images", split)), data)
         folder = store.folder("image_table", split)
-        manifest = ingest(rows, photos, split, folder, progress=progress_lines(context, f"ingest {split}"))
+        with progress(context, f"ingest {split}") as report:
+            manifest = ingest(rows, photos, split, folder, progress=report)
         table = open_table(folder)
         balance = class_balance(table, venomous)
         digests[split] = manifest.digest

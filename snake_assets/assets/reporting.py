@@ -1,8 +1,7 @@
 """What assets say of themselves in the UI."""
 
 import base64
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -11,7 +10,6 @@ from snake_assets.storage.manifest import Manifest
 from snake_assets.storage.tables import Table
 
 SHOWN = 20
-SECONDS_BETWEEN_LINES = 5.0
 
 
 def table_metadata(table: Table) -> dict[str, dg.MetadataValue]:
@@ -59,29 +57,6 @@ def split_version(digests: Mapping[str, str]) -> dg.DataVersion | None:
     Dagster takes one version for all partitions of a run, which would be a lie for several: then None.
     """
     return data_version({"content": next(iter(digests.values()))}) if len(digests) == 1 else None
-
-
-def progress_lines(context: dg.AssetExecutionContext, what: str) -> Callable[[int, int], None]:
-    """A progress callback that logs a line every few seconds: done, rate, time left.
-
-    Time counts from the first call, behind what has to be set up.
-    """
-    began = last = 0.0
-    first: int | None = None
-
-    def report(done: int, to_do: int) -> None:
-        nonlocal began, last, first
-        now = time.monotonic()
-        if first is None:
-            began, last, first = now, now, done
-        if now - last < SECONDS_BETWEEN_LINES:
-            return
-        last = now
-        rate = (done - first) / (now - began)
-        left = (to_do - done) / rate if rate else float("inf")
-        context.log.info(f"{what}: {done:,} of {to_do:,} photos, {rate:.1f} photos/s, {left:.0f} s left")
-
-    return report
 
 
 def _reject_lines(manifest: Manifest) -> str:

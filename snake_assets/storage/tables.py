@@ -1,8 +1,10 @@
 """Committed tables, read through their manifest."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,24 +42,33 @@ class Table:
         with self._readable(shard):
             yield from self._file(shard).iter_batches(batch_size=rows, columns=columns)
 
+    def rows(self, shard: Shard, numbers: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """Some rows of a shard, by their numbers in ascending order; only their row groups are read."""
+        with self._readable(shard):
+            file = self._file(shard)
+            sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+            starts = [0, *accumulate(sizes)]
+            group_of = [bisect_right(starts, number) - 1 for number in numbers]
+            groups = list(dict.fromkeys(group_of))
+            read_before = dict(
+                zip(groups, accumulate((sizes[group] for group in groups), initial=0), strict=False)
+            )
+            places = [
+                number - starts[group] + read_before[group]
+                for number, group in zip(numbers, group_of, strict=True)
+            ]
+            return file.read_row_groups(groups, columns=columns).take(pa.array(places, pa.int64()))
+
     def sample(self, count: int, columns: Sequence[str]) -> pa.Table:
         """About `count` rows, evenly spread over the table; only their row groups are read."""
-        shards = [shard for shard in self.manifest.shards if shard.rows]
         step = max(1, self.manifest.rows_out // max(1, count))
         parts, offset = [], 0
-        for shard in shards:
-            file, group_start = self._file(shard), offset
-            for group in range(file.num_row_groups):
-                rows = file.metadata.row_group(group).num_rows
-                wanted = [row for row in range(group_start, group_start + rows) if row % step == 0]
-                if wanted:
-                    local = [row - group_start for row in wanted]
-                    parts.append(file.read_row_group(group, columns=columns).take(local))
-                group_start += rows
+        for shard in self.manifest.shards:
+            wanted = range(-offset % step, shard.rows, step)
+            if wanted:
+                parts.append(self.rows(shard, wanted, columns))
             offset += shard.rows
-        if not parts:
-            return self.read(columns)
-        return pa.concat_tables(parts).slice(0, count)
+        return pa.concat_tables(parts).slice(0, count) if parts else self.read(columns)
 
     def _file(self, shard: Shard) -> pq.ParquetFile:
         path = self.folder / shard.file

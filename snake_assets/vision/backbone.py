@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,19 +88,37 @@ def resolve_precision(name: str, device: str) -> str:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a forward pass shows of B photos, float32 on the backbone's device.
+
+    Attributes:
+        tokens: [B, 1 + P, D], as `Backbone.tokens`.
+        cls: [B, layers * D], the CLS tokens of the view's last layers, the last one last.
+        earlier_cls: [B, D], the CLS token of `Backbone.earlier_layer` after the final norm, if asked for.
+        middle_mean: [B, D], the mean patch token of `Backbone.middle_layer` as it is, if asked for.
+    """
+
+    tokens: torch.Tensor
+    cls: torch.Tensor
+    earlier_cls: torch.Tensor | None = None
+    middle_mean: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Backbone:
     """A backbone, known by its files; the model itself is loaded when tokens are first asked for.
 
     Attributes:
         name: the hub id, or the folder's own name: paths differ between machines and are no identity.
         revision: the commit on the hub that the files come from; None for a folder.
-        device: where the model runs ("cpu", "cuda", "mps").
+        device: where the model runs ("cpu", "cuda", "cuda:1", "mps").
         precision: what it computes in ("fp32", "bf16", "fp16"); the tokens are float32 always.
         preprocessing: how it wants its photos.
         digest: `weights_digest` of its folder.
         hidden_size: D, the width of a token.
         prefix_tokens: how many tokens the model puts before the patches: CLS and any registers.
         patch_grid: (rows, columns) of patches; their product is P.
+        layers: how many layers the model has.
         folder: where its files are.
         view: how it looks at photos.
     """
@@ -114,6 +132,7 @@ class Backbone:
     hidden_size: int
     prefix_tokens: int
     patch_grid: tuple[int, int]
+    layers: int
     folder: Path = field(repr=False)
     view: View = field(default_factory=View)
 
@@ -132,7 +151,11 @@ class Backbone:
             BackboneError: it cannot be loaded, lacks weights of its encoder, or is no model that returns a
                 CLS token and one token per patch.
         """
+        import torch
+
         model = _load_model(self.name, self.folder).to(self.device, self._dtype)
+        if self.device.startswith("cuda"):
+            model = model.to(memory_format=torch.channels_last)  # as `Preprocessing.pixel_values` there
         _check_tokens(self, model)
         return model
 
@@ -146,25 +169,50 @@ class Backbone:
             BackboneError: as `model`.
         """
 
-        return self.tokens_and_cls(pixel_values)[0]
+        return self.see(pixel_values).tokens
 
-    def tokens_and_cls(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `tokens`, and beside it the CLS tokens of the view's last layers: float32 [B, layers * D].
+    def see(self, pixel_values: torch.Tensor, *, layers: bool = False) -> Seen:
+        """One forward pass over photos: float32 [B, 3, h, w], moved to the backbone's device.
+
+        Args:
+            pixel_values: as `preprocessing.pixel_values` makes them.
+            layers: whether the tokens of earlier layers are wanted too.
 
         Raises:
             BackboneError: as `model`.
         """
         import torch
 
-        layers = self.view.last_layers
+        last = self.view.last_layers
         with torch.inference_mode():
             photos = pixel_values.to(self.device, self._dtype)
-            seen = self.model(pixel_values=photos, **_forward_options(self, self.model))
+            options = _forward_options(self, self.model)
+            if layers or last > 1:
+                options["output_hidden_states"] = True
+            seen = self.model(pixel_values=photos, **options)
             hidden = seen.last_hidden_state
             kept = torch.cat([hidden[:, :1], hidden[:, self.prefix_tokens :]], dim=1).float()
-            states = seen.hidden_states[-layers:-1] if layers > 1 else ()
-            earlier = [_final_norm(self.model)(state[:, 0]) for state in states]
-            return kept, torch.cat([*(cls.float() for cls in earlier), kept[:, 0]], dim=1)
+            states = seen.hidden_states[-last:-1] if last > 1 else ()
+            cls = torch.cat([*(self._normed(state[:, 0]) for state in states), kept[:, 0]], dim=1)
+            if not layers:
+                return Seen(kept, cls)
+            earlier = self._normed(seen.hidden_states[self.earlier_layer][:, 0])
+            middle = seen.hidden_states[self.middle_layer][:, self.prefix_tokens :].float().mean(dim=1)
+            return Seen(kept, cls, earlier, middle)
+
+    @property
+    def earlier_layer(self) -> int:
+        """The layer, counted from 1, whose CLS token goes along: two before the last."""
+        return max(1, self.layers - 2)
+
+    @property
+    def middle_layer(self) -> int:
+        """The layer, counted from 1, whose patch tokens go along: half way."""
+        return max(1, self.layers // 2)
+
+    def _normed(self, tokens: torch.Tensor) -> torch.Tensor:
+        normed: torch.Tensor = _final_norm(self.model)(tokens).float()
+        return normed
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -211,7 +259,6 @@ def open_backbone(
     precision = resolve_precision(precision, device)
     folder = locate_backbone(name, revision)
     from_hub = folder.parent.name == "snapshots" and not Path(name).expanduser().is_dir()
-    preprocessing = Preprocessing.from_folder(folder).viewed(view.resolution, view.resize)
     config = _read_config(name, folder)
     patch = getattr(config, "patch_size", None)
     hidden_size = getattr(config, "hidden_size", None)
@@ -227,6 +274,9 @@ def open_backbone(
             ", ".join(_NORMED_MODEL_TYPES),
         )
     patch_height, patch_width = (patch, patch) if isinstance(patch, int) else patch
+    own = Preprocessing.from_folder(folder)
+    view = replace(view, resolution=view.side(own.input_size, patch_height), scale=1.0)
+    preprocessing = own.viewed(view.resolution, view.resize)
     height, width = preprocessing.input_size
     if height % patch_height or width % patch_width:
         raise BackboneError(
@@ -245,6 +295,7 @@ def open_backbone(
         hidden_size=hidden_size,
         prefix_tokens=1 + getattr(config, "num_register_tokens", 0),
         patch_grid=(height // patch_height, width // patch_width),
+        layers=getattr(config, "num_hidden_layers", 1),
         folder=folder,
         view=view,
     )
@@ -266,7 +317,7 @@ def load_backbone(
 def _forward_options(backbone: Backbone, model: torch.nn.Module) -> dict[str, bool]:
     """What a forward pass must be told for this view, as far as the model's class takes it."""
     takes = inspect.signature(model.forward).parameters
-    options = {"output_hidden_states": True} if backbone.view.last_layers > 1 else {}
+    options: dict[str, bool] = {}
     # DINOv2 interpolates its position embeddings unasked, ViT only when told, DINOv3 has none.
     if backbone.view.resolution is not None and "interpolate_pos_encoding" in takes:
         options["interpolate_pos_encoding"] = True
@@ -353,7 +404,8 @@ def _check_tokens(backbone: Backbone, model: torch.nn.Module) -> None:
     except Exception as error:  # whatever a model that takes no photos of this size raises
         raise BackboneError(
             f"SNAKE_BACKBONE {backbone.name!r} ({type(model).__name__}) does not turn photos "
-            f"of {height} x {width} into tokens: {error}"
+            f"of {height} x {width} into tokens ({error}). Where it takes photos of one size only, set "
+            "scale to 1 in the config of `embeddings`."
         ) from error
     if seen != promised:
         raise BackboneError(

@@ -23,8 +23,9 @@ def dct_lowest(tokens: torch.Tensor, keep: int = 8, *, orthonormal: bool = False
     Dimensions", IEEE Transactions on Acoustics, Speech and Signal Processing 28(1), 1980. The paper (DS@GT,
     CLEF 2024) keeps 8 x 8 of the un-normalised transform over the whole matrix, CLS row included.
 
-    Only the kept coefficients are computed, as two thin matrix products for the whole batch, in float64 where
-    the device has it: a coefficient near zero is a difference of large sums.
+    Only the kept coefficients are computed, as two thin matrix products for the whole batch: along the width
+    in float32, which reads the tokens once and as they are; along the tokens, where little is left to do, in
+    float64 where the device has it, because a coefficient near zero is a difference of large sums.
 
     Args:
         tokens: floating point [B, T, D].
@@ -44,8 +45,9 @@ def dct_lowest(tokens: torch.Tensor, keep: int = 8, *, orthonormal: bool = False
         raise ValueError(f"{keep} frequencies per axis cannot be kept of a {count} x {width} token matrix.")
     precision = torch.float32 if tokens.device.type == "mps" else torch.float64
     along_tokens = _cosines(count, keep, orthonormal).to(tokens.device, precision)
-    along_width = _cosines(width, keep, orthonormal).to(tokens.device, precision)
-    return (along_tokens @ tokens.to(precision) @ along_width.T).flatten(1).float()
+    along_width = _cosines(width, keep, orthonormal).to(tokens.device, torch.float32)
+    thin = torch.nn.functional.linear(tokens.float(), along_width)
+    return (along_tokens @ thin.to(precision)).flatten(1).float()
 
 
 @lru_cache(maxsize=32)

@@ -1,70 +1,78 @@
 """The embedding pass: from `image_table` to both embedding tables, in one forward pass per photo.
 
-A photo is known by its digest: one that a table of the same recipe has already, or that stands twice, is
-copied and not computed again. A batch never crosses a shard, and an interrupted run is resumed shard by
-shard, so it ends in the same tables as an undisturbed one. Vectors that are copied after the photos changed
-may differ in their last bits from those of a run afresh, whose batches were others.
+Photos are read and decoded ahead of the model, and a shard is written while the next is computed. A photo
+is known by its digest: one that a table of the same recipe has already, or that stands twice, is copied and
+not computed again. A batch never crosses a shard, and an interrupted run is resumed shard by shard, so it
+ends in the same tables as an undisturbed one. Vectors that are copied after the photos changed may differ in
+their last bits from those of a run afresh, whose batches were others.
 """
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-
-from snake_assets.storage.fingerprints import Json, fingerprint
+from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.manifest import Manifest, Shard
 from snake_assets.storage.tables import Table
 from snake_assets.storage.writer import TableWriter, write_table
-from snake_assets.vision.features import PhotoFeatures, describe
-from snake_assets.vision.known import DIGEST, KnownVectors
-from snake_assets.vision.reading import PhotoBatch, decode_ahead
+from snake_assets.vision.embedding_settings import EmbeddingSettings
+from snake_assets.vision.embedding_tables import (
+    DCT,
+    DINOV2,
+    EMBEDDING_VERSION,
+    LAYERS,
+    ShardFeatures,
+    ShardWriter,
+    recipes,
+    schema,
+)
+from snake_assets.vision.known import KnownVectors
+from snake_assets.vision.read_ahead import read_in_processes, read_in_threads
+from snake_assets.vision.reading import BatchPlan, BatchReader, PhotoBatch, plan_batches
+from snake_assets.vision.replicas import Replicas, SeenBatch, devices_like
+from snake_assets.vision.stages import WAITING, WRITING, StageTimes
 
 if TYPE_CHECKING:
     from snake_assets.vision.backbone import Backbone
 
-DINOV2, DCT = "dinov2_embeddings", "dct_embeddings"
-# Counts as an input: raise it when the same photos and backbone would give other rows.
-EMBEDDING_VERSION = 1
-DCT_KEPT = 8
-KEYS = ["image_id", "observation_id", "class_id", DIGEST]
-VECTORS = {DINOV2: ["embedding", "patch_mean"], DCT: ["embedding"]}
-
-
-@dataclass(frozen=True)
-class EmbeddingSettings:
-    """How the pass is run, and what it gives.
-
-    `batch_size` and `orthonormal_dct` are part of the tables' recipe (another batch shape rounds
-    differently); `decoders` threads and `read_ahead` batches only decide speed and memory.
-    """
-
-    batch_size: int = 32
-    decoders: int = 2
-    read_ahead: int = 3
-    orthonormal_dct: bool = False
+__all__ = [
+    "DCT",
+    "DINOV2",
+    "EMBEDDING_VERSION",
+    "LAYERS",
+    "EmbeddingRun",
+    "EmbeddingSettings",
+    "embed",
+    "recipes",
+]
 
 
 @dataclass
 class EmbeddingRun:
-    """What a pass did: manifests by table, photos computed, rows copied, and where the time went (seconds).
+    """What a pass did.
 
-    What `seconds` holds besides model and writing is set-up and waiting for decoded photos.
+    Attributes:
+        manifests: by table.
+        computed: photos that went through the backbone or turned out to be unreadable.
+        copied: rows that were copied.
+        seconds: of the whole pass.
+        stages: where the time went.
+        devices: what the backbone ran on.
+        peak_device_bytes: most memory in use on one CUDA device; None without one.
     """
 
     manifests: dict[str, Manifest] = field(default_factory=dict)
     computed: int = 0
     copied: int = 0
     seconds: float = 0.0
-    model_seconds: float = 0.0
-    writing_seconds: float = 0.0
+    stages: StageTimes = field(default_factory=StageTimes)
+    devices: tuple[str, ...] = ()
+    peak_device_bytes: int | None = None
 
     @property
     def images_per_second(self) -> float:
@@ -73,22 +81,8 @@ class EmbeddingRun:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Share of the pass's time by stage; all 0 where nothing had to be computed."""
-        stages = {"model": self.model_seconds, "writing": self.writing_seconds}
-        stages["set-up and waiting for photos"] = self.seconds - sum(stages.values())
-        return {stage: seconds / self.seconds if self.computed else 0.0 for stage, seconds in stages.items()}
-
-
-def recipes(backbone: "Backbone", settings: EmbeddingSettings) -> dict[str, dict[str, Json]]:
-    """By table, everything that decides its rows besides the photos."""
-    common: dict[str, Json] = {
-        "version": EMBEDDING_VERSION,
-        "view": "whole photo",
-        "batch_size": settings.batch_size,
-        **backbone.fingerprint_parts(),
-    }
-    dct: dict[str, Json] = {"kept": DCT_KEPT, "norm": "ortho" if settings.orthonormal_dct else "none"}
-    return {DINOV2: common, DCT: {**common, "dct": dct}}
+        """Seconds of work of each stage per second of the pass; stages overlap, so the sum may exceed 1."""
+        return {stage: seconds / self.seconds for stage, seconds in self.stages.seconds.items()}
 
 
 def embed(
@@ -102,25 +96,26 @@ def embed(
 
     Args:
         images: the split's `image_table`.
-        folders: table name (`dinov2_embeddings`, `dct_embeddings` or both) -> its folder.
+        folders: of the tables that are wanted (`dinov2_embeddings`, `dct_embeddings`, `layer_embeddings`):
+            name -> folder.
         backbone: gives CLS and patch tokens.
         settings: of the pass.
         progress: called after each batch with photos done and photos to compute in this run.
 
     Raises:
         StorageError: a table cannot be read or written.
+        BackboneError: the model cannot be loaded.
+        EmbeddingError: memory does not suffice, or a process that decodes was ended.
     """
     run, began = EmbeddingRun(), time.perf_counter()
     recipe_of = recipes(backbone, settings)
-    schemas = {name: _schema(name, backbone, recipe_of[name]) for name in folders}
     unit_of = {shard: fingerprint(shard.sha256) for shard in images.manifest.shards}
     with ExitStack() as stack:
-        writers = {
-            name: stack.enter_context(
-                write_table(folder, name, images.manifest.split, schemas[name], recipe_of[name])
-            )
-            for name, folder in folders.items()
-        }
+        writers: dict[str, TableWriter] = {}
+        for name, folder in folders.items():
+            columns = schema(name, backbone, recipe_of[name])
+            table = write_table(folder, name, images.manifest.split, columns, recipe_of[name])
+            writers[name] = stack.enter_context(table)
         pending = [
             shard
             for shard, unit in unit_of.items()
@@ -128,121 +123,86 @@ def embed(
         ]
         if pending:
             known = KnownVectors(writers)
-            wanted = _photos_to_compute(images, pending, known)
-            decoded = decode_ahead(
-                images,
-                pending,
-                wanted,
-                backbone.preprocessing,
-                batch_size=settings.batch_size,
-                threads=settings.decoders,
-                read_ahead=settings.read_ahead,
-            )
-
-            def done() -> None:
-                if progress and run.computed:
-                    progress(run.computed, len(wanted))
-
-            for shard, batches in groupby(decoded, key=lambda batch: batch.shard):
-                digests, features = _compute(batches, known, backbone, settings, run, done)
-                began_writing = time.perf_counter()
-                keys = images.read_shard(shard, KEYS)
-                rejected = _write(unit_of[shard], keys, digests, features, known, writers)
-                run.copied += keys.num_rows - rejected - len(digests)
-                run.writing_seconds += time.perf_counter() - began_writing
+            batch_size = settings.photos_in_a_batch(backbone.device)
+            plans = plan_batches(images, pending, known.has, batch_size)
+            writer = ShardWriter(images, known, writers)
+            _Pass(images, backbone, settings, plans, run, progress).write_all(writer, unit_of)
         run.manifests = {name: writer.commit(list(unit_of.values())) for name, writer in writers.items()}
     run.seconds = time.perf_counter() - began
     return run
 
 
-def _photos_to_compute(images: Table, pending: Sequence[Shard], known: KnownVectors) -> set[str]:
-    """image_id of the first of each photo that not every table has yet."""
-    first: dict[str, str] = {}
-    for shard in pending:
-        rows = images.read_shard(shard, ["image_id", DIGEST])
-        for image_id, digest in zip(rows["image_id"].to_pylist(), rows[DIGEST].to_pylist(), strict=True):
-            if not known.has(digest):
-                first.setdefault(digest, image_id)
-    return set(first.values())
+class _Pass:
+    """One pass over the planned batches: reads ahead of the model, and writes behind it."""
 
+    def __init__(
+        self,
+        images: Table,
+        backbone: "Backbone",
+        settings: EmbeddingSettings,
+        plans: Sequence[BatchPlan],
+        run: EmbeddingRun,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._run, self._progress = run, progress
+        self._to_compute = sum(len(plan.rows) for plan in plans)
+        self._reader = BatchReader(images, backbone.preprocessing, plans)
+        self._settings = settings.for_photos(self._to_compute, backbone.device)
+        run.devices = settings.devices or devices_like(backbone.device)
+        self._backbone = backbone
 
-def _compute(
-    batches: Iterator[PhotoBatch],
-    known: KnownVectors,
-    backbone: "Backbone",
-    settings: EmbeddingSettings,
-    run: EmbeddingRun,
-    done: Callable[[], None],
-) -> tuple[list[str], list[PhotoFeatures]]:
-    """Digests and features of a shard's new photos."""
-    digests: list[str] = []
-    features: list[PhotoFeatures] = []
-    for batch in batches:
-        known.refuse(batch.rejects)
-        # Models refuse an empty batch, which is what rejects and known photos may leave.
-        if batch.digests:
-            began = time.perf_counter()
-            features.append(describe(backbone, batch.pixels, orthonormal=settings.orthonormal_dct))
-            run.model_seconds += time.perf_counter() - began
-            digests += batch.digests
-        run.computed += len(batch.digests) + len(batch.rejects)
-        done()
-    return digests, features
-
-
-def _write(
-    unit: str,
-    keys: pa.Table,
-    digests: list[str],
-    features: list[PhotoFeatures],
-    known: KnownVectors,
-    writers: Mapping[str, TableWriter],
-) -> int:
-    """Write a shard of each table that lacks it, in the rows' order; returns how many rows were rejected."""
-    rejects = known.rejects_of(keys["image_id"].to_pylist(), keys[DIGEST].to_pylist())
-    refused = {reject.image_id for reject in rejects}
-    readable = [image_id not in refused for image_id in keys["image_id"].to_pylist()]
-    kept = keys.filter(pa.array(readable, pa.bool_()))
-    wanted = kept[DIGEST].to_pylist()
-    old = sorted(set(wanted) - set(digests))
-    place = {digest: row for row, digest in enumerate([*digests, *old])}
-    for name, writer in writers.items():
-        if writer.has(unit):
-            continue
-        new = _vectors(name, features, writer.schema)
-        vectors = pa.concat_tables([new, known.rows(name, old, VECTORS[name])]) if old else new
-        in_order = vectors.take(pa.array([place[digest] for digest in wanted], pa.int64()))
-        columns = [*kept.columns, *in_order.columns]
-        rows = pa.Table.from_arrays(columns, schema=writer.schema).combine_chunks()
-        known.add(name, writer.write(unit, rows.to_batches(), rejects), wanted)
-    return len(rejects)
-
-
-def _schema(name: str, backbone: "Backbone", recipe: Mapping[str, Json]) -> pa.Schema:
-    keys = [
-        ("image_id", pa.string()),
-        ("observation_id", pa.string()),
-        ("class_id", pa.int32()),
-        (DIGEST, pa.string()),
-    ]
-    widths = [backbone.cls_size, backbone.hidden_size] if name == DINOV2 else [DCT_KEPT * DCT_KEPT]
-    vectors = [
-        (column, pa.list_(pa.float32(), width)) for column, width in zip(VECTORS[name], widths, strict=True)
-    ]
-    return pa.schema([*keys, *vectors], metadata={key: json.dumps(value) for key, value in recipe.items()})
-
-
-def _vectors(name: str, features: Sequence[PhotoFeatures], schema: pa.Schema) -> pa.Table:
-    fields = [schema.field(column) for column in VECTORS[name]]
-    parts = [[part.cls, part.patch_mean] if name == DINOV2 else [part.dct] for part in features]
-    arrays = [
-        pa.FixedSizeListArray.from_arrays(
-            pa.array(_stacked([part[number] for part in parts])), field.type.list_size
+    def write_all(self, writer: ShardWriter, unit_of: Mapping[Shard, str]) -> None:
+        """Compute the batches and write their shards, each while the next is computed."""
+        compiled = self._settings.compiled == "always"
+        replicas = Replicas(
+            self._backbone,
+            self._run.devices,
+            orthonormal=self._settings.orthonormal_dct,
+            layers=LAYERS in writer.writers,
+            compiled_for=self._settings.batch_size if compiled else None,
         )
-        for number, field in enumerate(fields)
-    ]
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+        with ThreadPoolExecutor(1, "write") as behind, closing(self._batches()) as batches:
+            writing: Future[None] | None = None
+            for shard, seen in groupby(replicas.see(batches), key=lambda batch: batch.photos.shard):
+                computed = self._gathered(seen)
+                if writing:
+                    writing.result()
+                writing = behind.submit(self._write, writer, shard, unit_of[shard], computed)
+            if writing:
+                writing.result()
+        self._run.peak_device_bytes = replicas.peak_device_bytes()
 
+    def _batches(self) -> Generator[PhotoBatch]:
+        """The batches as they come, and how long they were waited for."""
+        workers, ahead = self._settings.decoders or 1, self._settings.read_ahead
+        if self._settings.processes == "always":
+            pinned = self._run.devices[0].startswith("cuda")
+            batches = read_in_processes(self._reader, workers, ahead, pinned=pinned)
+        else:
+            batches = read_in_threads(self._reader, workers, ahead)
+        with closing(batches):
+            while True:
+                with self._run.stages.timed(WAITING):
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield batch
 
-def _stacked(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0, dtype=np.float32)
+    def _gathered(self, seen: Iterator[SeenBatch]) -> ShardFeatures:
+        computed = ShardFeatures([], [], {})
+        for batch in seen:
+            photos = batch.photos
+            computed.rejects.update(photos.rejects)
+            if batch.features:
+                computed.digests += photos.digests
+                computed.parts.append(batch.features)
+            self._run.stages.add(photos.seconds)
+            self._run.stages.add(batch.seconds)
+            self._run.computed += len(photos.digests) + len(photos.rejects)
+            if self._progress and self._run.computed:
+                self._progress(self._run.computed, self._to_compute)
+        return computed
+
+    def _write(self, writer: ShardWriter, shard: Shard, unit: str, computed: ShardFeatures) -> None:
+        with self._run.stages.timed(WRITING):
+            self._run.copied += writer.write(shard, unit, computed)

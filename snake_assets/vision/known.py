@@ -6,8 +6,7 @@ import pyarrow as pa
 
 from snake_assets.storage.manifest import Reject, Shard
 from snake_assets.storage.writer import TableWriter
-
-DIGEST = "sha256"
+from snake_assets.vision.reading import DIGEST
 
 
 class KnownVectors:

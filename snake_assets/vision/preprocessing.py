@@ -195,7 +195,9 @@ class Preprocessing:
         def per_channel(values: tuple[float, float, float]) -> torch.Tensor:
             return torch.tensor(values, dtype=torch.float32, device=batch.device).view(1, 3, 1, 1)
 
-        channels_first = batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        # CUDA's convolutions want a pixel's channels side by side, as photos come; others do not.
+        layout = torch.channels_last if batch.device.type == "cuda" else torch.contiguous_format
+        channels_first = batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
         return (channels_first * self.rescale_factor - per_channel(self.mean)) / per_channel(self.std)
 
     def as_dict(self) -> dict[str, Any]:

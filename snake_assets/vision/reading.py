@@ -1,124 +1,123 @@
-"""Photos of a table decoded ahead of the model, in batches that never cross a shard."""
+"""Photos of a table read, decoded and resized, batch by batch; a batch never crosses a shard."""
 
-from collections import deque
-from collections.abc import Container, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from snake_assets.storage.manifest import Reject, Shard
 from snake_assets.storage.tables import Table
 from snake_assets.vision.photos import UnreadablePhoto, decode
+from snake_assets.vision.preprocessing import Preprocessing
+from snake_assets.vision.stages import DECODING, READING, RESIZING
 
 if TYPE_CHECKING:
-    from snake_assets.vision.preprocessing import Preprocessing
+    import torch
 
-Pixels = npt.NDArray[np.uint8]
-PHOTO_COLUMNS = ["image_id", "sha256", "image"]
+DIGEST = "sha256"
+PHOTO_COLUMNS = ["image_id", DIGEST, "image"]
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """The photos of a batch: row numbers of one shard, ascending; none where a shard needs no photo seen."""
+
+    shard: Shard
+    rows: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class PhotoBatch:
     """Decoded photos of one shard.
 
-    `digests` names the photos in `pixels`, uint8 [B, h, w, 3] at the backbone's input size; what could not
-    be decoded is in `rejects`, by digest.
+    Attributes:
+        shard: where they are from.
+        digests: of the B photos in `pixels`.
+        pixels: uint8 [B, h, w, 3] in main memory, at the backbone's input size.
+        rejects: what could not be decoded, by digest.
+        seconds: of work by stage.
     """
 
     shard: Shard
     digests: list[str]
-    pixels: Pixels
+    pixels: torch.Tensor
     rejects: dict[str, Reject]
+    seconds: Mapping[str, float]
+
+    def pin_memory(self) -> PhotoBatch:
+        """The same with its pixels where a CUDA device can fetch them by itself."""
+        return replace(self, pixels=self.pixels.pin_memory())
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A photo on its way through the decoders."""
-
-    image_id: str
-    digest: str
-    pixels: Future[Pixels]
-
-
-def decode_ahead(
-    images: Table,
-    shards: Sequence[Shard],
-    wanted: Container[str],
-    preprocessing: "Preprocessing",
-    *,
-    batch_size: int,
-    threads: int,
-    read_ahead: int,
-) -> Iterator[PhotoBatch]:
-    """Decode and resize some photos of `image_table`, shard by shard; every shard gives at least one batch.
-
-    At most `read_ahead` batches, encoded and decoded, are in memory besides the one that was given out.
-
-    Args:
-        images: the table.
-        shards: those to go through.
-        wanted: image_id of the photos to decode; others are passed over.
-        preprocessing: gives the size.
-        batch_size: photos in a batch; only the last of a shard has fewer.
-        threads: that decode.
-        read_ahead: batches.
+class BatchReader:
+    """Makes batches, in any order and from any process: item i is the batch of plan i.
 
     Raises:
         StorageError: a shard cannot be read.
     """
 
-    def resized(data: bytes) -> Pixels:
-        return preprocessing.resized(decode(data, at_least=preprocessing.needed_side))
+    images: Table
+    preprocessing: Preprocessing
+    plans: Sequence[BatchPlan]
 
-    with ThreadPoolExecutor(threads) as decoders:
-        waiting: deque[tuple[Shard, list[Encoded]]] = deque()
-        try:
-            for shard in shards:
-                for rows in _batches(images, shard, wanted, batch_size):
-                    photos = [
-                        Encoded(image_id, digest, decoders.submit(resized, data))
-                        for image_id, digest, data in rows
-                    ]
-                    waiting.append((shard, photos))
-                    if len(waiting) > read_ahead:
-                        yield _gather(*waiting.popleft(), preprocessing)
-            while waiting:
-                yield _gather(*waiting.popleft(), preprocessing)
-        finally:
-            for _, photos in waiting:
-                for photo in photos:
-                    photo.pixels.cancel()
+    def __len__(self) -> int:
+        """How many batches."""
+        return len(self.plans)
 
+    def __getitem__(self, number: int) -> PhotoBatch:
+        """Read a batch's rows, decode and resize them."""
+        import torch
 
-def _batches(
-    images: Table, shard: Shard, wanted: Container[str], batch_size: int
-) -> Iterator[list[tuple[str, str, bytes]]]:
-    """The wanted photos of a shard, `batch_size` at a time; one empty batch where there are none."""
-    batch: list[tuple[str, str, bytes]] = []
-    given = False
-    if any(image_id in wanted for image_id in images.read_shard(shard, ["image_id"])["image_id"].to_pylist()):
-        for rows in images.batches(shard, PHOTO_COLUMNS, batch_size):
-            for image_id, digest, data in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-                if image_id in wanted:
-                    batch.append((image_id, digest, data))
-                if len(batch) == batch_size:
-                    yield batch
-                    batch, given = [], True
-    if batch or not given:
-        yield batch
+        plan = self.plans[number]
+        height, width = self.preprocessing.input_size
+        pixels = np.empty((len(plan.rows), height, width, 3), dtype=np.uint8)
+        digests: list[str] = []
+        rejects: dict[str, Reject] = {}
+        seconds = {READING: -time.perf_counter(), DECODING: 0.0, RESIZING: 0.0}
+        columns = self.images.rows(plan.shard, plan.rows, PHOTO_COLUMNS).columns if plan.rows else []
+        seconds[READING] += time.perf_counter()
+        for image_id, digest, data in zip(*(column.to_pylist() for column in columns), strict=True):
+            began = time.perf_counter()
+            try:
+                photo = decode(data, at_least=self.preprocessing.needed_side)
+            except UnreadablePhoto as fault:
+                rejects[digest] = Reject(image_id, fault.reason, fault.detail)
+                continue
+            decoded = time.perf_counter()
+            pixels[len(digests)] = self.preprocessing.resized(photo)
+            digests.append(digest)
+            seconds[DECODING] += decoded - began
+            seconds[RESIZING] += time.perf_counter() - decoded
+        return PhotoBatch(plan.shard, digests, torch.from_numpy(pixels[: len(digests)]), rejects, seconds)
 
 
-def _gather(shard: Shard, photos: Sequence[Encoded], preprocessing: "Preprocessing") -> PhotoBatch:
-    decoded: dict[str, Pixels] = {}
-    rejects: dict[str, Reject] = {}
-    for photo in photos:
-        try:
-            decoded[photo.digest] = photo.pixels.result()
-        except UnreadablePhoto as fault:
-            rejects[photo.digest] = Reject(photo.image_id, fault.reason, fault.detail)
-    height, width = preprocessing.input_size
-    pixels = np.stack(list(decoded.values())) if decoded else np.empty((0, height, width, 3), dtype=np.uint8)
-    return PhotoBatch(shard, list(decoded), pixels, rejects)
+def plan_batches(
+    images: Table, shards: Sequence[Shard], known: Callable[[str], bool], batch_size: int
+) -> list[BatchPlan]:
+    """Batches of the photos that are not known, each content once; every shard has one batch at least.
+
+    Args:
+        images: the table.
+        shards: those to go through.
+        known: whether a digest needs no look.
+        batch_size: photos in a batch; only the last of a shard has fewer.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    plans: list[BatchPlan] = []
+    seen: set[str] = set()
+    for shard in shards:
+        rows: list[int] = []
+        for row, digest in enumerate(images.read_shard(shard, [DIGEST])[DIGEST].to_pylist()):
+            if digest not in seen and not known(digest):
+                seen.add(digest)
+                rows.append(row)
+        starts = range(0, max(1, len(rows)), batch_size)
+        plans += [BatchPlan(shard, tuple(rows[start : start + batch_size])) for start in starts]
+    return plans

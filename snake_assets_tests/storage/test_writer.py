@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.files import only_writer, whole_file
@@ -106,6 +109,7 @@ def test_rejects_are_counted_and_listed(tmp_path: Path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 import pyarrow as pa
 from snake_assets.storage.writer import write_table
 schema = pa.schema([("n", pa.int64())])
@@ -191,6 +195,22 @@ def test_a_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(StorageError, match=r"No space left.*run again"), whole_file(tmp_path / "a") as file:
         file.write(b"x")
     assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    batches=st.lists(st.integers(0, 4), min_size=1, max_size=6),
+    wanted=st.sets(st.integers(0, 23)),
+)
+def test_rows_are_found_by_their_numbers_in_whatever_groups_they_lie(batches: list[int], wanted: set[int]):
+    numbers = iter(range(sum(batches)))
+    rows = [pa.RecordBatch.from_pylist([{"n": next(numbers)} for _ in range(n)], SCHEMA) for n in batches]
+    asked = sorted(number for number in wanted if number < sum(batches))
+    with TemporaryDirectory() as folder:
+        with write_table(Path(folder), "numbers", "val", SCHEMA, {}) as writer:
+            shard = writer.write("a", rows)
+            writer.commit(["a"])
+        assert open_table(Path(folder)).rows(shard, asked, ["n"])["n"].to_pylist() == asked
 
 
 def test_samples_are_spread_over_the_table(tmp_path: Path):

@@ -12,9 +12,10 @@ from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.photo_files import find_photos
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.backbone import Backbone, load_backbone
-from snake_assets.vision.embedding import DCT, DINOV2, EmbeddingRun, EmbeddingSettings, embed
+from snake_assets.vision.embedding import DCT, DINOV2, LAYERS, EmbeddingRun, EmbeddingSettings, embed
 from snake_assets.vision.features import describe
 from snake_assets.vision.photos import decode
+from snake_assets.vision.stages import STAGES
 from snake_assets_tests.vision.conftest import encode, picture
 
 SETTINGS = EmbeddingSettings(batch_size=4)
@@ -166,6 +167,37 @@ def test_another_recipe_is_another_table(tmp_path: Path, backbone: Backbone, cha
     assert second.manifests[DCT].fingerprint != first.manifests[DCT].fingerprint
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"read_ahead": 5, "decoders": 3}, {"processes": "always", "decoders": 1}, {"devices": ("cpu", "cpu")}],
+)
+def test_how_it_is_run_changes_no_row_and_no_recipe(tmp_path: Path, backbone: Backbone, change: dict):
+    table = images(tmp_path, photos(9))
+    one = run(tmp_path / "one", table, backbone, DINOV2, DCT, LAYERS)
+    other = run(tmp_path / "other", table, backbone, DINOV2, DCT, LAYERS, **change)
+    assert {name: m.digest for name, m in other.manifests.items()} == {
+        name: m.digest for name, m in one.manifests.items()
+    }
+    assert other.devices == change.get("devices", ("cpu",))
+
+
+def test_the_stages_are_told_of(tmp_path: Path, backbone: Backbone):
+    result = run(tmp_path, images(tmp_path, photos(9)), backbone)
+    assert set(result.stages.seconds) == set(STAGES)
+    assert all(seconds > 0 for seconds in result.stages.seconds.values())
+    assert result.shares["model"] <= 1
+    assert result.peak_device_bytes is None
+
+
+def test_earlier_layers_are_a_table_of_their_own(tmp_path: Path, backbone: Backbone):
+    table = images(tmp_path, photos(5))
+    both = run(tmp_path / "both", table, backbone, DINOV2, LAYERS)
+    assert column(tmp_path / "both", LAYERS, "earlier_cls").shape == (5, 32)
+    assert column(tmp_path / "both", LAYERS, "middle_mean").shape == (5, 32)
+    alone = run(tmp_path / "alone", table, backbone, DINOV2)
+    assert alone.manifests[DINOV2].digest == both.manifests[DINOV2].digest
+
+
 def test_another_backbone_takes_nothing_over(
     tmp_path: Path, backbone: Backbone, backbone_folders: dict[str, Path]
 ):
@@ -197,6 +229,16 @@ def test_added_photos_alone_are_computed_and_the_rest_is_copied(tmp_path: Path, 
         np.testing.assert_allclose(
             column(tmp_path, name), column(tmp_path / "afresh", name), rtol=1e-3, atol=1e-3
         )
+
+
+def test_ten_photos_added_to_819_are_ten_photos_of_work(tmp_path: Path, backbone: Backbone):
+    tiny = {f"{n:03}.jpg": encode(picture(16, 16, n)) for n in range(829)}
+    before = {name: data for number, (name, data) in enumerate(tiny.items()) if number % 80 != 40}
+    assert len(before) == 819
+    assert run(tmp_path, images(tmp_path, before, 512), backbone, batch_size=32).computed == 819
+    again = run(tmp_path, images(tmp_path, tiny, 512), backbone, batch_size=32)
+    assert (again.computed, again.copied) == (10, 819)
+    assert open_table(tmp_path / DCT).read()["image_id"].to_pylist() == list(tiny)
 
 
 def test_removed_photos_cost_nothing(tmp_path: Path, backbone: Backbone):

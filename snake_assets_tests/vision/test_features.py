@@ -33,7 +33,10 @@ def test_dct_equals_scipy(count: int, width: int, keep: int, orthonormal: bool) 
     ours = dct_lowest(torch.from_numpy(tokens), keep, orthonormal=orthonormal)
     assert ours.shape == (3, keep * keep)
     assert ours.dtype == torch.float32
-    np.testing.assert_allclose(ours.numpy(), expected_dct(tokens, keep, orthonormal), rtol=1e-4)
+    exact = expected_dct(tokens, keep, orthonormal)
+    # A coefficient near zero is a difference of large sums, which float32 tokens bound.
+    typical = float(np.sqrt((exact**2).mean()))
+    np.testing.assert_allclose(ours.numpy(), exact, rtol=1e-5, atol=1e-6 * typical)
 
 
 def test_dct_is_row_major_over_tokens_then_width() -> None:

@@ -107,3 +107,28 @@ def test_what_cannot_be_is_refused(backbone_folders: dict[str, Path]):
         open_backbone(str(backbone_folders["dinov2"]), device="cpu", view=View(resolution=100))
     with pytest.raises(BackboneError, match="fewer layers"):
         open_backbone(str(backbone_folders["dinov2"]), device="cpu", view=View(last_layers=3))
+
+
+@pytest.mark.parametrize(
+    ("view", "own", "patch", "side"),
+    [
+        (View(scale=1.15), (224, 224), 16, 256),
+        (View(scale=1.15), (224, 224), 14, 252),
+        (View(scale=1.0), (224, 224), 14, None),
+        (View(scale=1.15), (518, 518), 14, 518),
+        (View(scale=1.15), (224, 256), 16, None),
+        (View(scale=0.01), (224, 224), 16, 16),
+        (View(scale=1.15, resolution=224), (224, 224), 16, 224),
+    ],
+)
+def test_a_scale_is_rounded_to_whole_patches(view: View, own: tuple[int, int], patch: int, side: int | None):
+    assert view.side(own, patch) == side
+
+
+def test_a_scaled_view_is_that_of_its_resolution(backbone_folders: dict[str, Path]):
+    scaled, by_pixels = (
+        open_backbone(str(backbone_folders["dinov2"]), device="cpu", view=view)
+        for view in (View(scale=1.15), View(resolution=70))
+    )
+    assert scaled.preprocessing.input_size == (70, 70)
+    assert scaled.fingerprint_parts() == by_pixels.fingerprint_parts()

@@ -1,0 +1,75 @@
+"""Batches made ahead of the model, in order, by threads or by processes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import cast
+
+from snake_assets.storage.errors import StorageError
+from snake_assets.vision.errors import EmbeddingError
+from snake_assets.vision.reading import BatchReader, PhotoBatch
+
+
+def read_in_threads(reader: BatchReader, workers: int, ahead: int) -> Generator[PhotoBatch]:
+    """All batches of a reader, in order. Decoding holds no lock of the interpreter: a few threads do scale.
+
+    Args:
+        reader: makes the batches.
+        workers: threads, each making whole batches.
+        ahead: batches for each of them that may be under way or wait.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    waiting: deque[Future[PhotoBatch]] = deque()
+    pool = ThreadPoolExecutor(workers, "decode")
+    try:
+        for number in range(len(reader)):
+            waiting.append(pool.submit(reader.__getitem__, number))
+            if len(waiting) >= workers * ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def read_in_processes(
+    reader: BatchReader, workers: int, ahead: int, *, pinned: bool
+) -> Generator[PhotoBatch]:
+    """As `read_in_threads`, by processes that are spawned: nothing of CUDA, and no lock, is inherited.
+
+    Pixels come through shared memory: `workers` x `ahead` batches must fit into it (/dev/shm on Linux).
+
+    Args:
+        reader: makes the batches.
+        workers: processes.
+        ahead: as above.
+        pinned: whether pixels are copied to where a CUDA device can fetch them by itself.
+
+    Raises:
+        StorageError: a shard cannot be read.
+        EmbeddingError: a process ended before its time.
+    """
+    from torch.utils.data import DataLoader, Dataset
+
+    batches: DataLoader[PhotoBatch] = DataLoader(
+        cast("Dataset[PhotoBatch]", reader),  # length and items are all that it asks for
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=ahead,
+        multiprocessing_context="spawn",
+        pin_memory=pinned,
+    )
+    try:
+        yield from batches
+    except StorageError:
+        raise
+    except RuntimeError as error:
+        raise EmbeddingError(
+            f"A process that decodes photos failed: {error} Where memory ran out, lower `decoders`, "
+            "`read_ahead` or `batch_size` (their batches must fit into /dev/shm, in a container --shm-size); "
+            "run again: shards that are finished are kept."
+        ) from error

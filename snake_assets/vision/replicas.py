@@ -1,0 +1,107 @@
+"""One copy of a backbone on each device of this machine, and the batches that are dealt among them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from snake_assets.vision.backbone import Backbone
+from snake_assets.vision.features import Launched, PhotoFeatures, launch
+from snake_assets.vision.reading import PhotoBatch
+
+# Batches sent to a CUDA device before the first is waited for: it never runs out of work.
+SENT_AHEAD = 2
+
+
+@dataclass(frozen=True, eq=False)
+class SeenBatch:
+    """A batch that went through the backbone; without a photo there are no features."""
+
+    photos: PhotoBatch
+    features: PhotoFeatures | None
+    seconds: dict[str, float]
+
+
+def devices_like(device: str) -> tuple[str, ...]:
+    """All devices of this machine that a device's name stands for: every GPU for "cuda", else itself."""
+    import torch
+
+    return (
+        tuple(f"cuda:{number}" for number in range(torch.cuda.device_count()))
+        if device == "cuda"
+        else (device,)
+    )
+
+
+class Replicas:
+    """Sees batches by several devices in turn. Which device sees a batch depends on its position alone."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        devices: Sequence[str],
+        *,
+        orthonormal: bool,
+        layers: bool = False,
+        compiled_for: int | None = None,
+    ) -> None:
+        """Take over a backbone.
+
+        Args:
+            backbone: the one to copy; a device of its own name uses it as it is.
+            devices: one replica each, in turn.
+            orthonormal: whether the DCT is scaled.
+            layers: whether the features of earlier layers are wanted.
+            compiled_for: compile the models, for batches of so many photos; None: run them as they are.
+        """
+        self._replicas = [
+            backbone if device == backbone.device else replace(backbone, device=device) for device in devices
+        ]
+        self._orthonormal, self._layers, self._compiled_for = orthonormal, layers, compiled_for
+        if compiled_for:
+            for replica in self._replicas:
+                replica.model.compile(dynamic=False)
+
+    def see(self, batches: Iterable[PhotoBatch]) -> Iterator[SeenBatch]:
+        """The batches in the order given, with their features.
+
+        Raises:
+            BackboneError: the model cannot be loaded.
+            EmbeddingError: a device's memory is too small.
+        """
+        on_its_own = self._replicas[0].device.startswith("cuda")
+        ahead = SENT_AHEAD * len(self._replicas) if on_its_own else 0
+        sent: deque[tuple[PhotoBatch, Launched | None]] = deque()
+        for number, batch in enumerate(batches):
+            sent.append((batch, self._send(number, batch)))
+            if len(sent) > ahead:
+                yield _received(*sent.popleft())
+        while sent:
+            yield _received(*sent.popleft())
+
+    def peak_device_bytes(self) -> int | None:
+        """Most memory in use on any one CUDA device so far; None without one."""
+        import torch
+
+        names = [replica.device for replica in self._replicas if replica.device.startswith("cuda")]
+        return max((int(torch.cuda.max_memory_allocated(name)) for name in names), default=None)
+
+    def _send(self, number: int, batch: PhotoBatch) -> Launched | None:
+        # Models refuse an empty batch, which is what rejects and known photos may leave.
+        if not batch.digests:
+            return None
+        return launch(
+            self._replicas[number % len(self._replicas)],
+            batch.pixels,
+            orthonormal=self._orthonormal,
+            layers=self._layers,
+            photos_at_least=self._compiled_for or 0,
+        )
+
+
+def _received(photos: PhotoBatch, launched: Launched | None) -> SeenBatch:
+    if launched is None:
+        return SeenBatch(photos, None, {})
+    features = launched.features()
+    return SeenBatch(photos, features, launched.seconds())

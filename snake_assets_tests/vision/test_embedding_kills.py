@@ -13,13 +13,13 @@ from snake_assets.snakeclef.photo_files import find_photos
 from snake_assets.storage.tables import open_table
 from snake_assets.storage.writer import write_table
 from snake_assets.vision.backbone import load_backbone, open_backbone
-from snake_assets.vision.embedding import DCT, DINOV2, LAYERS, EmbeddingSettings, embed, recipes
+from snake_assets.vision.embedding import DCT, DINOV2, EmbeddingSettings, embed, recipes
 from snake_assets.vision.embedding_tables import schema
 from snake_assets_tests.interrupting import Job, Runner, interruptible
 from snake_assets_tests.vision.conftest import encode, picture
 
-TABLES = (DINOV2, DCT, LAYERS)
-PHOTOS, SHARD_ROWS, KILLS = 24, 4, 10
+TABLES = (DINOV2, DCT)
+PHOTOS, SHARD_ROWS, KILLS = 20, 4, 10
 SETTINGS = EmbeddingSettings(batch_size=2)
 
 

@@ -16,7 +16,7 @@ from snake_assets.storage.tables import open_table
 from snake_assets.vision.embedding import DCT, DINOV2
 
 # Counts as an input: raise it when the same features would give another classifier.
-CLASSIFIER_VERSION = 2
+CLASSIFIER_VERSION = 3
 CANDIDATES_SHOWN = 12
 
 

@@ -16,6 +16,9 @@ from snake_assets.learning.probabilities import softmax
 from snake_assets.learning.settings import Recipe
 from snake_assets.snakeclef.metric import score
 
+# Share of photos that are never held out from which on they alone train the models of all folds.
+ENOUGH_FOR_ALL = 0.9
+
 
 class FoldScores(BaseModel):
     """Out-of-fold scores per observation, decided by argmax: percentages, log-loss in nats.
@@ -65,17 +68,24 @@ def out_of_fold_logits(
 ) -> npt.NDArray[np.float32]:
     """Logits of the H held-out photos by models that have not seen their fold: float32 [recipes, H, C].
 
-    The photos keep their order. Arguments as in `fit_models`; folds as from `grouped_folds`.
+    The photos keep their order. Where photos that are never held out make up nine tenths of all and show
+    every species, as in a large set, models are trained on them once for all folds. Arguments as in
+    `fit_models`; folds as from `grouped_folds`.
     """
     fold_of_row = folds[folds != ALWAYS_TRAINING]
     logits = np.empty((len(recipes), len(fold_of_row), classes), dtype=np.float32)
     name = "+".join(recipes[0].features)
-    for fold in range(folds.max() + 1):
-        held_out = folds == fold
-        models = fit_models(features[~held_out], labels[~held_out], classes, recipes, optimisation)
+    count = int(folds.max()) + 1
+    always = labels[folds == ALWAYS_TRAINING]
+    at_once = len(always) >= ENOUGH_FOR_ALL * len(labels) and np.unique(always).size == classes
+    for group in [range(count)] if at_once else [range(fold, fold + 1) for fold in range(count)]:
+        held_out = np.isin(folds, group)
+        models = fit_models(features, labels, classes, recipes, optimisation, np.flatnonzero(~held_out))
+        unseen, own = features[held_out], np.isin(fold_of_row, group)
         for number, model in enumerate(models):
-            logits[number, fold_of_row == fold] = model.logits(features[held_out])
-        report(f"{name}: fold {fold + 1} of {folds.max() + 1}, {len(recipes)} recipes")
+            logits[number, own] = model.logits(unseen)
+        told = f"all {count} folds" if at_once else f"fold {group.start + 1} of {count}"
+        report(f"{name}: {told}, {len(recipes)} recipes")
     return logits
 
 

@@ -16,7 +16,7 @@ from snake_assets.learning.near_duplicates import duplicate_groups
 from snake_assets.learning.refinement import Selection, refine
 from snake_assets.learning.selection import Candidate, choose_linear
 from snake_assets.learning.settings import FeatureSet, Recipe, TrainingSettings
-from snake_assets.learning.standardisation import fit_standardisation
+from snake_assets.learning.standardisation import Standardisation
 
 
 def train_classifier(
@@ -134,7 +134,8 @@ def _average_model(
 ) -> LinearModel:
     ends = np.cumsum(list(features.values()))
     columns = {name: np.arange(end - features[name], end) for name, end in zip(features, ends, strict=True)}
-    weight, bias = np.zeros((ends[-1], classes)), np.zeros(classes)
+    weight, bias = np.zeros((ends[-1], classes), np.float32), np.zeros(classes, np.float32)
+    mean, scale = np.zeros(ends[-1], np.float32), np.ones(ends[-1], np.float32)
     for names in dict.fromkeys(member.recipe.features for member in members):
         group = [member for member in members if member.recipe.features == names]
         recipes = [member.recipe for member in group]
@@ -143,11 +144,11 @@ def _average_model(
         for member, model in zip(group, models, strict=True):
             # A lone recipe's temperature is the classifier's, and is divided by there.
             share = 1 / (len(members) * member.scores.temperature) if len(members) > 1 else 1.0
-            weight[rows] += share * model.weight
-            bias += share * model.bias
-    # Columns are standardised one by one, so all members agree on every column that they share.
-    standardisation = fit_standardisation(table.matrix(list(features)))
-    return LinearModel(standardisation, weight.astype(np.float32), bias.astype(np.float32))
+            weight[rows] += np.float32(share) * model.weight
+            bias += np.float32(share) * model.bias
+        # Columns are standardised one by one, so all members agree on every column that they share.
+        mean[rows], scale[rows] = models[0].standardisation.mean, models[0].standardisation.scale
+    return LinearModel(Standardisation(mean, scale), weight, bias)
 
 
 def _species(table: FeatureTable) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
@@ -193,7 +194,8 @@ def _available(table: FeatureTable, settings: TrainingSettings) -> list[FeatureS
 
 
 def _distinct(recipes: list[Recipe], labels: npt.NDArray[np.int64]) -> list[Recipe]:
-    # With as many photos of each species, the class weightings ask for the same head.
+    # With as many photos of each species, all class weightings but seesaw's ask for the same head.
     if np.unique(np.bincount(labels)).size > 1:
         return recipes
-    return [recipe for recipe in recipes if recipe.class_weighting == recipes[0].class_weighting]
+    alike = next((one.class_weighting for one in recipes if one.class_weighting != "seesaw"), "seesaw")
+    return [recipe for recipe in recipes if recipe.class_weighting in (alike, "seesaw")]

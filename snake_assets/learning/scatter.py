@@ -15,28 +15,32 @@ from snake_assets.learning.standardisation import CONSTANT, PIECE, Standardisati
 if TYPE_CHECKING:
     import torch
 
+SCATTER_ROWS = 32_768
+
 Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Scatter:
-    """What one pass over N photos says of their features.
+    """What N photos say of their features.
 
     Attributes:
         mean: of each column, float64 [D].
-        total: mean product of two columns' distances from their means, float64 [D, D].
+        variance: of each column, float64 [D].
+        within: mean product of two columns' distances from their species' means, float64 [D, D].
         class_means: of each species, less `mean`, float64 [C, D]; 0 where it has no photo.
         photos: of each species, int64 [C].
     """
 
     mean: npt.NDArray[np.float64]
-    total: npt.NDArray[np.float64]
+    variance: npt.NDArray[np.float64]
+    within: npt.NDArray[np.float64]
     class_means: npt.NDArray[np.float64]
     photos: npt.NDArray[np.int64]
 
     def standardisation(self) -> Standardisation:
         """As `fit_standardisation` of these photos."""
-        spread = np.sqrt(np.diagonal(self.total))
+        spread = np.sqrt(self.variance)
         constant = spread <= CONSTANT * np.abs(self.mean)
         return Standardisation(
             self.mean.astype(np.float32), np.where(constant, 1.0, spread).astype(np.float32)
@@ -44,15 +48,14 @@ class Scatter:
 
     def common_scale(self) -> float:
         """Root mean square of the columns' standard deviations; 1 where nothing varies."""
-        return float(np.sqrt(np.diagonal(self.total).mean())) or 1.0
+        return float(np.sqrt(self.variance.mean())) or 1.0
 
     def basis(self, scale: npt.NDArray[np.float32]) -> "WithinClassBasis":
         """The within-class basis of the features divided by `scale`, float32 [D]."""
         import torch
 
         means = torch.from_numpy(self.class_means / scale)
-        between = (means * torch.from_numpy(self.photos / self.photos.sum())[:, None]).T @ means
-        variance, axes = torch.linalg.eigh(torch.from_numpy(self.total / np.outer(scale, scale)) - between)
+        variance, axes = torch.linalg.eigh(torch.from_numpy(self.within / np.outer(scale, scale)))
         return WithinClassBasis(
             axes.float().numpy(),
             variance.clamp_min(0.0).numpy(),
@@ -114,7 +117,10 @@ class WithinClassBasis:
 def measure_scatter(
     features: npt.NDArray[np.float32], labels: npt.NDArray[np.integer], classes: int, rows: Rows
 ) -> Scatter:
-    """Mean, scatter and class means of some rows, in one pass.
+    """Mean, variance and class means of some rows, and the scatter around these means.
+
+    The scatter of more than `SCATTER_ROWS` is that of as many evenly spaced ones: products of all columns are
+    what takes long, and their means are known to a percent by then.
 
     Args:
         features: raw, float32 [N, D].
@@ -127,18 +133,26 @@ def measure_scatter(
     dims = features.shape[1]
     # Distances are taken from a first guess of the mean: far from 0, sums of squares lose their digits.
     guess = features[rows[:PIECE]].mean(axis=0, dtype=np.float64).astype(np.float32)
-    total = torch.zeros(dims, dims, dtype=torch.float64)
+    squares = torch.zeros(dims, dtype=torch.float64)
     sums = torch.zeros(classes, dims, dtype=torch.float64)
     for start, values in _pieces(features, rows):
         piece = torch.from_numpy(values - guess)
-        total += piece.T @ piece
         own = torch.from_numpy(labels[rows[start : start + len(values)]].astype(np.int64))
         sums += torch.zeros(classes, dims).index_add_(0, own, piece)
+        squares += piece.square_().sum(dim=0, dtype=torch.float64)
     shift = (sums.sum(dim=0) / len(rows)).numpy()
     photos = np.bincount(labels[rows], minlength=classes)
     class_means = sums.numpy() / np.maximum(photos, 1)[:, None] - shift
     class_means[photos == 0] = 0.0
-    return Scatter(guess + shift, total.numpy() / len(rows) - np.outer(shift, shift), class_means, photos)
+    mean, variance = guess + shift, np.maximum(squares.numpy() / len(rows) - shift**2, 0.0)
+
+    some = rows[:: -(-len(rows) // SCATTER_ROWS)]
+    species_means = (class_means + mean).astype(np.float32)
+    within = torch.zeros(dims, dims, dtype=torch.float64)
+    for start, values in _pieces(features, some):
+        distances = torch.from_numpy(values - species_means[labels[some[start : start + len(values)]]])
+        within += distances.T @ distances
+    return Scatter(mean, variance, within.numpy() / len(some), class_means, photos)
 
 
 def _pieces(features: npt.NDArray[np.float32], rows: Rows) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:

@@ -24,10 +24,10 @@ DECAY_PHOTOS = 1000
 class Recipe(BaseModel):
     """One candidate: which features, how far they are whitened, how the head is regularised.
 
-    `shrinkage` is that of the within-class scatter (standardisation.py): 1 leaves features as
-    standardised, smaller values whiten more. Without `standardise`, all columns are divided by one number instead
-    of each by its own standard deviation. `weight_decay` is per mean photo of `DECAY_PHOTOS`. The rest is
-    described at `HeadRecipe` and `HeadLoss`.
+    `shrinkage` is that of the within-class scatter (scatter.py): 1 leaves features as standardised, smaller
+    values whiten more. Without `standardise`, all columns are divided by one number instead of each by its
+    own standard deviation. `weight_decay` is per mean photo of `DECAY_PHOTOS`. The rest is described at
+    `HeadRecipe` and `HeadLoss`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

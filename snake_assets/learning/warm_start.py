@@ -10,8 +10,8 @@ from snake_assets.learning.losses import MITIGATION, ClassWeighting
 from snake_assets.learning.scatter import WithinClassBasis
 
 # Photos by which the discriminant's confidence is measured.
-SAMPLE = 2048
-CONFIDENCES = tuple(2.0 ** (step / 2) for step in range(-16, 3))
+SAMPLE = 1024
+CONFIDENCES = tuple(2.0 ** (step / 2) for step in range(-12, 3))
 # How much of the log prior a head's own bias holds, if the loss has not taken it on.
 _PRIOR_SHARE: dict[ClassWeighting, float] = {"none": 1.0, "seesaw": 1.0 - MITIGATION}
 

@@ -6,6 +6,8 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from snake_assets.learning.fitting import LinearModel, fit_models
+from snake_assets.learning.fold_scores import out_of_fold_logits
+from snake_assets.learning.folds import ALWAYS_TRAINING
 from snake_assets.learning.heads import Optimisation
 from snake_assets.learning.settings import Recipe, TrainingSettings
 
@@ -104,6 +106,22 @@ def test_all_that_is_tried_comes_from_the_settings() -> None:
     models = fit_models(features, labels, 5, recipes, Optimisation(minimum_steps=50))
     for model in models:
         assert (model.logits(features).argmax(axis=1) == labels).mean() > 0.5
+
+
+@pytest.mark.parametrize(("held_out", "trainings"), [(20, 1), (200, 2)])
+def test_where_little_is_held_out_one_training_serves_all_folds(held_out: int, trainings: int) -> None:
+    features, labels = clouds()
+    folds = np.full(600, ALWAYS_TRAINING)
+    folds[:held_out] = np.arange(held_out) % 2
+    # A model that had seen these rows would be thrown off by them.
+    spoilt = features.copy()
+    spoilt[:held_out] *= -1000
+    lines: list[str] = []
+    logits = out_of_fold_logits(spoilt, labels, 5, folds, [recipe()], Optimisation(), lines.append)
+    assert logits.shape == (1, held_out, 5) and len(lines) == trainings
+    if trainings == 1:
+        (unspoilt,) = fit_models(features, labels, 5, [recipe()], Optimisation(), np.arange(held_out, 600))
+        np.testing.assert_allclose(logits[0], unspoilt.logits(spoilt[:held_out]), rtol=1e-5)
 
 
 def loss(model: LinearModel, features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:

@@ -42,6 +42,18 @@ def test_class_means_are_those_of_the_rows(monkeypatch: pytest.MonkeyPatch) -> N
     assert (found.class_means[3] == 0).all() and found.photos[3] == 0
 
 
+def test_the_scatter_of_many_rows_is_that_of_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    features, labels = rng.normal(0, [1, 2, 3], (4000, 3)).astype(np.float32), rng.integers(0, 3, 4000)
+    whole = measure_scatter(features, labels, 3, np.arange(4000))
+    monkeypatch.setattr(scatter, "SCATTER_ROWS", 1500)
+    some = measure_scatter(features, labels, 3, np.arange(4000))
+    assert (some.within != whole.within).any()
+    np.testing.assert_allclose(np.diagonal(some.within), [1, 4, 9], rtol=0.15)
+    np.testing.assert_array_equal(some.class_means, whole.class_means)
+    np.testing.assert_array_equal(some.variance, whole.variance)
+
+
 def test_projecting_turns_but_keeps_distances() -> None:
     rng = np.random.default_rng(5)
     features, labels = rng.normal(3, 2, size=(50, 4)).astype(np.float32), rng.integers(0, 3, 50)

@@ -62,9 +62,9 @@ class TrainingSettings(BaseModel):
     """All choices that a sweep runs through, and how its heads are trained.
 
     The candidates are every combination of the tuples up to `standardise`; the best `average` of them
-    (selection.py) become one head. Defaults were found on folds of some hundred photos.
-    There, seesaw loss and label smoothing changed nothing, and heads on unstandardised features did better one
-    by one but not in the average.
+    (selection.py) become one head. Defaults were found on folds of some hundred photos. There, seesaw loss
+    and label smoothing changed nothing, and heads on unstandardised features did better one by one but not in
+    the average.
 
     Photos whose CLS tokens, less their mean, have a cosine above `near_duplicates` stay on one side of every
     fold; None looks for exact copies only. On top of the heads, the folds choose among `poolings`, of which

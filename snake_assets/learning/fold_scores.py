@@ -120,7 +120,16 @@ class FoldJudge:
         self, photos: npt.NDArray[np.floating], pooling: Pooling = "mean", temperature: float = 1.0
     ) -> FoldScores:
         """Scores of the held-out photos' probabilities, [H, C]; the temperature is noted, not applied."""
-        _, probabilities = pool_observations(photos, self._observations, pooling=pooling)
+        return self.judge_observations(self.pooled(photos, pooling), temperature)
+
+    def pooled(self, photos: npt.NDArray[np.floating], pooling: Pooling) -> npt.NDArray[np.float64]:
+        """Probabilities of the held-out observations, first seen first, from their photos', [H, C]."""
+        return pool_observations(photos, self._observations, pooling=pooling)[1]
+
+    def judge_observations(
+        self, probabilities: npt.NDArray[np.floating], temperature: float = 1.0
+    ) -> FoldScores:
+        """Scores of the held-out observations' probabilities, first seen first; the temperature is noted."""
         predicted, truth = argmax(probabilities, self._class_ids), self._class_ids[self._truth]
         whole = score(truth, predicted, self._venomous)
         members = [np.flatnonzero(self._fold == fold) for fold in range(self._fold.max() + 1)]

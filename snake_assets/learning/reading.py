@@ -5,9 +5,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.feature_table import CLS, DCT, PATCH_MEAN, FeatureTable
+from snake_assets.learning.feature_table import (
+    CLS,
+    DCT,
+    EARLIER_CLS,
+    MIDDLE_MEAN,
+    PATCH_MEAN,
+    FeatureTable,
+)
+from snake_assets.learning.places import NOWHERE, Place
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.tables import Table
+
+# Columns that `dinov2_embeddings` may have beside those that every table has; blocks of the same name.
+EXTRA_COLUMNS = (EARLIER_CLS, MIDDLE_MEAN)
 
 
 def read_features(dinov2: Table, dct: Table) -> FeatureTable:
@@ -32,12 +43,30 @@ def read_features(dinov2: Table, dct: Table) -> FeatureTable:
         blocks={
             CLS: _matrix(rows["embedding"]),
             PATCH_MEAN: _matrix(rows["patch_mean"]),
+            **{name: _matrix(rows[name]) for name in EXTRA_COLUMNS if name in rows.column_names},
             DCT: _matrix(dct_rows["embedding"]),
         },
         class_id=None if class_id.null_count else class_id.to_numpy(),
         sha256=rows["sha256"].to_pylist(),
         fingerprint=fingerprint({"dinov2": dinov2.manifest.recipe, "dct": dct.manifest.recipe}),
     )
+
+
+def read_places(images: Table) -> dict[str, Place]:
+    """Where each observation of an `image_table` was made, by observation_id; what no photo tells is None.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    rows = images.read(["observation_id", "code", "endemic"])
+    places: dict[str, Place] = {}
+    for observation, code, endemic in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+        before = places.get(observation, NOWHERE)
+        places[observation] = Place(
+            code if before.code is None else before.code,
+            endemic if before.endemic is None else before.endemic,
+        )
+    return places
 
 
 def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:

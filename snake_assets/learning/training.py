@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from snake_assets.learning.blending import vote_recipes
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.decisions import venom_flags
 from snake_assets.learning.errors import LearningError
@@ -12,7 +13,10 @@ from snake_assets.learning.feature_table import BLOCKS, CLS, FeatureTable
 from snake_assets.learning.fitting import LinearModel, fit_models
 from snake_assets.learning.fold_scores import FoldJudge, out_of_fold_logits
 from snake_assets.learning.folds import grouped_folds
+from snake_assets.learning.location import LocationPrior
 from snake_assets.learning.near_duplicates import duplicate_groups
+from snake_assets.learning.places import NOWHERE, Place, fit_places, out_of_fold_places
+from snake_assets.learning.references import HeldOutVotes, References, fit_references, held_out_votes
 from snake_assets.learning.refinement import Selection, refine
 from snake_assets.learning.selection import Candidate, choose_linear
 from snake_assets.learning.settings import FeatureSet, Recipe, TrainingSettings
@@ -25,6 +29,7 @@ def train_classifier(
     settings: TrainingSettings,
     fingerprint: str,
     progress: Callable[[str], None] | None = None,
+    places: Mapping[str, Place] | None = None,
 ) -> SpeciesClassifier:
     """Choose features, heads, temperature, pooling and decision rule on folds; train the outcome on all.
 
@@ -34,6 +39,7 @@ def train_classifier(
         settings: what is tried.
         fingerprint: of the backbone and preprocessing behind the features.
         progress: called with a short line after each fold.
+        places: where observations were made, by observation_id, as far as that is known.
 
     Raises:
         LearningError: no photos, no labels, a single species, a species that the venom list lacks,
@@ -74,8 +80,19 @@ def train_classifier(
             for recipe, one in zip(recipes, own, strict=True)
         ]
     linear = choose_linear(candidates, logits, judge.judge, settings.average)
-    selection = refine(linear, candidates, judge, settings.poolings)
-    return _train(table, venomous, settings, selection, fingerprint)
+    first = np.sort(np.unique(table.observation_id, return_index=True)[1])
+    seen = [(places or {}).get(table.observation_id[row], NOWHERE) for row in first.tolist()]
+    somewhere = any(place.known for place in seen)
+    selection = refine(
+        linear,
+        candidates,
+        judge,
+        settings,
+        _votes(table, labels, len(class_ids), folds, settings),
+        (lambda said: out_of_fold_places(said, seen, labels[first], folds[first])) if somewhere else None,
+    )
+    location = fit_places(seen, labels[first], len(class_ids)) if somewhere else None
+    return _train(table, venomous, settings, selection, fingerprint, location)
 
 
 def refit(
@@ -84,7 +101,7 @@ def refit(
     """Train the chosen recipes on other photos (train and val, say) and choose nothing anew.
 
     Temperature, decision rule, settings and the record of the selection stay those of `classifier`;
-    species, prior, standardisation and weights are the table's.
+    species, prior, standardisation, weights and votes are the table's. The location prior keeps its counts.
 
     Raises:
         LearningError: as `train_classifier`, or features other than the classifier's.
@@ -92,7 +109,13 @@ def refit(
     if not classifier.features.items() <= table.dims.items():
         raise LearningError(f"The recipe needs the blocks {classifier.features}, the table has {table.dims}.")
     _refuse_useless(table, classifier.fingerprint)
-    return _train(table, venomous, classifier.settings, classifier.selection, classifier.fingerprint)
+    location = classifier.location
+    if location is not None:
+        own, wanted = classifier.class_ids.tolist(), _species(table)[0].tolist()
+        location = location.for_species(own, wanted)
+    return _train(
+        table, venomous, classifier.settings, classifier.selection, classifier.fingerprint, location
+    )
 
 
 def _train(
@@ -101,6 +124,7 @@ def _train(
     settings: TrainingSettings,
     selection: Selection,
     fingerprint: str,
+    location: LocationPrior | None,
 ) -> SpeciesClassifier:
     class_ids, labels = _species(table)
     flags = venom_flags(class_ids, venomous)
@@ -121,7 +145,36 @@ def _train(
         fingerprint=fingerprint,
         settings=settings,
         selection=selection,
+        references=_references(table, labels, len(class_ids), selection, settings),
+        location=location,
     )
+
+
+def _votes(
+    table: FeatureTable,
+    labels: npt.NDArray[np.int64],
+    classes: int,
+    folds: npt.NDArray[np.int64],
+    settings: TrainingSettings,
+) -> HeldOutVotes | None:
+    if CLS not in table.blocks or not vote_recipes(settings):
+        return None
+    return held_out_votes(
+        table.blocks[CLS], labels, classes, folds, settings.vote_shrinkage, max(settings.neighbours)
+    )
+
+
+def _references(
+    table: FeatureTable,
+    labels: npt.NDArray[np.int64],
+    classes: int,
+    selection: Selection,
+    settings: TrainingSettings,
+) -> References | None:
+    blend = selection.votes.blend
+    if blend is None or not selection.votes.taken:
+        return None
+    return fit_references(table.blocks[CLS], labels, classes, settings.vote_shrinkage, blend.recipe)
 
 
 def _average_model(

@@ -21,7 +21,8 @@ class FoldScores(BaseModel):
     """Out-of-fold scores per observation, decided by argmax: percentages, log-loss in nats.
 
     `track1` to `log_loss` are of all held-out observations together, at the fitted temperature; the
-    `fold_` ones of each fold. `rules` holds Track 1 of the whole under each decision rule.
+    `fold_` ones of each fold. `rules` holds Track 1 of the whole under each decision rule, `fold_rules` of
+    each fold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +38,7 @@ class FoldScores(BaseModel):
     fold_accuracy: tuple[float, ...]
     fold_log_loss: tuple[float, ...]
     rules: dict[DecisionRule, float]
+    fold_rules: dict[DecisionRule, tuple[float, ...]]
 
     def row(self, name: str) -> dict[str, float | str]:
         """A row of a table under this name: whole scores, then means over folds."""
@@ -149,4 +151,8 @@ class FoldJudge:
             fold_accuracy=tuple(one.accuracy for one in by_fold),
             fold_log_loss=tuple(log_loss(probabilities[rows], self._truth[rows]) for rows in members),
             rules={rule: score(truth, answers, self._venomous).track1 for rule, answers in decided.items()},
+            fold_rules={
+                rule: tuple(score(truth[rows], answers[rows], self._venomous).track1 for rows in members)
+                for rule, answers in decided.items()
+            },
         )

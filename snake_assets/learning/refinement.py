@@ -15,7 +15,7 @@ from snake_assets.learning.fold_scores import FoldJudge, FoldScores
 from snake_assets.learning.observations import Pooling
 from snake_assets.learning.probabilities import softmax
 from snake_assets.learning.references import HeldOutVotes
-from snake_assets.learning.selection import Candidate, LinearChoice, clearly_better
+from snake_assets.learning.selection import Candidate, LinearChoice, clearly_above, clearly_better
 from snake_assets.learning.settings import TrainingSettings
 
 LocationOnFolds = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
@@ -92,7 +92,8 @@ def refine(
     """Choose pooling, blend and decision rule on top of the linear part.
 
     A pooling other than the first, or a blend with votes, is taken only where its log-loss is lower by more
-    than one standard error over the folds; the rule is the one with the highest Track 1, argmax when equal.
+    than one standard error over the folds; a rule other than argmax only where its Track 1 is higher by more
+    than that. Of several such rules the one with the highest Track 1 is taken.
     The location prior is judged, but is no part of the other scores: test sets do not tell places.
 
     Args:
@@ -128,7 +129,9 @@ def refine(
         else:
             alternatives.insert(0, Alternative(name=choice.blend.name, scores=choice.blend.scores))
     location = judge.judge_observations(locate(judge.pooled(photos, pooling))) if locate else None
-    rule = max(RULES, key=lambda name: scores.rules[name])
+    plain = RULES[0]
+    ahead = [name for name in RULES if clearly_above(scores.fold_rules[name], scores.fold_rules[plain])]
+    rule = max([plain, *ahead], key=lambda name: scores.rules[name])
     return Selection(
         candidates=tuple(candidates),
         chosen=linear.chosen,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from snake_assets.learning.fitting import LinearModel
 from snake_assets.learning.location import LocationPrior
 from snake_assets.learning.observations import Pooling, pool_observations
 from snake_assets.learning.places import NOWHERE, Place, with_places
-from snake_assets.learning.predictions import TOP, Predictions
+from snake_assets.learning.predictions import TOP, Observed, Predictions
 from snake_assets.learning.probabilities import softmax
 from snake_assets.learning.references import References
 from snake_assets.learning.refinement import Selection
@@ -90,36 +90,45 @@ class SpeciesClassifier:
         Raises:
             LearningError: foreign features, or an order that does not fit the photos.
         """
-        observations, probabilities, counts = self._observations(table, order, places)
-        decided = decide(self.rule, probabilities, self.class_ids, self.venomous, self.prior)
-        decided[counts == 0] = safest_class(self.prior, self.class_ids, self.venomous)
+        observed = self.observe(table, order)
+        if places is not None:
+            observed = self.located(observed, places)
+        probabilities, decided = observed.probabilities, self.answers(observed, self.rule)
         # Columns ascend by class_id, so a stable sort settles equal probabilities for the lowest.
         top = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
         column = np.searchsorted(self.class_ids, decided)
         return Predictions(
-            observation_id=observations,
+            observation_id=observed.observation_id,
             class_id=decided,
             probability=np.take_along_axis(probabilities, column[:, None], axis=1)[:, 0].astype(np.float32),
             p_venomous=probabilities[:, self.venomous].sum(axis=1).astype(np.float32),
             top5_class_id=self.class_ids[top],
             top5_probability=np.take_along_axis(probabilities, top, axis=1).astype(np.float32),
-            photos=counts,
+            photos=observed.photos,
         )
 
-    def _observations(
-        self, table: FeatureTable, order: Sequence[str] | None, places: Mapping[str, Place] | None
-    ) -> tuple[list[str], npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        """Observations, their probabilities [O, C], and how many photos each has."""
+    def observe(self, table: FeatureTable, order: Sequence[str] | None = None) -> Observed:
+        """The first half of `identify`: probabilities of observations; arguments and errors as there."""
         observations, probabilities = pool_observations(
             self.probabilities(table), table.observation_id, order, self.pooling
         )
         photos = Counter(table.observation_id)
         counts = np.array([photos[observation] for observation in observations], dtype=np.int32)
         probabilities[counts == 0] = self.prior
-        if places is not None and self.location is not None:
-            known = [places.get(observation, NOWHERE) for observation in observations]
-            probabilities = with_places(self.location, probabilities, known)
-        return observations, probabilities, counts
+        return Observed(observations, probabilities, counts)
+
+    def located(self, observed: Observed, places: Mapping[str, Place]) -> Observed:
+        """The evidence of places multiplied in, as far as they and a location prior are known."""
+        if self.location is None:
+            return observed
+        known = [places.get(observation, NOWHERE) for observation in observed.observation_id]
+        return replace(observed, probabilities=with_places(self.location, observed.probabilities, known))
+
+    def answers(self, observed: Observed, rule: DecisionRule) -> npt.NDArray[np.int32]:
+        """The second half of `identify`, under any rule: class_id of each observation, int32 [O]."""
+        decided = decide(rule, observed.probabilities, self.class_ids, self.venomous, self.prior)
+        decided[observed.photos == 0] = safest_class(self.prior, self.class_ids, self.venomous)
+        return decided
 
     def save(self, folder: Path) -> None:
         """Write model.safetensors and classifier.json into an existing or new folder."""

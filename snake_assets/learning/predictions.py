@@ -11,6 +11,21 @@ TOP = 5
 
 
 @dataclass(frozen=True, eq=False)
+class Observed:
+    """What is known of O observations before anything is decided.
+
+    Attributes:
+        observation_id: O strings.
+        probabilities: of each of C species, float64 [O, C].
+        photos: readable photos behind them, int32 [O]; 0 means that they are the prior.
+    """
+
+    observation_id: Sequence[str]
+    probabilities: npt.NDArray[np.float64]
+    photos: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
 class Predictions:
     """What is said about O observations; K = min(5, species).
 

@@ -15,7 +15,8 @@ from snake_assets.learning.fitting import LinearModel
 from snake_assets.learning.folds import ALWAYS_TRAINING
 from snake_assets.learning.neighbours import nearest, vote
 from snake_assets.learning.settings import Positive, Whole
-from snake_assets.learning.standardisation import fit_standardisation, within_class_basis
+from snake_assets.learning.standardisation import PIECE, fit_standardisation, within_class_basis
+from snake_assets.learning.unit_rows import unit_rows
 
 Floats = npt.NDArray[np.float32]
 
@@ -59,7 +60,7 @@ class References:
     def probabilities(self, features: Floats) -> Floats:
         """Probability of each species for photos [N, D]: float32 [N, C], rows sum to 1."""
         k = self.recipe.k or len(self.vectors)
-        rows, cosine = nearest(self.vectors, self.space.logits(features), k)
+        rows, cosine = nearest(self.vectors, _projected(self.space, features), k)
         return vote(rows, cosine, self.labels, self.classes, k, self.recipe.temperature)
 
 
@@ -76,7 +77,7 @@ def fit_references(
         recipe: how they are to vote.
     """
     space = _whitening(features, labels, classes, shrinkage)
-    vectors, own = space.logits(features), labels.astype(np.int64)
+    vectors, own = _projected(space, features), labels.astype(np.int64)
     if recipe.k is None:
         vectors, own = _means(vectors, labels, classes), np.arange(classes)
     return References(space, vectors, own, classes, recipe)
@@ -131,8 +132,9 @@ def held_out_votes(
     photos = np.empty((len(fold_of_row), kept), np.int64), np.empty((len(fold_of_row), kept), np.float32)
     species = tuple(np.empty((len(fold_of_row), classes), kind) for kind in (np.int64, np.float32))
     for fold, known in enumerate(outside):
-        space = _whitening(features[known], labels[known], classes, shrinkage)
-        vectors, asked = space.logits(features[known]), space.logits(features[folds == fold])
+        seen = features[known]
+        space = _whitening(seen, labels[known], classes, shrinkage)
+        vectors, asked = _projected(space, seen), _projected(space, features[folds == fold])
         here = fold_of_row == fold
         near, photos[1][here] = nearest(vectors, asked, kept)
         photos[0][here] = known[near]
@@ -150,9 +152,17 @@ def _whitening(
     return LinearModel(standardisation, axes, np.zeros(axes.shape[1], dtype=np.float32))
 
 
+def _projected(space: LinearModel, features: Floats) -> Floats:
+    # Piece by piece: copies of 182,261 x 768 floats would be 560 MB each.
+    vectors = np.empty((len(features), space.weight.shape[1]), dtype=np.float32)
+    for start in range(0, len(features), PIECE):
+        vectors[start : start + PIECE] = space.logits(features[start : start + PIECE])
+    return vectors
+
+
 def _means(vectors: Floats, labels: npt.NDArray[np.integer], classes: int) -> Floats:
     """The mean direction of each species' photos, [C, D]."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    sums = np.zeros((classes, vectors.shape[1]))
-    np.add.at(sums, labels, vectors / np.maximum(lengths, np.finfo(np.float32).tiny))
+    units, sums = unit_rows(vectors), np.zeros((classes, vectors.shape[1]))
+    for start in range(0, len(vectors), PIECE):
+        np.add.at(sums, labels[start : start + PIECE], units[start : start + PIECE])
     return sums.astype(np.float32)

@@ -39,11 +39,10 @@ def other_ways(
     Raises:
         LearningError: as `SpeciesClassifier.identify`.
     """
-    ways = {
-        f"decided by {rule}": replace(classifier, rule=rule).identify(table, order).class_id for rule in RULES
-    }
+    observed = classifier.observe(table, order)
+    ways = {f"decided by {rule}": classifier.answers(observed, rule) for rule in RULES}
     if classifier.location is not None and any(places.get(name, NOWHERE).known for name in order):
-        ways[WITH_PLACES] = classifier.identify(table, order, places).class_id
+        ways[WITH_PLACES] = classifier.answers(classifier.located(observed, places), classifier.rule)
     if classifier.references is not None:
         ways["the heads without votes"] = replace(classifier, references=None).identify(table, order).class_id
     for baseline in classifier.selection.votes.baselines:

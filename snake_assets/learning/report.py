@@ -35,7 +35,7 @@ class Judgement:
         truth: int32 [O].
         names: class_id -> species, as far as the metadata names them.
         venomous: class_id -> is venomous.
-        variants: scores with intervals, the classifier's own answer first.
+        variants: scores with intervals, the classifier's own answer first, then other ways (ways.py).
         chance: mean track1, track2, f1 and accuracy of guessing among the classifier's species.
         unreadable: observations without a readable photo.
         unseen: class_ids of the truth that the classifier does not know.

@@ -68,7 +68,7 @@ def test_splits_are_partitions():
         ("image_table", {"raw_images"}),
         ("dinov2_embeddings", {"image_table"}),
         ("dct_embeddings", {"image_table"}),
-        ("species_classifier", {"dinov2_embeddings", "dct_embeddings"}),
+        ("species_classifier", {"image_table", "dinov2_embeddings", "dct_embeddings"}),
         ("validation_report", {"species_classifier", "image_table", "dinov2_embeddings", "dct_embeddings"}),
         ("submission", {"species_classifier", "image_table", "dinov2_embeddings", "dct_embeddings"}),
         ("species_histogram", {"image_table"}),

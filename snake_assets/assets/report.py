@@ -10,9 +10,10 @@ from snake_assets.assets.reporting import data_version, markdown_table, picture,
 from snake_assets.figures.report_bundle import MISTAKES_FILE, PAGE_FILE, write_pictures
 from snake_assets.figures.report_charts import CHARTS
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.reading import read_features, read_places
 from snake_assets.learning.report import REPORT_VERSION, judge
 from snake_assets.learning.report_files import SCORES_FILE, write_report
+from snake_assets.learning.ways import other_ways
 from snake_assets.resources import RawData, Store
 from snake_assets.snakeclef.class_balance import class_balance
 from snake_assets.snakeclef.metadata import read_metadata
@@ -37,10 +38,11 @@ def validation_report(raw_data: RawData, store: Store) -> dg.MaterializeResult[N
     """The official scores on val, which nothing before this asset has seen, with intervals, beside chance.
 
     Every observation of the metadata counts: one whose photos could not be read is answered by the safest
-    species and named here. Shows where the classifier goes wrong: species by species, venomous taken for
-    harmless, the most costly mistakes beside the training photos that resemble them, and photos that stand
-    in train too. report.html tells all of it in one page; scores.json, species.csv, leakage.csv and
-    predictions.parquet hold the figures.
+    species and named here. Other ways of answering stand beside the classifier's own: each decision rule, the
+    location prior, nearest and mean photos. Shows where the classifier goes wrong: species by species,
+    venomous taken for harmless, the most costly mistakes beside the training photos that resemble them, and
+    photos that stand in train too. report.html tells all of it in one page; scores.json, species.csv,
+    leakage.csv and predictions.parquet hold the figures.
     """
     data = raw_data.folder()
     venom_list = data / "metadata" / VENOM_LIST
@@ -64,14 +66,17 @@ def validation_report(raw_data: RawData, store: Store) -> dg.MaterializeResult[N
     }
     folder = store.folder("validation_report")
     if not is_current(folder, recipe):
+        judged = SpeciesClassifier.load(classifier.folder)
+        train, val = (read_features(*embeddings[split]) for split in SPLITS)
         judgement = judge(
-            SpeciesClassifier.load(classifier.folder),
-            read_features(*embeddings["train"]),
-            read_features(*embeddings["val"]),
+            judged,
+            train,
+            val,
             order,
             truth,
             venomous,
             class_balance(val_images, venomous).names | class_balance(train_images, venomous).names,
+            other_ways(judged, train, val, order, read_places(val_images)),
         )
         with write_bundle(folder, recipe) as aside:
             write_report(judgement, aside)

@@ -24,7 +24,8 @@ class FoldScores(BaseModel):
     """Out-of-fold scores per observation, decided by argmax: percentages, log-loss in nats.
 
     `track1` to `log_loss` are of all held-out observations together, at the fitted temperature; the
-    `fold_` ones of each fold. `rules` holds Track 1 of the whole under each decision rule.
+    `fold_` ones of each fold. `rules` holds Track 1 of the whole under each decision rule, `fold_rules` of
+    each fold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class FoldScores(BaseModel):
     fold_accuracy: tuple[float, ...]
     fold_log_loss: tuple[float, ...]
     rules: dict[DecisionRule, float]
+    fold_rules: dict[DecisionRule, tuple[float, ...]]
 
     def row(self, name: str) -> dict[str, float | str]:
         """A row of a table under this name: whole scores, then means over folds."""
@@ -130,7 +132,16 @@ class FoldJudge:
         self, photos: npt.NDArray[np.floating], pooling: Pooling = "mean", temperature: float = 1.0
     ) -> FoldScores:
         """Scores of the held-out photos' probabilities, [H, C]; the temperature is noted, not applied."""
-        _, probabilities = pool_observations(photos, self._observations, pooling=pooling)
+        return self.judge_observations(self.pooled(photos, pooling), temperature)
+
+    def pooled(self, photos: npt.NDArray[np.floating], pooling: Pooling) -> npt.NDArray[np.float64]:
+        """Probabilities of the held-out observations, first seen first, from their photos', [H, C]."""
+        return pool_observations(photos, self._observations, pooling=pooling)[1]
+
+    def judge_observations(
+        self, probabilities: npt.NDArray[np.floating], temperature: float = 1.0
+    ) -> FoldScores:
+        """Scores of the held-out observations' probabilities, first seen first; the temperature is noted."""
         predicted, truth = argmax(probabilities, self._class_ids), self._class_ids[self._truth]
         whole = score(truth, predicted, self._venomous)
         members = [np.flatnonzero(self._fold == fold) for fold in range(self._fold.max() + 1)]
@@ -150,4 +161,8 @@ class FoldJudge:
             fold_accuracy=tuple(one.accuracy for one in by_fold),
             fold_log_loss=tuple(log_loss(probabilities[rows], self._truth[rows]) for rows in members),
             rules={rule: score(truth, answers, self._venomous).track1 for rule, answers in decided.items()},
+            fold_rules={
+                rule: tuple(score(truth[rows], answers[rows], self._venomous).track1 for rows in members)
+                for rule, answers in decided.items()
+            },
         )

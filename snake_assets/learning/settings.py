@@ -9,12 +9,14 @@ from snake_assets.learning.heads import HeadRecipe, Optimisation, Precision
 from snake_assets.learning.losses import ClassWeighting, HeadLoss
 from snake_assets.learning.observations import POOLINGS, Pooling
 
-BlockName = Literal["cls", "patch_mean", "dct"]
+BlockName = Literal["cls", "patch_mean", "earlier_cls", "middle_mean", "dct"]
 FeatureSet = Annotated[tuple[BlockName, ...], Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Shrinkage = Annotated[float, Field(gt=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
+Whole = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 # Photos at which a weight decay is per mean photo as it stands. With twice as many, half of it balances the
 # same evidence, so that one sweep serves the folds, all of train, and sets of any size.
@@ -70,6 +72,11 @@ class TrainingSettings(BaseModel):
     fold; None looks for exact copies only. On top of the heads, the folds choose among `poolings`, of which
     the first is the plain way.
 
+    Beside the heads, the `neighbours` nearest training photos and each species' mean photo are tried as
+    classifiers, at every vote temperature (references.py), in CLS tokens whitened with `vote_shrinkage`; the
+    heads are blended with the votes, at one of `blends` as the votes' share, where that is clearly better.
+    Empty tuples try nothing.
+
     The held-out logits of all candidates are in memory until the choice, photos x species x 4 bytes each.
     Where they would take more than `held_out_megabytes`, fewer photos are held out (folds.py).
     """
@@ -80,6 +87,8 @@ class TrainingSettings(BaseModel):
         ("cls",),
         ("cls", "patch_mean"),
         ("cls", "patch_mean", "dct"),
+        ("cls", "patch_mean", "earlier_cls"),
+        ("cls", "patch_mean", "earlier_cls", "middle_mean"),
     )
     shrinkages: Annotated[tuple[Shrinkage, ...], Field(min_length=1)] = (1.0, 0.6, 0.3)
     weight_decays: Annotated[tuple[NotNegative, ...], Field(min_length=1)] = (0.03, 0.1, 0.3, 1.0)
@@ -91,6 +100,10 @@ class TrainingSettings(BaseModel):
     folds: Annotated[int, Field(ge=2)] = 5
     near_duplicates: Annotated[float, Field(gt=0, lt=1)] | None = 0.99
     poolings: Annotated[tuple[Pooling, ...], Field(min_length=1)] = POOLINGS
+    neighbours: tuple[Whole, ...] = (5, 10, 20, 50)
+    vote_temperatures: tuple[Positive, ...] = (0.03, 0.07, 0.15)
+    vote_shrinkage: Shrinkage = 0.4
+    blends: tuple[Share, ...] = (0.2, 0.4)
     seed: Annotated[int, Field(ge=0)] = 0
     epochs: Annotated[int, Field(ge=1)] = 3
     minimum_steps: Annotated[int, Field(ge=1)] = 100

@@ -1,6 +1,7 @@
 """The whole graph on a small drawn set, and what users meet when a setting or a file is wrong."""
 
 import csv
+import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import pytest
 
 from snake_assets.definitions import build_definitions
 from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.errors import LearningError
 from snake_assets.resources import BackboneSetting, Crops, Engine, RawData, Store
 from snake_assets.storage.tables import open_table
 from snake_assets.summary import summary
@@ -144,6 +146,37 @@ def test_the_report_is_a_page_with_photos_and_charts(finished):
         assert "data:image/png;base64," in shown[name]
     assert "data:image/jpeg;base64," in shown["most_costly_mistakes"]
     assert shown["report"].endswith("report.html")
+
+
+def test_every_way_of_answering_has_its_row(finished):
+    store, result = finished
+    scores = json.loads((store / "validation_report" / "scores.json").read_text())
+    names = [row["name"] for row in scores["variants"]]
+    assert names[0] == "the classifier"
+    for wanted in ("decided by argmax", "decided by track1", "decided by track2", "with the location prior"):
+        assert wanted in names
+    assert any("nearest photos" in name for name in names) and any("mean photo" in name for name in names)
+    assert all(set(row) >= {"track1", "track2", "f1", "accuracy", "rates"} for row in scores["variants"])
+    page = (store / "validation_report" / "report.html").read_text()
+    shown = metadata(result, "validation_report")["variants"]
+    assert all(name in page and name in shown for name in names)
+
+
+def test_the_notebook_page_runs_as_it_stands(finished, monkeypatch: pytest.MonkeyPatch):
+    store, _ = finished
+    page = (Path(__file__).parents[2] / "docs" / "notebook.md").read_text()
+    code = "\n".join(part.split("```")[0] for part in page.split("```python")[1:])
+    monkeypatch.chdir(store.parent)
+    named: dict[str, object] = {}
+    exec(code.replace('Path(".snake/store")', f"Path({store.name!r})"), named)
+    found = named["found"]
+    ranking = found.ranking()
+    assert ranking.columns[:4] == ["observation_id", "rank", "class_id", "species"]
+    assert len(ranking) == 5 * len(found)
+    assert ranking["p_venomous"].is_between(0, 1).all()
+    stranger = dataclasses.replace(named["mine"], fingerprint="another backbone")
+    with pytest.raises(LearningError, match="another backbone"):
+        named["classifier"].identify(stranger)
 
 
 def test_metadata_that_a_person_wants_to_see(finished):

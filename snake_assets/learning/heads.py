@@ -1,7 +1,7 @@
 """Linear heads: many of them, trained at once in one pass over the features."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -35,7 +35,7 @@ class HeadRecipe:
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How heads are trained: Adam, the learning rate rising over a tenth of the steps, then falling to 0.
+    """How heads are trained: Adam, by default with a learning rate that rises, then falls to 0.
 
     Attributes:
         epochs: passes over the photos, at least.
@@ -44,6 +44,8 @@ class Optimisation:
         seed: order of the photos in mini-batches. Nothing else is random: heads start at 0.
         device: torch device that holds features and heads.
         precision: of the matrix product of features and weights; all else is fp32.
+        constant_rate: leave the learning rate at its peak, instead of letting it rise over a tenth of the
+            steps and then fall to 0.
     """
 
     epochs: int = 10
@@ -52,6 +54,7 @@ class Optimisation:
     seed: int = 0
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] = "fp32"
+    constant_rate: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,7 @@ def train_heads(
     recipes: Sequence[HeadRecipe],
     optimisation: Optimisation,
     input_scale: npt.NDArray[np.float32] | None = None,
+    after_epoch: Callable[[Heads], bool] | None = None,
 ) -> Heads:
     """Train a head for each recipe, all of them on the same batches with one matrix product per step.
 
@@ -88,6 +92,8 @@ def train_heads(
         optimisation: steps, batches, device.
         input_scale: float32 [H, D], by which head h sees the columns multiplied, so that heads with
             differently scaled inputs share the features; None leaves them as they are.
+        after_epoch: called after each pass over the photos with the heads as they are then; training ends
+            when it says no.
 
     Returns:
         Heads for the features as given: the scale is part of their weights.
@@ -131,17 +137,23 @@ def train_heads(
         rows = torch.arange(len(answers), device=device)
         error[rows, :, answers] -= 1.0
         error *= photo_weight[answers] / len(answers)
-        bias.step(error.sum(dim=0), _rise_and_fall(step, steps))
+        share = 1.0 if optimisation.constant_rate else _rise_and_fall(step, steps)
+        bias.step(error.sum(dim=0), share)
         gradient = (chosen.T @ error.flatten(1).to(product_type)).float().view_as(weight.value)
-        weight.step(scale * gradient + decay * weight.value, _rise_and_fall(step, steps))
+        weight.step(scale * gradient + decay * weight.value, share)
+        epoch_ends = (step + 1) % epoch_steps == 0
+        if after_epoch and epoch_ends and not after_epoch(_heads_of(scale * weight.value, bias.value)):
+            break
 
-    heads = Heads(
-        (scale * weight.value).permute(1, 0, 2).contiguous().cpu().numpy(),
-        bias.value.cpu().numpy(),
-    )
+    heads = _heads_of(scale * weight.value, bias.value)
     if not (np.isfinite(heads.weight).all() and np.isfinite(heads.bias).all()):
         raise LearningError("A head diverged: lower learning_rate, and check that features are standardised.")
     return heads
+
+
+def _heads_of(weight: "torch.Tensor", bias: "torch.Tensor") -> Heads:
+    # Copies: training goes on in the tensors, weight [D, H, C] and bias [H, C].
+    return Heads(weight.permute(1, 0, 2).contiguous().cpu().numpy(), bias.clone().cpu().numpy())
 
 
 def _class_terms(

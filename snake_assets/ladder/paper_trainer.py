@@ -1,5 +1,6 @@
 """The paper's trainer on the package's heads: one linear layer, a part of train held out, checkpoints."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +61,12 @@ def train_as_the_paper(table: FeatureTable, trainer: PaperTrainer, run: int) -> 
     features = table.matrix(trainer.features)
     standardisation = fit_standardisation(features[~held_out]) if trainer.standardised else _none(features)
     inputs = standardisation.apply(features)
-    checkpoints = _Checkpoints(inputs[held_out], labels[held_out], trainer.patience)
+    epochs: list[Heads] = []
+
+    def keep(finished: int, heads: Callable[[], Heads]) -> None:
+        if finished:
+            epochs.append(heads())
+
     with threads_for(2.0 * trainer.batch_size * features.shape[1] * len(class_ids)):
         train_heads(
             inputs[~held_out],
@@ -74,41 +80,33 @@ def train_as_the_paper(table: FeatureTable, trainer: PaperTrainer, run: int) -> 
                 seed=trainer.seed + run,
                 constant_rate=True,
             ),
-            after_epoch=checkpoints,
+            watch=keep,
         )
-    epoch = len(checkpoints.losses) - 1 if trainer.checkpoint == "last" else checkpoints.best
-    heads = checkpoints.heads[epoch]
-    guessed = heads.logits(inputs[held_out], 0).argmax(axis=1)
+    logits = [heads.logits(inputs[held_out], 0) for heads in epochs]
+    losses = _until_stopped(
+        [log_loss(softmax(one, 1.0), labels[held_out]) for one in logits], trainer.patience
+    )
+    epoch = len(losses) - 1 if trainer.checkpoint == "last" else int(np.argmin(losses))
+    heads = epochs[epoch]
+    guessed = logits[epoch].argmax(axis=1)
     observations = np.array(table.observation_id)
     return PaperModel(
         model=LinearModel(standardisation, heads.weight[0], heads.bias[0]),
         class_ids=class_ids,
         prior=np.bincount(labels) / len(labels),
         accuracy=round(100 * float(np.mean(guessed == labels[held_out])), 2),
-        losses=tuple(checkpoints.losses),
+        losses=tuple(losses),
         submitted=epoch + 1,
         leaked=float(np.isin(observations[held_out], observations[~held_out]).mean()),
     )
 
 
-class _Checkpoints:
-    """Keeps every epoch's heads and held-out loss; says no when the loss has not fallen for a while."""
-
-    def __init__(
-        self, inputs: npt.NDArray[np.float32], labels: npt.NDArray[np.integer], patience: int
-    ) -> None:
-        self._inputs, self._labels, self._patience = inputs, labels, patience
-        self.heads: list[Heads] = []
-        self.losses: list[float] = []
-
-    @property
-    def best(self) -> int:
-        return int(np.argmin(self.losses))
-
-    def __call__(self, heads: Heads) -> bool:
-        self.heads.append(heads)
-        self.losses.append(log_loss(softmax(heads.logits(self._inputs, 0), 1.0), self._labels))
-        return len(self.losses) - 1 - self.best < self._patience
+def _until_stopped(losses: list[float], patience: int) -> list[float]:
+    # The losses after each epoch up to the one that ends training.
+    for epoch in range(len(losses)):
+        if epoch - int(np.argmin(losses[: epoch + 1])) == patience:
+            return losses[: epoch + 1]
+    return losses
 
 
 def _held_out(

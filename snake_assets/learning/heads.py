@@ -35,7 +35,8 @@ class HeadRecipe:
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How heads are trained: Adam, by default with a learning rate that rises, then falls to 0.
+    """How heads are trained: Adam, by default with a learning rate that rises over a tenth of the steps, then
+    falls to 0.
 
     Attributes:
         epochs: passes over the photos, at least.
@@ -44,8 +45,7 @@ class Optimisation:
         seed: order of the photos in mini-batches. Nothing else is random: heads start at 0.
         device: torch device that holds features and heads.
         precision: of the matrix product of features and weights; all else is fp32.
-        constant_rate: leave the learning rate at its peak, instead of letting it rise over a tenth of the
-            steps and then fall to 0.
+        constant_rate: whether the learning rate stays at its peak throughout.
     """
 
     epochs: int = 10
@@ -70,6 +70,10 @@ class Heads:
         return logits
 
 
+# Called with the number of finished epochs and a way to have the heads as they stand.
+Watch = Callable[[int, Callable[[], Heads]], None]
+
+
 def train_heads(
     features: npt.NDArray[np.float32],
     labels: npt.NDArray[np.integer],
@@ -77,7 +81,7 @@ def train_heads(
     recipes: Sequence[HeadRecipe],
     optimisation: Optimisation,
     input_scale: npt.NDArray[np.float32] | None = None,
-    after_epoch: Callable[[Heads], bool] | None = None,
+    watch: Watch | None = None,
 ) -> Heads:
     """Train a head for each recipe, all of them on the same batches with one matrix product per step.
 
@@ -92,8 +96,7 @@ def train_heads(
         optimisation: steps, batches, device.
         input_scale: float32 [H, D], by which head h sees the columns multiplied, so that heads with
             differently scaled inputs share the features; None leaves them as they are.
-        after_epoch: called after each pass over the photos with the heads as they are then; training ends
-            when it says no.
+        watch: called before the first step, and after each epoch.
 
     Returns:
         Heads for the features as given: the scale is part of their weights.
@@ -128,6 +131,8 @@ def train_heads(
     steps = max(optimisation.minimum_steps, optimisation.epochs * epoch_steps)
     batches = _Batches(len(features), optimisation.batch_size, optimisation.seed)
     for step in range(steps):
+        if watch is not None and step % epoch_steps == 0:
+            watch(step // epoch_steps, lambda: _heads(scale * weight.value, bias.value))
         batch = batches.next()
         chosen, answers = (inputs, targets) if batch is None else (inputs[batch], targets[batch])
         # The gradient of mean cross entropy is written out, softmax(logits) - one_hot(truth): a graph of
@@ -141,18 +146,17 @@ def train_heads(
         bias.step(error.sum(dim=0), share)
         gradient = (chosen.T @ error.flatten(1).to(product_type)).float().view_as(weight.value)
         weight.step(scale * gradient + decay * weight.value, share)
-        epoch_ends = (step + 1) % epoch_steps == 0
-        if after_epoch and epoch_ends and not after_epoch(_heads_of(scale * weight.value, bias.value)):
-            break
 
-    heads = _heads_of(scale * weight.value, bias.value)
+    heads = _heads(scale * weight.value, bias.value)
     if not (np.isfinite(heads.weight).all() and np.isfinite(heads.bias).all()):
         raise LearningError("A head diverged: lower learning_rate, and check that features are standardised.")
+    if watch is not None:
+        watch(math.ceil(steps / epoch_steps), lambda: heads)
     return heads
 
 
-def _heads_of(weight: "torch.Tensor", bias: "torch.Tensor") -> Heads:
-    # Copies: training goes on in the tensors, weight [D, H, C] and bias [H, C].
+def _heads(weight: "torch.Tensor", bias: "torch.Tensor") -> Heads:
+    # Weight [D, H, C] and a copy of bias [H, C]: training goes on in it.
     return Heads(weight.permute(1, 0, 2).contiguous().cpu().numpy(), bias.clone().cpu().numpy())
 
 

@@ -15,6 +15,7 @@ from snake_assets.ladder.gathering import Seer, gather
 from snake_assets.ladder.ladder_files import LADDER_FILE, write_ladder
 from snake_assets.ladder.rungs import rungs
 from snake_assets.ladder.settings import PaperTrainer
+from snake_assets.ladder.shown import HEADER, table
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.resources import BackboneSetting, RawData, Store
 from snake_assets.snakeclef.metadata import read_metadata
@@ -114,35 +115,11 @@ def _shown(bundle: Bundle) -> dict[str, Any]:
         "track1_of_the_paper": steps[0]["track1"],
         "track1_of_the_classifier": steps[-1]["track1"],
         "track1_of_guessing": {among: scores["track1"] for among, scores in ladder["chance"].items()},
-        "track1_of_a_perfect_classifier_numbered_by_frequency": str(
-            ladder["perfect_classifier_numbered_by_frequency"]
-        ),
+        "track1_of_a_perfect_classifier_numbered_by_frequency": ladder[
+            "perfect_classifier_numbered_by_frequency"
+        ],
         "observations": ladder["observations"],
         "ladder": picture(bundle.path(CHART_FILE).read_bytes(), "Track 1 of every rung"),
-        "table": markdown_table(
-            [
-                "",
-                "rung",
-                "Track 1",
-                "95 % interval",
-                "95 % of the gain",
-                "macro F1",
-                "its own accuracy",
-                "change",
-            ],
-            [
-                [
-                    number,
-                    step["rung"],
-                    step["track1"],
-                    f"{step['track1_low']} to {step['track1_high']}",
-                    f"{step['gain_low']:+} to {step['gain_high']:+}" if number > 1 else "",
-                    step["f1"],
-                    step["own_accuracy"],
-                    step["change"],
-                ]
-                for number, step in enumerate(steps, start=1)
-            ],
-        ),
+        "table": markdown_table(HEADER, table(ladder)),
         "folder": dg.MetadataValue.path(bundle.folder),
     }

@@ -14,7 +14,7 @@ LADDER_FILE, TABLE_FILE = "ladder.json", "ladder.csv"
 
 def write_ladder(ladder: Ladder, folder: Path) -> None:
     """Write ladder.json (all of it, with every rung's settings) and ladder.csv into an existing folder."""
-    rows = [_row(step) for step in ladder.steps]
+    rows = [_row(step, before) for step, before in zip(ladder.steps, [None, *ladder.steps], strict=False)]
     content = {
         "observations": ladder.observations,
         "chance": {
@@ -36,7 +36,7 @@ def write_ladder(ladder: Ladder, folder: Path) -> None:
     pl.DataFrame(rows).write_csv(folder / TABLE_FILE)
 
 
-def _row(step: Step) -> dict[str, Json]:
+def _row(step: Step, before: Step | None) -> dict[str, Json]:
     low, high = step.intervals["track1"]
     gain_low, gain_high = step.gain or (None, None)
     return {
@@ -45,6 +45,7 @@ def _row(step: Step) -> dict[str, Json]:
         **{name: step.scores[name] for name in SCORES},
         "track1_low": low,
         "track1_high": high,
+        "gain": round(step.scores["track1"] - before.scores["track1"], 2) if before else None,
         "gain_low": gain_low,
         "gain_high": gain_high,
         "runs": len(step.track1_of_runs),

@@ -7,7 +7,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.heads import HeadRecipe, Optimisation, train_heads
+from snake_assets.learning.heads import HeadRecipe, Heads, Optimisation, train_heads
 from snake_assets.learning.threads import threads_for
 
 
@@ -131,3 +131,37 @@ def test_what_cannot_be_trained_is_refused() -> None:
         train_heads(features[:0], labels[:0], 4, [HeadRecipe(0.1)], Optimisation())
     with pytest.raises(LearningError, match="diverged"):
         train_heads(features, labels, 4, [HeadRecipe(0.1, learning_rate=1e38)], Optimisation())
+
+
+def test_a_watch_sees_the_heads_before_the_first_step_and_after_each_epoch() -> None:
+    features, labels = clouds()
+    seen: list[tuple[int, Heads]] = []
+    optimisation = Optimisation(epochs=3, minimum_steps=1, batch_size=100)
+    last = train_heads(
+        features,
+        labels,
+        4,
+        [HeadRecipe(0.1)],
+        optimisation,
+        watch=lambda at, heads: seen.append((at, heads())),
+    )
+    assert [at for at, _ in seen] == [0, 1, 2, 3]
+    assert not seen[0][1].weight.any()
+    assert (seen[-1][1].weight == last.weight).all()
+    assert len({heads.weight.tobytes() for _, heads in seen}) == 4
+
+
+def test_at_a_constant_rate_the_first_epochs_do_not_know_how_many_follow() -> None:
+    features, labels = clouds()
+    after_two: list[Heads] = []
+    for epochs in (2, 5):
+        optimisation = Optimisation(epochs=epochs, minimum_steps=1, batch_size=100, constant_rate=True)
+        train_heads(
+            features,
+            labels,
+            4,
+            [HeadRecipe(0.1)],
+            optimisation,
+            watch=lambda at, heads: after_two.append(heads()) if at == 2 else None,
+        )
+    assert (after_two[0].weight == after_two[1].weight).all()

@@ -61,11 +61,11 @@ def train_as_the_paper(table: FeatureTable, trainer: PaperTrainer, run: int) -> 
     features = table.matrix(trainer.features)
     standardisation = fit_standardisation(features[~held_out]) if trainer.standardised else _none(features)
     inputs = standardisation.apply(features)
-    epochs: list[Heads] = []
+    epochs: list[_Epoch] = []
 
     def keep(finished: int, heads: Callable[[], Heads]) -> None:
         if finished:
-            epochs.append(heads())
+            epochs.append(_Epoch.of(heads(), inputs[held_out], labels[held_out]))
 
     with threads_for(2.0 * trainer.batch_size * features.shape[1] * len(class_ids)):
         train_heads(
@@ -82,23 +82,34 @@ def train_as_the_paper(table: FeatureTable, trainer: PaperTrainer, run: int) -> 
             ),
             watch=keep,
         )
-    logits = [heads.logits(inputs[held_out], 0) for heads in epochs]
-    losses = _until_stopped(
-        [log_loss(softmax(one, 1.0), labels[held_out]) for one in logits], trainer.patience
-    )
-    epoch = len(losses) - 1 if trainer.checkpoint == "last" else int(np.argmin(losses))
-    heads = epochs[epoch]
-    guessed = logits[epoch].argmax(axis=1)
+    losses = _until_stopped([epoch.loss for epoch in epochs], trainer.patience)
+    submitted = len(losses) - 1 if trainer.checkpoint == "last" else int(np.argmin(losses))
+    heads = epochs[submitted].heads
     observations = np.array(table.observation_id)
     return PaperModel(
         model=LinearModel(standardisation, heads.weight[0], heads.bias[0]),
         class_ids=class_ids,
         prior=np.bincount(labels) / len(labels),
-        accuracy=round(100 * float(np.mean(guessed == labels[held_out])), 2),
+        accuracy=epochs[submitted].accuracy,
         losses=tuple(losses),
-        submitted=epoch + 1,
+        submitted=submitted + 1,
         leaked=float(np.isin(observations[held_out], observations[~held_out]).mean()),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Epoch:
+    """A checkpoint: its heads, and their loss (nats) and accuracy (percent) on what is held out."""
+
+    heads: Heads
+    loss: float
+    accuracy: float
+
+    @classmethod
+    def of(cls, heads: Heads, inputs: npt.NDArray[np.float32], labels: npt.NDArray[np.integer]) -> "_Epoch":
+        probabilities = softmax(heads.logits(inputs, 0), 1.0)
+        right = probabilities.argmax(axis=1) == labels
+        return cls(heads, log_loss(probabilities, labels), round(100 * float(right.mean()), 2))
 
 
 def _until_stopped(losses: list[float], patience: int) -> list[float]:

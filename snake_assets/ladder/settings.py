@@ -48,7 +48,7 @@ class PaperTrainer(BaseModel):
     learning_rate: Positive = 2e-3
     batch_size: Annotated[int, Field(ge=1)] = 32
     seed: Annotated[int, Field(ge=0)] = 0
-    runs: Annotated[int, Field(ge=1)] = 20
+    runs: Annotated[int, Field(ge=1)] = 100
 
 
 class RungSettings(BaseModel):

@@ -257,6 +257,41 @@ def test_a_submission_says_what_it_was_made_from(
     assert plain["classifier"] == origin["classifier"]
 
 
+def test_the_ladder_ends_at_the_classifier_of_the_report(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    store = tmp_path / "store"
+    shutil.copytree(finished[0], store)
+    few = {"ops": {"paper_ladder": {"config": {"paper_runs": 2}}}}
+    result = run_job(definitions(small_set, store, demo_backbone), "ladder", run_config=few)
+    told = json.loads((store / "paper_ladder" / "ladder.json").read_text())
+    report = json.loads((store / "validation_report" / "scores.json").read_text())
+    assert told["observations"] == report["observations"]
+    for name in ("track1", "track2", "f1", "accuracy"):
+        assert told["rungs"][-1][name] == report[name]
+        assert told["rungs"][-1]["intervals"][name] == report["intervals"][name]
+    assert told["chance"]["species of train"] == report["chance"]
+    shown = metadata(result, "paper_ladder")
+    assert "data:image/png;base64," in shown["ladder"]
+    assert all(step["rung"] in shown["table"] for step in told["rungs"])
+    assert {"ladder.json", "ladder.csv", "ladder.png"} <= {
+        path.name for path in (store / "paper_ladder").iterdir()
+    }
+    before = snapshot(store)
+    assert run_job(definitions(small_set, store, demo_backbone), "ladder", run_config=few).success
+    assert snapshot(store) == before
+
+
+def test_the_ladder_refuses_embeddings_of_another_view(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    store = tmp_path / "store"
+    shutil.copytree(finished[0], store)
+    mirrored = {"ops": {"paper_ladder": {"config": {"flip": True}}}}
+    with pytest.raises(Exception, match="flip was False"):
+        run_job(definitions(small_set, store, demo_backbone), "ladder", run_config=mirrored)
+
+
 def failing(asset: str, definitions: dg.Definitions, split: str | None = "val") -> str:
     """The message with which an asset fails when it is materialized alone."""
     job = dg.define_asset_job("alone", selection=[asset])

@@ -196,3 +196,19 @@ def test_precision_auto_leaves_small_products_exact() -> None:
     assert automatic.for_products_of(1e6).precision == "fp32"
     assert automatic.for_products_of(1e12).precision in ("fp32", "bf16")
     assert Optimisation(precision="bf16").for_products_of(1e6).precision == "bf16"
+
+
+def test_at_a_constant_rate_the_first_epochs_do_not_know_how_many_follow() -> None:
+    features, labels = clouds()
+    after_two: list[Heads] = []
+    for epochs in (2, 5):
+        optimisation = Optimisation(epochs=epochs, minimum_steps=1, batch_size=100, constant_rate=True)
+        train_heads(
+            features,
+            labels,
+            4,
+            [HeadRecipe(0.1)],
+            optimisation,
+            watch=lambda at, heads: after_two.append(heads()) if at == 2 else None,
+        )
+    assert (after_two[0].weight == after_two[1].weight).all()

@@ -7,6 +7,7 @@ import dagster as dg
 from snake_assets.assets.classifier import species_classifier
 from snake_assets.assets.delivery import submission
 from snake_assets.assets.embeddings import embeddings
+from snake_assets.assets.ladder import paper_ladder
 from snake_assets.assets.photos import image_table, raw_images
 from snake_assets.assets.pictures import embedding_map, species_histogram
 from snake_assets.assets.report import validation_report
@@ -30,6 +31,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             submission,
             species_histogram,
             embedding_map,
+            paper_ladder,
         ],
         jobs=all_jobs,
         executor=dg.multiprocess_executor.configured(STEPS_FROM_A_WARM_SERVER),

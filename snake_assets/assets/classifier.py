@@ -3,20 +3,20 @@
 import dagster as dg
 from pydantic import Field
 
+from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.reporting import data_version, markdown_table
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.reading import read_features, read_places
 from snake_assets.learning.settings import TrainingSettings
 from snake_assets.learning.training import train_classifier
 from snake_assets.resources import RawData, Store
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
-from snake_assets.storage.fingerprints import Json, file_digest
+from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
 from snake_assets.storage.tables import open_table
-from snake_assets.vision.embedding import DCT, DINOV2
 
 # Counts as an input: raise it when the same features would give another classifier.
-CLASSIFIER_VERSION = 2
+CLASSIFIER_VERSION = 4
 CANDIDATES_SHOWN = 12
 
 
@@ -24,8 +24,9 @@ class ClassifierConfig(dg.Config):
     """What the choice on folds of train runs through."""
 
     feature_sets: list[str] = Field(
-        default=["cls", "cls+patch_mean", "cls+patch_mean+dct"],
-        description="Feature sets to try: cls, patch_mean, dct, or several joined by '+'.",
+        default=["+".join(names) for names in TrainingSettings().feature_sets],
+        description="Feature sets to try: cls, patch_mean, dct, earlier_cls, middle_mean, or several joined "
+        "by '+'. A set of which the embeddings lack a part is passed over.",
     )
     folds: int = Field(default=5, ge=2, le=50, description="Folds of train, grouped by observation.")
     seed: int = Field(
@@ -43,13 +44,8 @@ class ClassifierConfig(dg.Config):
         )
 
 
-def on_split(asset: str, *splits: str) -> dg.AssetDep:
-    """A dependency on only some splits of an asset, by an asset that has no splits itself."""
-    return dg.AssetDep(asset, partition_mapping=dg.SpecificPartitionsPartitionMapping(list(splits)))
-
-
 @dg.asset(
-    deps=[on_split(DINOV2, "train"), on_split(DCT, "train")],
+    deps=[on_split("image_table", "train"), *on_features("train")],
     group_name="classifier",
     kinds={"pytorch", "safetensors"},
     code_version=str(CLASSIFIER_VERSION),
@@ -57,31 +53,33 @@ def on_split(asset: str, *splits: str) -> dg.AssetDep:
 def species_classifier(
     context: dg.AssetExecutionContext, config: ClassifierConfig, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:
-    """A linear classifier of species on frozen embeddings, trained on train alone.
+    """A classifier of species on frozen embeddings, trained on train alone.
 
-    Features, heads, temperature, pooling and decision rule are chosen on folds of train that never part an
-    observation or two copies of a photo, exact or near; the table below shows the best candidates. Written as
-    model.safetensors and classifier.json.
+    Features, heads, temperature, pooling, whether votes of the nearest photos are blended in, and the
+    decision rule are chosen on folds of train that never part an observation or two copies of a photo, exact
+    or near; the table below shows the best candidates. Written as model.safetensors and classifier.json.
     """
-    dinov2, dct = (open_table(store.folder(name, "train")) for name in (DINOV2, DCT))
+    tables = feature_tables(store, "train")
+    places = read_places(open_table(store.folder("image_table", "train")))
     venom_list = raw_data.folder() / "metadata" / VENOM_LIST
     venomous = read_venom_list(venom_list)
     recipe: dict[str, Json] = {
         "version": CLASSIFIER_VERSION,
         "settings": config.settings().model_dump(mode="json"),
-        "dinov2_embeddings": dinov2.manifest.digest,
-        "dct_embeddings": dct.manifest.digest,
+        "embeddings": {table.manifest.table: table.manifest.digest for table in tables},
         "venom_list": file_digest(venom_list),
+        "places": fingerprint(places),
     }
     folder = store.folder("species_classifier")
     if not is_current(folder, recipe):
-        features = read_features(dinov2, dct)
+        features = read_features(*tables)
         classifier = train_classifier(
             features,
             venomous,
             config.settings(),
             features.fingerprint or "",
             context.log.info,
+            places,
         )
         with write_bundle(folder, recipe) as aside:
             classifier.save(aside)
@@ -97,6 +95,10 @@ def species_classifier(
             "folds": len(classifier.selection.scores.fold_track1),
             "why": classifier.selection.reason,
             "pooling": classifier.pooling,
+            "blended": classifier.selection.votes.blend.name
+            if classifier.selection.votes.blend and classifier.selection.votes.taken
+            else "no: the heads answer by themselves",
+            "location_prior_helps_on_folds": classifier.selection.location_helps,
             "decision_rule": classifier.rule,
             "temperature": round(classifier.temperature, 3),
             "track1_on_folds": classifier.selection.scores.track1,

@@ -5,12 +5,13 @@ import json
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.assets.classifier import on_split, species_classifier
+from snake_assets.assets.classifier import species_classifier
+from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.reporting import SHOWN, data_version, markdown_table, some_of
 from snake_assets.learning.answers import ORIGIN_FILE, SUBMISSION_FILE, write_submission
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.feature_table import concat
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.reading import read_features, read_places
 from snake_assets.learning.training import refit
 from snake_assets.resources import RawData, Store
 from snake_assets.snakeclef.metadata import read_metadata
@@ -20,10 +21,9 @@ from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.tables import open_table
-from snake_assets.vision.embedding import DCT, DINOV2
 
 # Counts as an input: raise it when the same classifier and features would give another submission.
-SUBMISSION_VERSION = 1
+SUBMISSION_VERSION = 2
 
 
 class SubmissionConfig(dg.Config):
@@ -41,8 +41,7 @@ class SubmissionConfig(dg.Config):
     deps=[
         species_classifier,
         on_split("image_table", "test"),
-        on_split(DINOV2, "train", "val", "test"),
-        on_split(DCT, "train", "val", "test"),
+        *on_features("train", "val", "test"),
     ],
     group_name="submission",
     kinds={"python", "csv"},
@@ -52,23 +51,27 @@ def submission(config: SubmissionConfig, raw_data: RawData, store: Store) -> dg.
     """submission.csv: one row per test observation, in the order and spelling of the test metadata.
 
     An observation whose photos could all not be read is answered by the species of least expected cost
-    under the training frequencies, and named below. origin.json beside it names what it was made from, and
-    the classifier that answered (by default the chosen recipe, trained again on train and val) lies with it.
+    under the training frequencies, and named below. Where the test metadata has a code, the location prior is
+    multiplied in if it was clearly better on the folds of train. origin.json beside it names what it was made
+    from, and the classifier that answered (by default the chosen recipe, trained again on train and val) lies
+    with it.
     """
     data = raw_data.folder()
     venomous = read_venom_list(data / "metadata" / VENOM_LIST)
-    order = observation_order(
-        read_metadata(data, "test", venomous), open_table(store.folder("image_table", "test"))
-    )
+    images = open_table(store.folder("image_table", "test"))
+    order, places = observation_order(read_metadata(data, "test", venomous), images), read_places(images)
     splits = ("train", "val", "test") if config.refit_on_train_and_val else ("test",)
-    tables = {split: [open_table(store.folder(name, split)) for name in (DINOV2, DCT)] for split in splits}
+    tables = {split: feature_tables(store, split) for split in splits}
     trained = open_bundle(store.folder("species_classifier"))
     recipe: dict[str, Json] = {
         "version": SUBMISSION_VERSION,
         "refit_on_train_and_val": config.refit_on_train_and_val,
         "classifier": trained.digest,
-        "embeddings": {split: [table.manifest.digest for table in both] for split, both in tables.items()},
+        "embeddings": {
+            split: [table.manifest.digest for table in all_of] for split, all_of in tables.items()
+        },
         "observations": fingerprint(order),
+        "places": fingerprint(places),
     }
     folder = store.folder("submission")
     if not is_current(folder, recipe):
@@ -76,7 +79,8 @@ def submission(config: SubmissionConfig, raw_data: RawData, store: Store) -> dg.
         if config.refit_on_train_and_val:
             labelled = concat(read_features(*tables["train"]), read_features(*tables["val"]))
             classifier = refit(classifier, labelled, venomous)
-        predictions = classifier.identify(read_features(*tables["test"]), order)
+        known = places if classifier.selection.location_helps else None
+        predictions = classifier.identify(read_features(*tables["test"]), order, known)
         with write_bundle(folder, recipe) as aside:
             write_submission(predictions, recipe, aside)
             classifier.save(aside)

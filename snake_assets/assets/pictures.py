@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.assets.classifier import on_split
+from snake_assets.assets.feature_tables import on_split
 from snake_assets.assets.reporting import data_version, picture
 from snake_assets.figures.embedding_map import embedding_map_png
 from snake_assets.figures.histogram import species_histogram_png

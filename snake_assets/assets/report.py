@@ -5,14 +5,16 @@ from typing import Any
 
 import dagster as dg
 
-from snake_assets.assets.classifier import on_split, species_classifier
+from snake_assets.assets.classifier import species_classifier
+from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.reporting import data_version, markdown_table, picture, some_of
 from snake_assets.figures.report_bundle import MISTAKES_FILE, PAGE_FILE, write_pictures
 from snake_assets.figures.report_charts import CHARTS
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.reading import read_features, read_places
 from snake_assets.learning.report import REPORT_VERSION, judge
 from snake_assets.learning.report_files import SCORES_FILE, write_report
+from snake_assets.learning.ways import other_ways
 from snake_assets.resources import RawData, Store
 from snake_assets.snakeclef.class_balance import class_balance
 from snake_assets.snakeclef.metadata import read_metadata
@@ -21,14 +23,13 @@ from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
 from snake_assets.storage.tables import open_table
-from snake_assets.vision.embedding import DCT, DINOV2
 
 SPLITS = ("train", "val")
 SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "accuracy": "accuracy"}
 
 
 @dg.asset(
-    deps=[species_classifier, *(on_split(name, *SPLITS) for name in ("image_table", DINOV2, DCT))],
+    deps=[species_classifier, on_split("image_table", *SPLITS), *on_features(*SPLITS)],
     group_name="classifier",
     kinds={"python", "parquet", "html"},
     code_version=str(REPORT_VERSION),
@@ -37,19 +38,18 @@ def validation_report(raw_data: RawData, store: Store) -> dg.MaterializeResult[N
     """The official scores on val, which nothing before this asset has seen, with intervals, beside chance.
 
     Every observation of the metadata counts: one whose photos could not be read is answered by the safest
-    species and named here. Shows where the classifier goes wrong: species by species, venomous taken for
-    harmless, the most costly mistakes beside the training photos that resemble them, and photos that stand
-    in train too. report.html tells all of it in one page; scores.json, species.csv, leakage.csv and
-    predictions.parquet hold the figures.
+    species and named here. Other ways of answering stand beside the classifier's own: each decision rule, the
+    location prior, nearest and mean photos. Shows where the classifier goes wrong: species by species,
+    venomous taken for harmless, the most costly mistakes beside the training photos that resemble them, and
+    photos that stand in train too. report.html tells all of it in one page; scores.json, species.csv,
+    leakage.csv and predictions.parquet hold the figures.
     """
     data = raw_data.folder()
     venom_list = data / "metadata" / VENOM_LIST
     venomous = read_venom_list(venom_list)
     rows = read_metadata(data, "val", venomous)
     train_images, val_images = (open_table(store.folder("image_table", split)) for split in SPLITS)
-    embeddings = {
-        split: [open_table(store.folder(name, split)) for name in (DINOV2, DCT)] for split in SPLITS
-    }
+    embeddings = {split: feature_tables(store, split) for split in SPLITS}
     order, truth = observation_order(rows, val_images), observation_truth(rows)
     classifier = open_bundle(store.folder("species_classifier"))
     recipe: dict[str, Json] = {
@@ -64,14 +64,17 @@ def validation_report(raw_data: RawData, store: Store) -> dg.MaterializeResult[N
     }
     folder = store.folder("validation_report")
     if not is_current(folder, recipe):
+        judged = SpeciesClassifier.load(classifier.folder)
+        train, val = (read_features(*embeddings[split]) for split in SPLITS)
         judgement = judge(
-            SpeciesClassifier.load(classifier.folder),
-            read_features(*embeddings["train"]),
-            read_features(*embeddings["val"]),
+            judged,
+            train,
+            val,
             order,
             truth,
             venomous,
             class_balance(val_images, venomous).names | class_balance(train_images, venomous).names,
+            other_ways(judged, train, val, order, read_places(val_images)),
         )
         with write_bundle(folder, recipe) as aside:
             write_report(judgement, aside)

@@ -12,7 +12,9 @@ from safetensors.numpy import load_file, save_file
 from snake_assets.learning.decisions import DecisionRule
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.fitting import LinearModel
+from snake_assets.learning.location import LocationPrior
 from snake_assets.learning.observations import Pooling
+from snake_assets.learning.reference_tensors import reference_tensors, references_fit, references_of
 from snake_assets.learning.refinement import Selection
 from snake_assets.learning.settings import BlockName, TrainingSettings
 from snake_assets.learning.standardisation import Standardisation
@@ -37,7 +39,7 @@ class ClassifierText(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     backbone_fingerprint: str
     feature_names: dict[BlockName, int]
     class_ids: list[int]
@@ -48,6 +50,7 @@ class ClassifierText(BaseModel):
     decision_rule: DecisionRule
     training_settings: TrainingSettings
     selection: Selection
+    location: LocationPrior | None
     standardisation: StandardisationText
 
 
@@ -56,10 +59,8 @@ def write_classifier(classifier: "SpeciesClassifier", folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model = classifier.model
     # safetensors writes the buffer as it lies, so only contiguous arrays come back as they were.
-    save_file(
-        {"weight": np.ascontiguousarray(model.weight), "bias": np.ascontiguousarray(model.bias)},
-        folder / MODEL_FILE,
-    )
+    tensors = {"weight": model.weight, "bias": model.bias, **reference_tensors(classifier.references)}
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / MODEL_FILE)
     text = ClassifierText.model_validate(
         {
             "backbone_fingerprint": classifier.fingerprint,
@@ -72,6 +73,7 @@ def write_classifier(classifier: "SpeciesClassifier", folder: Path) -> None:
             "decision_rule": classifier.rule,
             "training_settings": classifier.settings,
             "selection": classifier.selection,
+            "location": classifier.location,
             "standardisation": {
                 "mean": model.standardisation.mean.tolist(),
                 "scale": model.standardisation.scale.tolist(),
@@ -96,12 +98,15 @@ def read_classifier(folder: Path) -> "SpeciesClassifier":
     except (ValidationError, SafetensorError, UnicodeDecodeError) as error:
         raise LearningError(f"The classifier in {folder} is damaged, train it again: {error}") from error
     dims, classes = sum(text.feature_names.values()), len(text.class_ids)
-    found = {name: tensor.shape for name, tensor in tensors.items()}
+    head = {name: tensors[name] for name in ("weight", "bias") if name in tensors}
+    found = {name: tensor.shape for name, tensor in head.items()}
     lengths = {len(text.standardisation.mean), len(text.standardisation.scale)}
     if (
         found != {"weight": (dims, classes), "bias": (classes,)}
         or lengths != {dims}
         or {len(text.venomous), len(text.prior)} != {classes}
+        or (text.location is not None and len(text.location.code_counts) != classes)
+        or not references_fit(tensors, text.selection.votes, classes)
     ):
         raise LearningError(
             f"{MODEL_FILE} and {TEXT_FILE} in {folder} do not belong together ({found} for {dims} features "
@@ -126,6 +131,8 @@ def read_classifier(folder: Path) -> "SpeciesClassifier":
         fingerprint=text.backbone_fingerprint,
         settings=text.training_settings,
         selection=text.selection,
+        references=references_of(tensors, text.selection.votes, classes),
+        location=text.location,
     )
 
 

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from snake_assets.learning.errors import LearningError
 
 CLS, PATCH_MEAN, DCT = "cls", "patch_mean", "dct"
-BLOCKS: tuple[str, ...] = (CLS, PATCH_MEAN, DCT)
+# Only where the embedding table has them: CLS of the layers before the last, mean patch of the middle layer.
+EARLIER_CLS, MIDDLE_MEAN = "earlier_cls", "middle_mean"
+BLOCKS: tuple[str, ...] = (CLS, PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN, DCT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,7 @@ class FeatureTable:
     Attributes:
         image_id: name of every photo, N strings, no two alike.
         observation_id: the observation that each photo belongs to, N strings.
-        blocks: name ("cls", "patch_mean", "dct") -> float32 [N, D], all finite.
+        blocks: name, one of `BLOCKS` -> float32 [N, D], all finite.
         class_id: the species, int32 [N]; None where it is unknown.
         sha256: digest of each photo's file, N strings, by which exact duplicates are found; or None.
         fingerprint: how the vectors were made (backbone, preprocessing); None where nobody recorded it.

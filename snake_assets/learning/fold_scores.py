@@ -16,12 +16,16 @@ from snake_assets.learning.probabilities import softmax
 from snake_assets.learning.settings import Recipe
 from snake_assets.snakeclef.metric import score
 
+# Share of photos that are never held out from which on they alone train the models of all folds.
+ENOUGH_FOR_ALL = 0.9
+
 
 class FoldScores(BaseModel):
     """Out-of-fold scores per observation, decided by argmax: percentages, log-loss in nats.
 
     `track1` to `log_loss` are of all held-out observations together, at the fitted temperature; the
-    `fold_` ones of each fold. `rules` holds Track 1 of the whole under each decision rule.
+    `fold_` ones of each fold. `rules` holds Track 1 of the whole under each decision rule, `fold_rules` of
+    each fold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +41,7 @@ class FoldScores(BaseModel):
     fold_accuracy: tuple[float, ...]
     fold_log_loss: tuple[float, ...]
     rules: dict[DecisionRule, float]
+    fold_rules: dict[DecisionRule, tuple[float, ...]]
 
     def row(self, name: str) -> dict[str, float | str]:
         """A row of a table under this name: whole scores, then means over folds."""
@@ -65,17 +70,24 @@ def out_of_fold_logits(
 ) -> npt.NDArray[np.float32]:
     """Logits of the H held-out photos by models that have not seen their fold: float32 [recipes, H, C].
 
-    The photos keep their order. Arguments as in `fit_models`; folds as from `grouped_folds`.
+    The photos keep their order. Where photos that are never held out make up nine tenths of all and show
+    every species, as in a large set, models are trained on them once for all folds. Arguments as in
+    `fit_models`; folds as from `grouped_folds`.
     """
     fold_of_row = folds[folds != ALWAYS_TRAINING]
     logits = np.empty((len(recipes), len(fold_of_row), classes), dtype=np.float32)
     name = "+".join(recipes[0].features)
-    for fold in range(folds.max() + 1):
-        held_out = folds == fold
-        models = fit_models(features[~held_out], labels[~held_out], classes, recipes, optimisation)
+    count = int(folds.max()) + 1
+    always = labels[folds == ALWAYS_TRAINING]
+    at_once = len(always) >= ENOUGH_FOR_ALL * len(labels) and np.unique(always).size == classes
+    for group in [range(count)] if at_once else [range(fold, fold + 1) for fold in range(count)]:
+        held_out = np.isin(folds, group)
+        models = fit_models(features, labels, classes, recipes, optimisation, np.flatnonzero(~held_out))
+        unseen, own = features[held_out], np.isin(fold_of_row, group)
         for number, model in enumerate(models):
-            logits[number, fold_of_row == fold] = model.logits(features[held_out])
-        report(f"{name}: fold {fold + 1} of {folds.max() + 1}, {len(recipes)} recipes")
+            logits[number, own] = model.logits(unseen)
+        told = f"all {count} folds" if at_once else f"fold {group.start + 1} of {count}"
+        report(f"{name}: {told}, {len(recipes)} recipes")
     return logits
 
 
@@ -120,7 +132,16 @@ class FoldJudge:
         self, photos: npt.NDArray[np.floating], pooling: Pooling = "mean", temperature: float = 1.0
     ) -> FoldScores:
         """Scores of the held-out photos' probabilities, [H, C]; the temperature is noted, not applied."""
-        _, probabilities = pool_observations(photos, self._observations, pooling=pooling)
+        return self.judge_observations(self.pooled(photos, pooling), temperature)
+
+    def pooled(self, photos: npt.NDArray[np.floating], pooling: Pooling) -> npt.NDArray[np.float64]:
+        """Probabilities of the held-out observations, first seen first, from their photos', [H, C]."""
+        return pool_observations(photos, self._observations, pooling=pooling)[1]
+
+    def judge_observations(
+        self, probabilities: npt.NDArray[np.floating], temperature: float = 1.0
+    ) -> FoldScores:
+        """Scores of the held-out observations' probabilities, first seen first; the temperature is noted."""
         predicted, truth = argmax(probabilities, self._class_ids), self._class_ids[self._truth]
         whole = score(truth, predicted, self._venomous)
         members = [np.flatnonzero(self._fold == fold) for fold in range(self._fold.max() + 1)]
@@ -140,4 +161,8 @@ class FoldJudge:
             fold_accuracy=tuple(one.accuracy for one in by_fold),
             fold_log_loss=tuple(log_loss(probabilities[rows], self._truth[rows]) for rows in members),
             rules={rule: score(truth, answers, self._venomous).track1 for rule, answers in decided.items()},
+            fold_rules={
+                rule: tuple(score(truth[rows], answers[rows], self._venomous).track1 for rows in members)
+                for rule, answers in decided.items()
+            },
         )

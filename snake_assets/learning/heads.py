@@ -1,49 +1,58 @@
 """Linear heads: many of them, trained at once in one pass over the features."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from snake_assets.learning.batches import BalancedBatches, ShuffledBatches
 from snake_assets.learning.errors import LearningError
+from snake_assets.learning.losses import HeadLoss, LossGradients
+from snake_assets.learning.threads import WORTH_THREADS
+from snake_assets.vision.backbone import resolve_precision
 
 if TYPE_CHECKING:
     import torch
 
-ClassWeighting = Literal["none", "balanced", "logit_adjusted"]
+# Logits of one batch that are in memory at once, 64 MB: heads beyond that take turns within a step.
+LOGITS_AT_ONCE = 1 << 24
+BETAS = (0.9, 0.99)
+
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 @dataclass(frozen=True)
 class HeadRecipe:
-    """What one head minimises: mean weighted cross entropy + weight_decay / 2 * ||W||^2.
+    """What one head minimises: mean loss + weight_decay / 2 * ||W||^2, the bias left free.
 
     Attributes:
-        weight_decay: L2 strength, per mean photo; the bias is left free.
-        class_weighting: "none"; "balanced" weighs a photo by 1 / its species' count; "logit_adjusted"
-            adds the log prior to the logits while training (Menon et al., "Long-tail learning via
-            logit adjustment", 2021, eq. 10), so that the head answers as if species were equally common.
+        weight_decay: L2 strength, per mean photo.
+        loss: of a photo.
         learning_rate: peak step of Adam for this head.
     """
 
     weight_decay: float
-    class_weighting: ClassWeighting = "none"
+    loss: HeadLoss = field(default_factory=HeadLoss)
     learning_rate: float = 0.05
 
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How heads are trained: Adam, the learning rate rising over a tenth of the steps, then falling to 0.
+    """How heads are trained: Adam, by default with a learning rate that rises over a tenth of the steps, then
+    falls to 0.
 
     Attributes:
         epochs: passes over the photos, at least.
         minimum_steps: steps, at least; where one batch holds all photos it is their number.
         batch_size: photos per step; with no more photos than that every step sees them all.
-        seed: order of the photos in mini-batches. Nothing else is random: heads start at 0.
+        seed: of the batches. Nothing else is random.
         device: torch device that holds features and heads.
-        precision: of the matrix product of features and weights; all else is fp32.
+        precision: of the matrix product of features and weights; all else is fp32. "auto" is bf16 for large
+            products where the device has units for it, else fp32.
+        constant_rate: whether the learning rate stays at its peak throughout.
     """
 
     epochs: int = 10
@@ -51,7 +60,24 @@ class Optimisation:
     batch_size: int = 4096
     seed: int = 0
     device: str = "cpu"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
+    constant_rate: bool = False
+
+    def steps(self, photos: int) -> int:
+        """Steps to train so many photos."""
+        return max(self.minimum_steps, self.epochs * self.epoch_steps(photos))
+
+    def for_products_of(self, operations: float) -> "Optimisation":
+        """The same with "auto" settled, for products of so many floating point operations."""
+        if self.precision != "auto":
+            return self
+        large = operations >= WORTH_THREADS
+        fast = large and resolve_precision("auto", self.device) == "bf16"
+        return replace(self, precision="bf16" if fast else "fp32")
+
+    def epoch_steps(self, photos: int) -> int:
+        """Steps in which every photo is seen once."""
+        return math.ceil(photos / self.batch_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,27 +93,36 @@ class Heads:
         return logits
 
 
+# Called with the number of finished epochs and a way to have the heads as they stand.
+Watch = Callable[[int, Callable[[], Heads]], None]
+
+
 def train_heads(
-    features: npt.NDArray[np.float32],
+    features: "npt.NDArray[np.float32] | torch.Tensor",
     labels: npt.NDArray[np.integer],
     classes: int,
     recipes: Sequence[HeadRecipe],
     optimisation: Optimisation,
     input_scale: npt.NDArray[np.float32] | None = None,
+    start: Heads | None = None,
+    watch: Watch | None = None,
 ) -> Heads:
-    """Train a head for each recipe, all of them on the same batches with one matrix product per step.
+    """Train a head for each recipe, all of them in the same pass over the features.
 
-    The same call gives the same heads, bit for bit, on the same machine with the same number of
-    threads; no global seed, thread count or determinism setting is touched.
+    Heads of one learning rate and one way to draw batches share their matrix products. The same call gives
+    the same heads, bit for bit, on the same machine with the same number of threads; no global seed, thread
+    count or determinism setting is touched.
 
     Args:
-        features: standardised, about unit variance, float32 [N, D].
+        features: standardised, about unit variance, float32 [N, D]; a tensor is taken as it is.
         labels: class of each photo in 0..classes-1, [N].
         classes: C; a class without a photo gets a head column that says no.
         recipes: one per head, H.
         optimisation: steps, batches, device.
         input_scale: float32 [H, D], by which head h sees the columns multiplied, so that heads with
             differently scaled inputs share the features; None leaves them as they are.
+        start: heads to start at, for the features as given; None starts at 0.
+        watch: called before the first step, and after each epoch.
 
     Returns:
         Heads for the features as given: the scale is part of their weights.
@@ -105,113 +140,109 @@ def train_heads(
     if labels.min() < 0 or labels.max() >= classes:
         raise LearningError(f"Labels from {labels.min()} to {labels.max()} do not fit {classes} classes.")
 
+    size = min(len(labels), optimisation.batch_size)
+    optimisation = optimisation.for_products_of(2.0 * size * features.shape[1] * len(recipes) * classes)
     device = torch.device(optimisation.device)
-    product_type = torch.bfloat16 if optimisation.precision == "bf16" else torch.float32
-    inputs = torch.from_numpy(np.ascontiguousarray(features)).to(device, product_type)
+    given = torch.from_numpy(np.ascontiguousarray(features)) if isinstance(features, np.ndarray) else features
+    inputs = given.to(device, torch.bfloat16 if optimisation.precision == "bf16" else torch.float32)
     targets = torch.from_numpy(labels.astype(np.int64)).to(device)
-    photo_weight, offset = _class_terms(labels, classes, recipes, device)
-    scale = torch.ones(features.shape[1], len(recipes), 1, device=device)
-    if input_scale is not None:
-        scale = torch.from_numpy(input_scale.T.copy()).to(device)[:, :, None]
-    decay = torch.tensor([recipe.weight_decay for recipe in recipes], device=device)[:, None]
-    rate = torch.tensor([recipe.learning_rate for recipe in recipes], device=device)[:, None]
-
-    weight = _Adam(torch.zeros(features.shape[1], len(recipes), classes, device=device), rate)
-    bias = _Adam(torch.zeros(len(recipes), classes, device=device), rate)
-    epoch_steps = math.ceil(len(features) / optimisation.batch_size)
-    steps = max(optimisation.minimum_steps, optimisation.epochs * epoch_steps)
-    batches = _Batches(len(features), optimisation.batch_size, optimisation.seed)
+    scale = np.ones((len(recipes), inputs.shape[1]), np.float32) if input_scale is None else input_scale
+    if start is None:
+        start = Heads(*_zeros(len(recipes), inputs.shape[1], classes))
+    photos = np.bincount(labels, minlength=classes)
+    together = _groups(recipes, max(1, LOGITS_AT_ONCE // (size * classes)))
+    groups = [_Group(members, recipes, start, scale, photos, device) for members in together]
+    # One for all groups, for they take turns; fresh memory for every step would take longer than to fill it.
+    buffer = torch.empty(size * classes * max(map(len, together)), device=device)
+    shuffled = ShuffledBatches(len(labels), optimisation.batch_size, optimisation.seed)
+    balanced = BalancedBatches(labels, optimisation.batch_size, optimisation.seed)
+    steps, epoch_steps = optimisation.steps(len(labels)), optimisation.epoch_steps(len(labels))
     for step in range(steps):
-        batch = batches.next()
-        chosen, answers = (inputs, targets) if batch is None else (inputs[batch], targets[batch])
-        # The gradient of mean cross entropy is written out, softmax(logits) - one_hot(truth): a graph of
-        # it would hold several times the memory.
-        logits = (chosen @ (scale * weight.value).flatten(1).to(product_type)).float()
-        error = _softmax(logits.view(-1, len(recipes), classes) + bias.value + offset)
-        rows = torch.arange(len(answers), device=device)
-        error[rows, :, answers] -= 1.0
-        error *= photo_weight[answers] / len(answers)
-        bias.step(error.sum(dim=0), _rise_and_fall(step, steps))
-        gradient = (chosen.T @ error.flatten(1).to(product_type)).float().view_as(weight.value)
-        weight.step(scale * gradient + decay * weight.value, _rise_and_fall(step, steps))
+        if watch is not None and step % epoch_steps == 0:
+            watch(step // epoch_steps, lambda: _collected(groups, len(recipes), scale))
+        share = 1.0 if optimisation.constant_rate else _rise_and_fall(step, steps)
+        for source in (shuffled, balanced):
+            own = [group for group in groups if group.resampled == (source is balanced)]
+            if own:
+                batch = source.next()
+                chosen, answers = (inputs, targets) if batch is None else (inputs[batch], targets[batch])
+                for group in own:
+                    group.step(chosen, answers, share, buffer)
 
-    heads = Heads(
-        (scale * weight.value).permute(1, 0, 2).contiguous().cpu().numpy(),
-        bias.value.cpu().numpy(),
-    )
+    heads = _collected(groups, len(recipes), scale)
     if not (np.isfinite(heads.weight).all() and np.isfinite(heads.bias).all()):
         raise LearningError("A head diverged: lower learning_rate, and check that features are standardised.")
+    if watch is not None:
+        watch(math.ceil(steps / epoch_steps), lambda: heads)
     return heads
 
 
-def _class_terms(
-    labels: npt.NDArray[np.integer], classes: int, recipes: Sequence[HeadRecipe], device: "torch.device"
-) -> "tuple[torch.Tensor, torch.Tensor]":
-    # What a photo weighs by its class, [C, H, 1], and what training adds to the logits, [H, C].
-    import torch
+class _Group:
+    """Heads that share their matrix products: of one learning rate and one way to draw batches."""
 
-    photos = np.bincount(labels, minlength=classes)
-    counts = np.maximum(photos, 1)
-    balanced = len(labels) / (np.count_nonzero(photos) * counts)
-    log_prior = np.log(counts / counts.sum())
-    plain, nothing = np.ones(classes), np.zeros(classes)
-    weights = [balanced if recipe.class_weighting == "balanced" else plain for recipe in recipes]
-    offsets = [log_prior if recipe.class_weighting == "logit_adjusted" else nothing for recipe in recipes]
-    return (
-        torch.tensor(np.stack(weights).T[:, :, None], dtype=torch.float32, device=device),
-        torch.tensor(np.stack(offsets), dtype=torch.float32, device=device),
-    )
-
-
-def _softmax(logits: "torch.Tensor") -> "torch.Tensor":
-    # In place, over the last axis. torch's own takes ten times as long on a row of 13 species.
-    logits -= logits.amax(dim=2, keepdim=True)
-    logits.exp_()
-    logits /= logits.sum(dim=2, keepdim=True)
-    return logits
-
-
-class _Adam:
-    """Adam (Kingma & Ba, 2015) with a learning rate per head, which torch's own lacks for one tensor."""
-
-    FIRST, SECOND, EPSILON = 0.9, 0.99, 1e-8
-
-    def __init__(self, value: "torch.Tensor", rate: "torch.Tensor") -> None:
+    def __init__(
+        self,
+        members: list[int],
+        recipes: Sequence[HeadRecipe],
+        start: Heads,
+        scale: npt.NDArray[np.float32],
+        photos: npt.NDArray[np.integer],
+        device: "torch.device",
+    ) -> None:
         import torch
 
-        self.value, self._rate = value, rate
-        self._mean, self._square = torch.zeros_like(value), torch.zeros_like(value)
-        self._steps = 0
+        own = [recipes[head] for head in members]
+        self.members = members
+        self.resampled = _resampled(own[0])
+        self._scale = torch.from_numpy(scale[members].T.copy()).to(device)[:, :, None]
+        self._decay = torch.tensor([recipe.weight_decay for recipe in own], device=device)[:, None]
+        self._losses = LossGradients([recipe.loss for recipe in own], photos, device)
+        weight = torch.from_numpy(start.weight[members].transpose(1, 0, 2).copy()).to(device)
+        self.weight = (weight / self._scale).contiguous()
+        self.bias = torch.from_numpy(start.bias[members].copy()).to(device)
+        self._rate = own[0].learning_rate
+        self._adam = torch.optim.Adam([self.weight, self.bias], lr=self._rate, betas=BETAS, fused=True)
 
-    def step(self, gradient: "torch.Tensor", share: float) -> None:
-        """Move by `share` of the learning rate."""
-        self._steps += 1
-        self._mean.lerp_(gradient, 1 - self.FIRST)
-        self._square.mul_(self.SECOND).addcmul_(gradient, gradient, value=1 - self.SECOND)
-        size = (self._square / (1 - self.SECOND**self._steps)).sqrt_().add_(self.EPSILON)
-        self.value -= (share / (1 - self.FIRST**self._steps)) * self._rate * self._mean / size
+    def step(
+        self, chosen: "torch.Tensor", answers: "torch.Tensor", share: float, buffer: "torch.Tensor"
+    ) -> None:
+        """Move by `share` of the learning rate; `buffer` has room for the logits."""
+        weight = (self._scale * self.weight).flatten(1).to(chosen.dtype)
+        logits = buffer[: len(answers) * self.bias.numel()].view(len(answers), *self.bias.shape)
+        logits.copy_((chosen @ weight).view_as(logits))
+        logits += self.bias
+        error = self._losses.of(logits, answers)
+        self.bias.grad = error.mean(dim=0)
+        gradient = (chosen.T @ error.flatten(1).to(chosen.dtype)).float().view_as(self.weight)
+        gradient *= self._scale / len(answers)
+        self.weight.grad = gradient.addcmul_(self._decay, self.weight)
+        self._adam.param_groups[0]["lr"] = share * self._rate
+        self._adam.step()
 
 
-class _Batches:
-    """Rows of one batch after another, reshuffled each epoch by a generator of its own; None for all."""
+def _groups(recipes: Sequence[HeadRecipe], largest: int) -> list[list[int]]:
+    # Numbers of the recipes that go together, at most `largest` in a group.
+    alike: dict[tuple[bool, float], list[int]] = {}
+    for head, recipe in enumerate(recipes):
+        alike.setdefault((_resampled(recipe), recipe.learning_rate), []).append(head)
+    return [own[at : at + largest] for own in alike.values() for at in range(0, len(own), largest)]
 
-    def __init__(self, rows: int, size: int, seed: int) -> None:
-        import torch
 
-        self._rows, self._size = rows, size
-        self._generator = torch.Generator().manual_seed(seed)
-        self._order, self._at = torch.empty(0, dtype=torch.int64), 0
+def _resampled(recipe: HeadRecipe) -> bool:
+    return recipe.loss.class_weighting == "resampled"
 
-    def next(self) -> "torch.Tensor | None":
-        import torch
 
-        if self._rows <= self._size:
-            return None
-        if self._at >= len(self._order):
-            self._order, self._at = torch.randperm(self._rows, generator=self._generator), 0
-        batch = self._order[self._at : self._at + self._size]
-        self._at += self._size
-        return batch
+def _collected(groups: Sequence[_Group], count: int, scale: npt.NDArray[np.float32]) -> Heads:
+    weight, bias = _zeros(count, *groups[0].weight.shape[::2])
+    for group in groups:
+        weight[group.members] = group.weight.permute(1, 0, 2).cpu().numpy()
+        bias[group.members] = group.bias.cpu().numpy()
+    weight *= scale[:, :, None]
+    return Heads(weight, bias)
+
+
+def _zeros(heads: int, dims: int, classes: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    return np.zeros((heads, dims, classes), np.float32), np.zeros((heads, classes), np.float32)
 
 
 def _rise_and_fall(step: int, steps: int) -> float:

@@ -101,6 +101,20 @@ class LocationPrior(BaseModel):
         exact[known] = odds / odds.sum(axis=1, keepdims=True)
         return exact
 
+    def for_species(self, own: Sequence[int], wanted: Sequence[int]) -> "LocationPrior":
+        """The same for other columns: class_ids of its own columns, and of those that are wanted.
+
+        A species that it has not counted is taken to be as likely anywhere as all species together.
+        """
+        counts = dict(zip(own, zip(self.code_counts, self.endemic_counts, strict=True), strict=True))
+        columns = [counts.get(class_id, ({}, (0, 0))) for class_id in wanted]
+        return self.model_copy(
+            update={
+                "code_counts": tuple(codes for codes, _ in columns),
+                "endemic_counts": tuple(endemic for _, endemic in columns),
+            }
+        )
+
 
 def fit_location_prior(
     codes: Sequence[str | None],

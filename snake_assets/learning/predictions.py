@@ -1,12 +1,28 @@
 """Predictions of observations, in columns ready for a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 TOP = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What is known of O observations before anything is decided.
+
+    Attributes:
+        observation_id: O strings.
+        probabilities: of each of C species, float64 [O, C].
+        photos: readable photos behind them, int32 [O]; 0 means that they are the prior.
+    """
+
+    observation_id: Sequence[str]
+    probabilities: npt.NDArray[np.float64]
+    photos: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,3 +51,27 @@ class Predictions:
     def __len__(self) -> int:
         """How many observations."""
         return len(self.observation_id)
+
+    def ranking(self, names: Mapping[int, str] | None = None) -> pl.DataFrame:
+        """The most probable species as a table for a person to read, most probable first.
+
+        Args:
+            names: class_id -> species; one without a name shows its class_id.
+
+        Returns:
+            observation_id, rank (from 1), class_id, species, probability, p_venomous and photos; a row for
+            each observation and rank, O * K in all. p_venomous is that of the observation.
+        """
+        ranks = self.top5_class_id.shape[1]
+        species = self.top5_class_id.ravel()
+        return pl.DataFrame(
+            {
+                "observation_id": [name for name in self.observation_id for _ in range(ranks)],
+                "rank": np.tile(np.arange(1, ranks + 1), len(self)),
+                "class_id": species,
+                "species": [(names or {}).get(one, str(one)) for one in species.tolist()],
+                "probability": self.top5_probability.ravel(),
+                "p_venomous": np.repeat(self.p_venomous, ranks),
+                "photos": np.repeat(self.photos, ranks),
+            }
+        )

@@ -5,39 +5,92 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.feature_table import CLS, DCT, PATCH_MEAN, FeatureTable
+from snake_assets.learning.feature_table import (
+    CLS,
+    DCT,
+    EARLIER_CLS,
+    MIDDLE_MEAN,
+    PATCH_MEAN,
+    FeatureTable,
+)
+from snake_assets.learning.places import NOWHERE, Place
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.tables import Table
 
+# Columns that any table may have, or none; blocks of the same name.
+EXTRA_COLUMNS = (EARLIER_CLS, MIDDLE_MEAN)
 
-def read_features(dinov2: Table, dct: Table) -> FeatureTable:
-    """Join `dinov2_embeddings` and `dct_embeddings` of one split; a test split has no class_id.
 
-    The feature table's fingerprint is that of both recipes.
+def read_features(dinov2: Table, dct: Table, *more: Table | None) -> FeatureTable:
+    """Join the embedding tables of one split; a test split has no class_id.
+
+    The feature table's fingerprint is that of all their recipes.
+
+    Args:
+        dinov2: `dinov2_embeddings`, which has the CLS token and the mean patch.
+        dct: `dct_embeddings`.
+        more: tables with further columns, such as `layer_embeddings`; None where one was not made.
 
     Raises:
-        LearningError: the two tables do not hold the same photos.
+        LearningError: the tables do not hold the same photos.
         StorageError: a shard cannot be read.
     """
-    rows, dct_rows = dinov2.read(), dct.read(["image_id", "embedding"])
-    if not rows["image_id"].equals(dct_rows["image_id"]):
-        raise LearningError(
-            f"dinov2_embeddings and dct_embeddings of {dinov2.manifest.split!r} hold other photos: "
-            "materialize both again."
-        )
-    class_id = rows["class_id"]
+    others = [table for table in more if table is not None]
+    rows = dinov2.read()
+    image_id, class_id = rows["image_id"], rows["class_id"]
+    extra = _extra_blocks(rows)
+    for table in others:
+        extra |= _extra_blocks(_of_the_same_photos(table, image_id))
     return FeatureTable(
-        image_id=rows["image_id"].to_pylist(),
+        image_id=image_id.to_pylist(),
         observation_id=rows["observation_id"].to_pylist(),
         blocks={
             CLS: _matrix(rows["embedding"]),
             PATCH_MEAN: _matrix(rows["patch_mean"]),
-            DCT: _matrix(dct_rows["embedding"]),
+            **extra,
+            DCT: _matrix(_of_the_same_photos(dct, image_id)["embedding"]),
         },
         class_id=None if class_id.null_count else class_id.to_numpy(),
         sha256=rows["sha256"].to_pylist(),
-        fingerprint=fingerprint({"dinov2": dinov2.manifest.recipe, "dct": dct.manifest.recipe}),
+        fingerprint=fingerprint(
+            {
+                "dinov2": dinov2.manifest.recipe,
+                "dct": dct.manifest.recipe,
+                **{table.manifest.table: table.manifest.recipe for table in others},
+            }
+        ),
     )
+
+
+def read_places(images: Table) -> dict[str, Place]:
+    """Where each observation of an `image_table` was made, by observation_id; what no photo tells is None.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    rows = images.read(["observation_id", "code", "endemic"])
+    places: dict[str, Place] = {}
+    for observation, code, endemic in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+        before = places.get(observation, NOWHERE)
+        places[observation] = Place(
+            code if before.code is None else before.code,
+            endemic if before.endemic is None else before.endemic,
+        )
+    return places
+
+
+def _of_the_same_photos(table: Table, image_id: pa.ChunkedArray) -> pa.Table:
+    rows = table.read()
+    if not rows["image_id"].equals(image_id):
+        raise LearningError(
+            f"{table.manifest.table} and dinov2_embeddings of {table.manifest.split!r} hold other photos: "
+            "materialize both again."
+        )
+    return rows
+
+
+def _extra_blocks(rows: pa.Table) -> dict[str, npt.NDArray[np.float32]]:
+    return {name: _matrix(rows[name]) for name in EXTRA_COLUMNS if name in rows.column_names}
 
 
 def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:

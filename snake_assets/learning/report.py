@@ -20,7 +20,7 @@ from snake_assets.learning.variants import OWN, Variant, compare, without
 from snake_assets.snakeclef.metric import Scores
 
 # Counts as an input: raise it when the same classifier and features would give another report.
-REPORT_VERSION = 2
+REPORT_VERSION = 3
 MISTAKES_EXPLAINED = 10
 # (truth is venomous, prediction is venomous) -> observations.
 VenomCounts = dict[tuple[bool, bool], int]
@@ -35,7 +35,7 @@ class Judgement:
         truth: int32 [O].
         names: class_id -> species, as far as the metadata names them.
         venomous: class_id -> is venomous.
-        variants: scores with intervals, the classifier's own answer first.
+        variants: scores with intervals, the classifier's own answer first, then other ways (ways.py).
         chance: mean track1, track2, f1 and accuracy of guessing among the classifier's species.
         unreadable: observations without a readable photo.
         unseen: class_ids of the truth that the classifier does not know.

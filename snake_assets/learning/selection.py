@@ -70,7 +70,7 @@ def choose_linear(
     staying = [
         number
         for number, one in enumerate(candidates)
-        if not _clearly_above(candidates[leader].scores.fold_track1, one.scores.fold_track1)
+        if not clearly_above(candidates[leader].scores.fold_track1, one.scores.fold_track1)
     ]
     chosen = min(staying, key=lambda number: candidates[number].scores.log_loss)
     winner = candidates[chosen]
@@ -94,10 +94,11 @@ def choose_linear(
 
 def clearly_better(new: FoldScores, old: FoldScores) -> bool:
     """Whether the log-loss is lower by more than one standard error of the gap over the folds."""
-    return _clearly_above(old.fold_log_loss, new.fold_log_loss)
+    return clearly_above(old.fold_log_loss, new.fold_log_loss)
 
 
-def _clearly_above(high: Sequence[float], low: Sequence[float]) -> bool:
+def clearly_above(high: Sequence[float], low: Sequence[float]) -> bool:
+    """Whether the mean gap over the folds is above 0 by more than one standard error."""
     gaps = np.subtract(high, low)
     if gaps.size == 1:
         return bool(gaps[0] > 0)

@@ -35,7 +35,7 @@ METADATA_FILES: Mapping[str, tuple[MetadataFile, ...]] = {
 
 @dataclass(frozen=True)
 class PhotoRow:
-    """What the metadata says of one photo; a test photo has no class.
+    """What the metadata says of one photo; a test photo has no class, and a place only if its file tells.
 
     `image_id` is the path or file name of the metadata, unique in the split; `official_path` is where the
     official layout puts the photo, relative to the data root.
@@ -102,7 +102,16 @@ def _photo_rows(
     if split == "test":
         for line in read_rows(path, TEST_COLUMNS):
             name = line.parse("filename", _relative_path, "a file name inside the data folder")
-            yield line, PhotoRow(name, line.text("observation_id"), f"{file.photo_folder}/{name}")
+            yield (
+                line,
+                PhotoRow(
+                    image_id=name,
+                    observation_id=line.text("observation_id"),
+                    official_path=f"{file.photo_folder}/{name}",
+                    code=line.cells.get("code", "").strip() or None,
+                    endemic=_endemic(line),
+                ),
+            )
         return
     for line in read_rows(path, LABELLED_COLUMNS):
         image_path = line.parse("image_path", _relative_path, "a path inside the data folder")
@@ -128,7 +137,7 @@ def _photo_rows(
 
 
 def _endemic(line: Row) -> bool | None:
-    if not line.cells["endemic"].strip():
+    if not line.cells.get("endemic", "").strip():
         return None
     return (
         line.parse("endemic", lambda text: ("false", "true").index(text.lower()), "True, False or empty") == 1

@@ -6,6 +6,9 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     import torch
 
@@ -48,6 +51,24 @@ def dct_lowest(tokens: torch.Tensor, keep: int = 8, *, orthonormal: bool = False
     along_width = _cosines(width, keep, orthonormal).to(tokens.device, torch.float32)
     thin = torch.nn.functional.linear(tokens.float(), along_width)
     return (along_tokens @ thin.to(precision)).flatten(1).float()
+
+
+def orthonormal_factors(count: int, width: int, keep: int = 8) -> NDArray[np.float32]:
+    """What the un-normalised coefficients of `dct_lowest` are multiplied by to be the orthonormal ones.
+
+    Args:
+        count: tokens of the matrix, T.
+        width: its dimensions, D.
+        keep: frequencies per axis.
+
+    Returns:
+        f_T(k) f_D(l), float32 [keep * keep], row-major.
+    """
+    along_tokens, along_width = (
+        np.where(np.arange(keep) == 0, math.sqrt(1 / (4 * length)), math.sqrt(1 / (2 * length)))
+        for length in (count, width)
+    )
+    return np.outer(along_tokens, along_width).ravel().astype(np.float32)
 
 
 @lru_cache(maxsize=32)

@@ -152,6 +152,14 @@ class Preprocessing:
         )
         return replace(self, resize=resize, crop=(side, side))
 
+    def rescaled_twice(self) -> Preprocessing:
+        """The same with the fault of rescaling twice: what is 0..1 is divided by 255 again, then normalised.
+
+        What a backbone sees of a photo is then nearly black, whatever the photo, and so are the bands of a
+        padded one, for which the mean colour cannot be told any more.
+        """
+        return replace(self, rescale_factor=self.rescale_factor**2)
+
     @property
     def input_size(self) -> tuple[int, int]:
         """(height, width) in pixels of what the backbone sees."""
@@ -209,7 +217,7 @@ class Preprocessing:
         scale = min(height / rgb.shape[0], width / rgb.shape[1])
         fitted = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
         photo = Image.fromarray(rgb).resize(fitted, Image.Resampling(self.resample))
-        red, green, blue = (round(mean / self.rescale_factor) for mean in self.mean)
+        red, green, blue = (min(255, round(mean / self.rescale_factor)) for mean in self.mean)
         canvas = Image.new("RGB", (width, height), (red, green, blue))
         canvas.paste(photo, ((width - photo.width) // 2, (height - photo.height) // 2))
         return np.asarray(canvas)

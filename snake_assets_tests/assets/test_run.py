@@ -1,6 +1,7 @@
 """The whole graph on a small drawn set, and what users meet when a setting or a file is wrong."""
 
 import csv
+import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import pytest
 
 from snake_assets.definitions import build_definitions
 from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.errors import LearningError
 from snake_assets.resources import BackboneSetting, Crops, Engine, RawData, Store
 from snake_assets.storage.tables import open_table
 from snake_assets.summary import summary
@@ -73,7 +75,7 @@ def test_every_split_is_materialized_by_one_run(finished):
         (event.asset_key.to_user_string(), event.partition)
         for event in result.get_asset_materialization_events()
     }
-    by_split = {"raw_images", "image_table", "dinov2_embeddings", "dct_embeddings"}
+    by_split = {"raw_images", "image_table", "dinov2_embeddings", "dct_embeddings", "layer_embeddings"}
     whole = {"species_classifier", "validation_report", "submission", "embedding_map", "species_histogram"}
     assert made == {(a, s) for a in by_split for s in SPLITS} | {(a, None) for a in whole}
 
@@ -83,7 +85,7 @@ def test_rows_in_are_rows_out_and_rejects(finished):
     for split in SPLITS:
         images = open_table(store / "image_table" / split)
         assert len(images.manifest.rejects) >= 4
-        for name in ("dinov2_embeddings", "dct_embeddings"):
+        for name in ("dinov2_embeddings", "dct_embeddings", "layer_embeddings"):
             table = open_table(store / name / split)
             assert table.manifest.rows_in == images.manifest.rows_out
             assert table.read(["image_id"]).equals(images.read(["image_id"]))
@@ -144,6 +146,37 @@ def test_the_report_is_a_page_with_photos_and_charts(finished):
         assert "data:image/png;base64," in shown[name]
     assert "data:image/jpeg;base64," in shown["most_costly_mistakes"]
     assert shown["report"].endswith("report.html")
+
+
+def test_every_way_of_answering_has_its_row(finished):
+    store, result = finished
+    scores = json.loads((store / "validation_report" / "scores.json").read_text())
+    names = [row["name"] for row in scores["variants"]]
+    assert names[0] == "the classifier"
+    for wanted in ("decided by argmax", "decided by track1", "decided by track2", "with the location prior"):
+        assert wanted in names
+    assert any("nearest photos" in name for name in names) and any("mean photo" in name for name in names)
+    assert all(set(row) >= {"track1", "track2", "f1", "accuracy", "rates"} for row in scores["variants"])
+    page = (store / "validation_report" / "report.html").read_text()
+    shown = metadata(result, "validation_report")["variants"]
+    assert all(name in page and name in shown for name in names)
+
+
+def test_the_notebook_page_runs_as_it_stands(finished, monkeypatch: pytest.MonkeyPatch):
+    store, _ = finished
+    page = (Path(__file__).parents[2] / "docs" / "notebook.md").read_text()
+    code = "\n".join(part.split("```")[0] for part in page.split("```python")[1:])
+    monkeypatch.chdir(store.parent)
+    named: dict[str, object] = {}
+    exec(code.replace('Path(".snake/store")', f"Path({store.name!r})"), named)
+    found = named["found"]
+    ranking = found.ranking()
+    assert ranking.columns[:4] == ["observation_id", "rank", "class_id", "species"]
+    assert len(ranking) == 5 * len(found)
+    assert ranking["p_venomous"].is_between(0, 1).all()
+    stranger = dataclasses.replace(named["mine"], fingerprint="another backbone")
+    with pytest.raises(LearningError, match="another backbone"):
+        named["classifier"].identify(stranger)
 
 
 def test_metadata_that_a_person_wants_to_see(finished):
@@ -222,6 +255,41 @@ def test_a_submission_says_what_it_was_made_from(
     assert plain["refit_on_train_and_val"] is False
     assert set(plain["embeddings"]) == {"test"}
     assert plain["classifier"] == origin["classifier"]
+
+
+def test_the_ladder_ends_at_the_classifier_of_the_report(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    store = tmp_path / "store"
+    shutil.copytree(finished[0], store)
+    few = {"ops": {"paper_ladder": {"config": {"paper_runs": 2}}}}
+    result = run_job(definitions(small_set, store, demo_backbone), "ladder", run_config=few)
+    told = json.loads((store / "paper_ladder" / "ladder.json").read_text())
+    report = json.loads((store / "validation_report" / "scores.json").read_text())
+    assert told["observations"] == report["observations"]
+    for name in ("track1", "track2", "f1", "accuracy"):
+        assert told["rungs"][-1][name] == report[name]
+        assert told["rungs"][-1]["intervals"][name] == report["intervals"][name]
+    assert told["chance"]["species of train"] == report["chance"]
+    shown = metadata(result, "paper_ladder")
+    assert "data:image/png;base64," in shown["ladder"]
+    assert all(step["rung"] in shown["table"] for step in told["rungs"])
+    assert {"ladder.json", "ladder.csv", "ladder.png"} <= {
+        path.name for path in (store / "paper_ladder").iterdir()
+    }
+    before = snapshot(store)
+    assert run_job(definitions(small_set, store, demo_backbone), "ladder", run_config=few).success
+    assert snapshot(store) == before
+
+
+def test_the_ladder_refuses_embeddings_of_another_view(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    store = tmp_path / "store"
+    shutil.copytree(finished[0], store)
+    mirrored = {"ops": {"paper_ladder": {"config": {"flip": True}}}}
+    with pytest.raises(Exception, match="flip was False"):
+        run_job(definitions(small_set, store, demo_backbone), "ladder", run_config=mirrored)
 
 
 def failing(asset: str, definitions: dg.Definitions, split: str | None = "val") -> str:

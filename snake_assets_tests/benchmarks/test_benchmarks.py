@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import common, dct, embedding, ingest, scale
+from benchmarks import classifier, common, dct, embedding, ingest, scale, synthetic
 from benchmarks.backbones import flops_per_photo
 from snake_assets.vision.photos import decode, probe
 from snake_assets_tests.conftest import photo_bytes
@@ -38,6 +39,11 @@ def assert_ratio(result: dict[str, object], name: str) -> None:
 def call(function: Callable[..., object], *given: object) -> object:
     """In place of a fresh process, which test_ingest shows to work: here it would import for seconds."""
     return function(*given)
+
+
+# Seconds, processor seconds and losses of two arms.
+OURS = [(4.0, 8.0, 1.9), (9.0, 18.0, 1.2)]
+PAPER = [(20.0, 16.0, 2.5), (40.0, 32.0, 2.0), (60.0, 48.0, 2.2)]
 
 
 def test_dct(measured):
@@ -82,6 +88,49 @@ def test_scale(measured, monkeypatch: pytest.MonkeyPatch):
     assert result["seconds_per_photo"][0] > 0 and result["cpu_seconds_per_photo"][0] > 0
     assert result["peak_rss_mb"][0] > 10 and result["fixed_cost_s"] > 0
     assert result["spread_of_time"] == result["spread_of_memory"] == 0
+
+
+def test_classifier(measured, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(classifier, "in_fresh_process", call)
+    monkeypatch.setattr(classifier, "measure_sklearn", lambda *given: {"sklearn_loss": None})
+    result = measured(
+        classifier.main,
+        *("--photos", "400", "--classes", "8", "--kept", "100", "--dims", "12", "--epochs", "2"),
+        disk=False,
+    )
+    assert (result["photos"], result["classes"], result["heads"]) == (400, 8, 12)
+    assert result["counts"] == "power law" and result["paper_epochs"] == 2
+    assert 0 < result["ours_final_loss"] < np.log(8)
+    assert result["paper_best_loss"] <= result["paper_final_loss"]
+    assert result["peak_rss_mb"] > 10
+
+
+def test_sklearn_reports_where_it_got_to(tmp_path: Path):
+    drawn = synthetic.draw_features(synthetic.power_law_counts(4, 200), dims=6)
+    np.save(tmp_path / "features.npy", drawn.features)
+    np.save(tmp_path / "labels.npy", drawn.labels)
+    cut_off = classifier.measure_sklearn(tmp_path, 50, 4, limit=0.0)
+    assert cut_off["sklearn_loss"] is None and not cut_off["sklearn_converged"]
+
+
+def test_the_arms_are_held_against_each_other():
+    ours, paper = (classifier.Arm(course=list(course)) for course in (OURS, PAPER))
+    result = classifier.compared(ours, paper)
+    assert (result["paper_best_loss"], result["paper_seconds_to_best"]) == (2.0, 40.0)
+    assert (result["ours_seconds_to_it"], result["times_sooner"]) == (4.0, 10.0)
+    assert result["cpu_times_sooner"] == 4.0
+    assert classifier.compared(paper, ours)["times_sooner"] is None
+
+
+def test_drawn_features_have_the_counts_asked_for():
+    counts = synthetic.power_law_counts(50, 1_000)
+    assert counts.sum() == 1_000 and counts.min() >= 3 and (np.diff(counts) <= 0).all()
+    drawn = synthetic.draw_features(counts, dims=8, seed=3)
+    assert (np.bincount(drawn.labels) == counts).all()
+    assert drawn.features.shape == (1_000, 8) and drawn.features.dtype == np.float32
+    assert (drawn.features == synthetic.draw_features(counts, dims=8, seed=3).features).all()
+    with pytest.raises(ValueError, match="do not give"):
+        synthetic.power_law_counts(50, 100)
 
 
 def test_spread_is_the_largest_over_the_smallest():

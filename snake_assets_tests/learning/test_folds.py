@@ -8,25 +8,27 @@ from hypothesis import strategies as st
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.folds import ALWAYS_TRAINING, grouped_folds
 
-photo = st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 20))
+# Observation, species, file digest, group of near duplicates.
+photo = st.tuples(st.integers(0, 12), st.integers(0, 3), st.integers(0, 20), st.integers(0, 20))
 
 
 @given(st.lists(photo, min_size=1, max_size=60), st.integers(2, 6), st.integers(0, 5))
 def test_groups_stay_whole_and_every_class_is_always_in_training(
-    photos: list[tuple[int, int, int]], folds: int, seed: int
+    photos: list[tuple[int, int, int, int]], folds: int, seed: int
 ) -> None:
-    observation = [f"o{one}" for one, _, _ in photos]
-    class_id = np.array([one for _, one, _ in photos])
-    sha256 = [f"d{one}" for _, _, one in photos]
+    observation = [f"o{one}" for one, _, _, _ in photos]
+    class_id = np.array([one for _, one, _, _ in photos])
+    sha256 = [f"d{one}" for _, _, one, _ in photos]
+    alike = np.array([one for _, _, _, one in photos])
     try:
-        fold = grouped_folds(observation, class_id, sha256, folds, seed)
+        fold = grouped_folds(observation, class_id, sha256, folds, seed, alike=alike)
     except LearningError:
         # Two groups of one and the same species can always be held out in turn.
-        apart = {(observation[row], sha256[row]) for row in range(len(photos))}
-        unrelated = len({one for one, _ in apart}) == len({one for _, one in apart}) == len(apart)
+        apart = {(observation[row], sha256[row], int(alike[row])) for row in range(len(photos))}
+        unrelated = all(len({names[part] for names in apart}) == len(apart) for part in range(3))
         assert not (unrelated and len(apart) > len(set(class_id)))
         return
-    for column in (observation, sha256):
+    for column in (observation, sha256, alike.tolist()):
         for name in set(column):
             assert len({fold[row] for row in range(len(photos)) if column[row] == name}) == 1
     assert 0 <= fold.max() < folds

@@ -66,6 +66,15 @@ def test_val_and_test(root: Path):
         ("c-d.PNG", "77", None),
     ]
     assert rows[1].official_path == "test/c-d.PNG"
+    assert {(row.code, row.endemic) for row in rows} == {(None, None)}
+
+
+def test_a_test_file_may_tell_places(root: Path):
+    (root / "metadata" / TEST).write_text(
+        "code,observation_id,endemic,filename\nPH,77,True,a-b.jpg\n,78,,c-d.PNG\n"
+    )
+    rows = read_metadata(root, "test", KNOWN)
+    assert [(row.code, row.endemic) for row in rows] == [("PH", True), (None, None)]
 
 
 def test_herpmapper_may_be_absent(root: Path):

@@ -9,7 +9,7 @@ import pytest
 from scipy.fftpack import dctn
 
 from snake_assets.vision.backbone import Backbone, load_backbone
-from snake_assets.vision.dct import dct_lowest
+from snake_assets.vision.dct import dct_lowest, orthonormal_factors
 from snake_assets.vision.features import describe
 from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, picture, write_preprocessor
 
@@ -37,6 +37,17 @@ def test_dct_equals_scipy(count: int, width: int, keep: int, orthonormal: bool) 
     # A coefficient near zero is a difference of large sums, which float32 tokens bound.
     typical = float(np.sqrt((exact**2).mean()))
     np.testing.assert_allclose(ours.numpy(), exact, rtol=1e-5, atol=1e-6 * typical)
+
+
+@pytest.mark.parametrize(("count", "width", "keep"), [(17, 32, 8), (8, 8, 8), (257, 768, 5)])
+def test_factors_turn_the_dct_into_an_orthonormal_one(count: int, width: int, keep: int) -> None:
+    import torch
+
+    tokens = torch.from_numpy(np.random.default_rng(1).normal(size=(2, count, width)))
+    plain, orthonormal = (dct_lowest(tokens, keep, orthonormal=scaled).numpy() for scaled in (False, True))
+    factors = orthonormal_factors(count, width, keep)
+    assert factors.dtype == np.float32
+    np.testing.assert_allclose(plain * factors, orthonormal, rtol=1e-5, atol=1e-6)
 
 
 def test_dct_is_row_major_over_tokens_then_width() -> None:

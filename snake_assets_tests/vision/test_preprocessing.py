@@ -110,6 +110,19 @@ def test_pixels_are_divided_by_255_once(tmp_path: Path) -> None:
     torch.testing.assert_close(preprocessing.pixel_values(torch.zeros_like(white)), -torch.ones(2, 3, 64, 64))
 
 
+def test_rescaled_twice_is_the_papers_fault(tmp_path: Path) -> None:
+    write_preprocessor(tmp_path, **PREPROCESSORS["dinov2"])
+    right = Preprocessing.from_folder(tmp_path)
+    faulty, rgb = right.rescaled_twice(), np.array(picture(90, 70))
+    mean, std = (np.array(values)[:, None, None] for values in (right.mean, right.std))
+    once = right.resized(rgb).transpose(2, 0, 1) / 255
+    np.testing.assert_allclose(ours(faulty, rgb)[0], (once / 255 - mean) / std, atol=1e-5)
+    assert ours(faulty, rgb).std(axis=(2, 3)).max() < 0.01 * ours(right, rgb).std(axis=(2, 3)).min()
+    assert faulty.as_dict() != right.as_dict()
+    padded = faulty.viewed(56, "pad").resized(rgb)
+    assert (padded[0] == 255).all()
+
+
 def test_channels_keep_their_order(tmp_path: Path) -> None:
     import torch
 

@@ -1,0 +1,1 @@
+"""Tests of the ladder: every switch has its effect."""

@@ -71,7 +71,7 @@ def compare(
             observations=len(truth),
             scores=scores[name],
             intervals=intervals(drawn),
-            gain=intervals({"track1": drawn["track1"] - first})["track1"] if number else None,
+            gain=intervals({"track1": np.round(drawn["track1"] - first, 2)})["track1"] if number else None,
         )
         for number, (name, drawn) in enumerate(draws.items())
     ]

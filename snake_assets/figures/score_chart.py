@@ -33,6 +33,8 @@ def score_chart_png(variants: Sequence[Variant], chance: Mapping[str, float]) ->
                 textcoords="offset points",
                 ha="center",
                 fontsize=8,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+                zorder=1,
             )
         axes.axvline(getattr(variants[0].scores, score), color="0.75", linewidth=1, zorder=0)
         axes.set_title(f"{title}\nguessing gets {chance[score]:.1f}", fontsize=10)

@@ -105,13 +105,14 @@ class Arm:
 
 def measure_ours(folder: Path, kept: int, classes: int, settings: TrainingSettings) -> tuple[Arm, float]:
     """Sweep; the best head's loss before the first step and after each epoch, and peak memory in MB."""
-    import torch  # noqa: F401 - else the clock counts it, and the paper's does not
+    import torch._dynamo  # noqa: F401 - optimisers import it; the paper's clock does not count that either
 
     split = Split.load(folder, kept, classes)
     arm = Arm()
 
     def note(epochs: int, now: Callable[[], list[LinearModel]]) -> None:
-        loss = arm.note(lambda: min(split.loss(model.logits) for model in now()))
+        models = now()
+        loss = arm.note(lambda: min(split.loss(model.logits) for model in models))
         print(f"ours: epoch {epochs}, {arm.course[-1][0]:.1f} s, {loss:.4f}", flush=True)
 
     rows = np.arange(kept, len(split.labels))

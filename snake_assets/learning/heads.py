@@ -149,6 +149,8 @@ def train_heads(
     scale = np.ones((len(recipes), inputs.shape[1]), np.float32) if input_scale is None else input_scale
     if start is None:
         start = Heads(*_zeros(len(recipes), inputs.shape[1], classes))
+    if watch is not None:
+        watch(0, lambda: start)
     photos = np.bincount(labels, minlength=classes)
     together = _groups(recipes, max(1, LOGITS_AT_ONCE // (size * classes)))
     groups = [_Group(members, recipes, start, scale, photos, device) for members in together]
@@ -158,7 +160,7 @@ def train_heads(
     balanced = BalancedBatches(labels, optimisation.batch_size, optimisation.seed)
     steps, epoch_steps = optimisation.steps(len(labels)), optimisation.epoch_steps(len(labels))
     for step in range(steps):
-        if watch is not None and step % epoch_steps == 0:
+        if watch is not None and step and step % epoch_steps == 0:
             watch(step // epoch_steps, lambda: _collected(groups, len(recipes), scale))
         share = 1.0 if optimisation.constant_rate else _rise_and_fall(step, steps)
         for source in (shuffled, balanced):
@@ -218,6 +220,8 @@ class _Group:
         self.weight.grad = gradient.addcmul_(self._decay, self.weight)
         self._adam.param_groups[0]["lr"] = share * self._rate
         self._adam.step()
+        # Else every group would hold one until its next turn.
+        self.weight.grad = None
 
 
 def _groups(recipes: Sequence[HeadRecipe], largest: int) -> list[list[int]]:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from snake_assets.learning.standardisation import CONSTANT, PIECE, Standardisation
+from snake_assets.learning.standardisation import CONSTANT, Standardisation
 
 if TYPE_CHECKING:
     import torch
 
 SCATTER_ROWS = 32_768
+# Rows at once, 12 MB of 768 columns. They stay near the processor, and in the same memory: to have fresh
+# memory for larger pieces takes three times as long as all sums do.
+PIECE = 4096
 
 Rows = npt.NDArray[np.int64]
 
@@ -108,9 +111,9 @@ class WithinClassBasis:
 
         axes = torch.from_numpy(self.axes / scale[:, None]).to(precision)
         projected = torch.empty(len(rows), features.shape[1], dtype=precision)
-        for start, piece in _pieces(features, rows):
-            centred = torch.from_numpy(piece - mean).to(precision)
-            torch.mm(centred, axes, out=projected[start : start + len(piece)])
+        for own, piece in _pieces(features, rows):
+            piece -= torch.from_numpy(mean)
+            torch.mm(piece.to(precision), axes, out=projected[own])
         return projected
 
 
@@ -133,28 +136,38 @@ def measure_scatter(
     dims = features.shape[1]
     # Distances are taken from a first guess of the mean: far from 0, sums of squares lose their digits.
     guess = features[rows[:PIECE]].mean(axis=0, dtype=np.float64).astype(np.float32)
+    own_labels = torch.from_numpy(labels[rows].astype(np.int64))
     squares = torch.zeros(dims, dtype=torch.float64)
     sums = torch.zeros(classes, dims, dtype=torch.float64)
-    for start, values in _pieces(features, rows):
-        piece = torch.from_numpy(values - guess)
-        own = torch.from_numpy(labels[rows[start : start + len(values)]].astype(np.int64))
-        sums += torch.zeros(classes, dims).index_add_(0, own, piece)
-        squares += piece.square_().sum(dim=0, dtype=torch.float64)
+    of_piece = torch.empty(classes, dims)
+    for own, piece in _pieces(features, rows):
+        piece -= torch.from_numpy(guess)
+        sums += of_piece.zero_().index_add_(0, own_labels[own], piece)
+        squares += piece.square_().sum(dim=0)
     shift = (sums.sum(dim=0) / len(rows)).numpy()
     photos = np.bincount(labels[rows], minlength=classes)
     class_means = sums.numpy() / np.maximum(photos, 1)[:, None] - shift
     class_means[photos == 0] = 0.0
     mean, variance = guess + shift, np.maximum(squares.numpy() / len(rows) - shift**2, 0.0)
 
-    some = rows[:: -(-len(rows) // SCATTER_ROWS)]
-    species_means = (class_means + mean).astype(np.float32)
+    step = -(-len(rows) // SCATTER_ROWS)
+    some, labels_of_some = rows[::step], own_labels[::step]
+    species_means = torch.from_numpy((class_means + mean).astype(np.float32))
     within = torch.zeros(dims, dims, dtype=torch.float64)
-    for start, values in _pieces(features, some):
-        distances = torch.from_numpy(values - species_means[labels[some[start : start + len(values)]]])
-        within += distances.T @ distances
+    for own, piece in _pieces(features, some):
+        piece -= species_means[labels_of_some[own]]
+        within += piece.T @ piece
     return Scatter(mean, variance, within.numpy() / len(some), class_means, photos)
 
 
-def _pieces(features: npt.NDArray[np.float32], rows: Rows) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+def _pieces(features: npt.NDArray[np.float32], rows: Rows) -> "Iterator[tuple[slice, torch.Tensor]]":
+    # Copies of the rows, each to be used before the next one is asked for.
+    import torch
+
+    memory = np.empty((min(PIECE, len(rows)), features.shape[1]), np.float32)
     for start in range(0, len(rows), PIECE):
-        yield start, features[rows[start : start + PIECE]]
+        own = slice(start, min(start + PIECE, len(rows)))
+        piece = memory[: own.stop - start]
+        # "raise", which would go through a copy of its own, is left to `labels[rows]`.
+        np.take(features, rows[own], axis=0, out=piece, mode="wrap")
+        yield own, torch.from_numpy(piece)

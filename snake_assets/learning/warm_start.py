@@ -37,6 +37,8 @@ def discriminant_heads(
         stretches: factor per axis of each head, float32 [H, D]; its square is the precision along the axis.
         recipes: of the heads, H.
     """
+    import torch
+
     variance, counts, means = basis.variance, basis.photos, basis.class_means
     photos = counts.sum()
     of_means = (counts[:, None] * np.square(means, dtype=np.float64)).sum(axis=0) / photos
@@ -58,12 +60,13 @@ def discriminant_heads(
         key = stretch.tobytes()
         if key not in found:
             precision = np.square(stretch)
-            directions, half = centres * precision, 0.5 * (centres**2 @ precision)
-            evidence = sample @ directions.T - half
+            directions, half = (centres * precision).T, 0.5 * (centres**2 @ precision)
+            evidence = (torch.from_numpy(sample) @ torch.from_numpy(directions)).numpy()
+            evidence -= half
             own = ((sample - 0.5 * own_centres) * own_centres) @ precision
             evidence[np.arange(len(labels)), labels] = own
             confidence = _confidence(evidence, labels, log_prior)
-            found[key] = confidence * directions.T, confidence * half
+            found[key] = confidence * directions, confidence * half
         directions, half = found[key]
         weight[head] = directions
         bias[head] = _PRIOR_SHARE.get(recipe.loss.class_weighting, 0.0) * log_prior - half
@@ -79,6 +82,7 @@ def _confidence(
     scores, answers = torch.from_numpy(evidence), torch.from_numpy(labels.astype(np.int64))
     prior = torch.from_numpy(log_prior)
     losses = [
-        float(torch.nn.functional.cross_entropy(scores * factor + prior, answers)) for factor in CONFIDENCES
+        float(torch.nn.functional.cross_entropy(torch.add(prior, scores, alpha=factor), answers))
+        for factor in CONFIDENCES
     ]
     return np.float32(CONFIDENCES[int(np.argmin(losses))])

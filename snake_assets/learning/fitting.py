@@ -13,6 +13,8 @@ from snake_assets.learning.standardisation import Standardisation
 from snake_assets.learning.threads import threads_for
 from snake_assets.learning.warm_start import SAMPLE, discriminant_heads
 
+# Weights that are trained at once, 128 MB: with their moments, start and outcome they take six times that.
+WEIGHTS_AT_ONCE = 1 << 25
 # Share of a recipe's learning rate by which heads that start at the discriminant are trained.
 FROM_DISCRIMINANT = 0.02
 
@@ -58,6 +60,7 @@ def fit_models(
         optimisation: steps, batches, device.
         rows: those to train on; None takes all.
         watch: called before the first step and after each epoch; only where all recipes standardise, or none.
+            All heads are then trained at once, however much memory that takes.
 
     Raises:
         LearningError: as `train_heads`.
@@ -96,16 +99,9 @@ def _fit(
     basis = scatter.basis(scale)
     precision = torch.bfloat16 if optimisation.precision == "bf16" else torch.float32
     inputs = basis.project(features, rows, standardisation.mean, scale, precision)
-    own_labels = labels[rows]
-    heads = [recipe.head(len(rows)) for recipe in recipes]
-    stretches = np.stack([basis.stretch(recipe.shrinkage) for recipe in recipes])
-    start: Heads | None = None
-    if len(rows) > optimisation.batch_size:
-        # Few steps per photo: heads start where training would take epochs to get, and need small steps from
-        # there. With all photos in every step, heads that start at 0 and stop early do better on the folds.
-        some = np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(np.int64))
-        start = discriminant_heads(basis, inputs[some].float().numpy(), own_labels[some], stretches, heads)
-        heads = [replace(head, learning_rate=FROM_DISCRIMINANT * head.learning_rate) for head in heads]
+    own_labels, classes = labels[rows], len(scatter.photos)
+    some = np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(np.int64))
+    sample = inputs[some].float().numpy()
     # Models are given for standardised columns, whatever the heads saw.
     back = basis.axes * (standardisation.scale / scale)[:, None]
 
@@ -119,14 +115,25 @@ def _fit(
     if watch is not None:
         told = watch
         watch_heads = lambda epochs, now: told(epochs, lambda: models(now()))  # noqa: E731
-    trained = train_heads(
-        inputs,
-        own_labels,
-        len(scatter.photos),
-        heads,
-        optimisation,
-        stretches,
-        start,
-        watch_heads,
-    )
-    return models(trained)
+    fitted: list[LinearModel] = []
+    for portion in [recipes] if watch else _portions(recipes, features.shape[1] * classes):
+        heads = [recipe.head(len(rows)) for recipe in portion]
+        stretches = np.stack([basis.stretch(recipe.shrinkage) for recipe in portion])
+        start: Heads | None = None
+        if len(rows) > optimisation.batch_size:
+            # Few steps per photo: heads start where training would take epochs to get, and need small steps
+            # from there. With all photos in every step, heads that start at 0 and stop early do better on the
+            # folds.
+            start = discriminant_heads(basis, sample, own_labels[some], stretches, heads)
+            heads = [replace(head, learning_rate=FROM_DISCRIMINANT * head.learning_rate) for head in heads]
+        fitted += models(
+            train_heads(inputs, own_labels, classes, heads, optimisation, stretches, start, watch_heads)
+        )
+    return fitted
+
+
+def _portions(recipes: Sequence[Recipe], weights: int) -> list[Sequence[Recipe]]:
+    # As few as hold at most WEIGHTS_AT_ONCE each, all about as large.
+    most = max(1, WEIGHTS_AT_ONCE // weights)
+    size = -(-len(recipes) // -(-len(recipes) // most))
+    return [recipes[start : start + size] for start in range(0, len(recipes), size)]

@@ -5,10 +5,11 @@ import numpy.typing as npt
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from snake_assets.learning import fitting
 from snake_assets.learning.fitting import LinearModel, fit_models
 from snake_assets.learning.fold_scores import out_of_fold_logits
 from snake_assets.learning.folds import ALWAYS_TRAINING
-from snake_assets.learning.heads import Optimisation
+from snake_assets.learning.heads import Heads, Optimisation, train_heads
 from snake_assets.learning.settings import Recipe, TrainingSettings
 
 
@@ -66,6 +67,33 @@ def test_large_sets_start_at_the_linear_discriminant() -> None:
     assert same.mean() > 0.98
     # It is the optimum already; small steps do not leave it.
     assert loss(seen[1], features, labels) < loss(seen[0], features, labels) + 1e-3
+
+
+@pytest.mark.parametrize("batch_size", [4096, 100])
+def test_heads_trained_in_portions_are_those_trained_at_once(
+    monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> None:
+    features, labels = clouds()
+    recipes = [
+        recipe(shrinkage=shrinkage, class_weighting=weighting)
+        for shrinkage in (1.0, 0.3)
+        for weighting in ("none", "resampled", "logit_adjusted")
+    ]
+    settings = Optimisation(minimum_steps=30, batch_size=batch_size)
+    at_once = fit_models(features, labels, 5, recipes, settings)
+    passes: list[int] = []
+
+    def counted(*given: object, **named: object) -> Heads:
+        passes.append(len(given[3]))
+        return train_heads(*given, **named)
+
+    monkeypatch.setattr(fitting, "WEIGHTS_AT_ONCE", 4 * 6 * 5)
+    monkeypatch.setattr(fitting, "train_heads", counted)
+    in_portions = fit_models(features, labels, 5, recipes, settings)
+    assert passes == [3, 3]
+    for one, other in zip(at_once, in_portions, strict=True):
+        np.testing.assert_allclose(one.weight, other.weight, atol=1e-5)
+        np.testing.assert_allclose(one.bias, other.bias, atol=1e-5)
 
 
 def test_a_decay_is_laid_on_the_same_evidence_whatever_the_number_of_photos() -> None:

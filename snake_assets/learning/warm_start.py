@@ -1,5 +1,6 @@
 """Where heads start: the linear discriminant, which is in closed form what training would take epochs for."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -66,7 +67,7 @@ def discriminant_heads(
             own = ((sample - 0.5 * own_centres) * own_centres) @ precision
             evidence[np.arange(len(labels)), labels] = own
             confidence = _confidence(evidence, labels, log_prior)
-            found[key] = confidence * directions, confidence * half
+            found[key] = np.multiply(confidence, directions, order="C"), confidence * half
         directions, half = found[key]
         weight[head] = directions
         bias[head] = _PRIOR_SHARE.get(recipe.loss.class_weighting, 0.0) * log_prior - half
@@ -81,8 +82,12 @@ def _confidence(
 
     scores, answers = torch.from_numpy(evidence), torch.from_numpy(labels.astype(np.int64))
     prior = torch.from_numpy(log_prior)
-    losses = [
-        float(torch.nn.functional.cross_entropy(torch.add(prior, scores, alpha=factor), answers))
-        for factor in CONFIDENCES
-    ]
-    return np.float32(CONFIDENCES[int(np.argmin(losses))])
+
+    def loss(step: int) -> float:
+        scaled = torch.add(prior, scores, alpha=CONFIDENCES[step])
+        return float(torch.nn.functional.cross_entropy(scaled, answers))
+
+    # Convex in the factor: the least is where it stops to fall.
+    steps = range(len(CONFIDENCES) - 1)
+    least = bisect_left(steps, True, key=lambda step: loss(step) <= loss(step + 1))
+    return np.float32(CONFIDENCES[least])

@@ -42,7 +42,7 @@ class EmbeddingConfig(dg.Config):
     """How the embedding pass is run, and what it gives."""
 
     batch_size: int | None = Field(
-        default=None, ge=1, le=4096, description="Photos in one forward pass. Default: 32, on CUDA 256."
+        default=None, ge=1, le=4096, description="Photos in one forward pass. Default: 16, on CUDA 256."
     )
     decoders: int | None = Field(
         default=None,
@@ -65,8 +65,8 @@ class EmbeddingConfig(dg.Config):
     compiled: str = Field(
         default="auto",
         pattern=CHOICE,
-        description="always, never or auto: whether the model is compiled first, which takes a minute. auto: "
-        "on CUDA, from a million photos up.",
+        description="always, never or auto: whether the model is compiled first, which takes up to a minute. "
+        "auto: for splits of 10,000 photos, on CUDA of a million, or more.",
     )
     resolution: int | None = Field(
         default=None,

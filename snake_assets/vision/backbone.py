@@ -184,7 +184,8 @@ class Backbone:
         import torch
 
         last = self.view.last_layers
-        with torch.inference_mode():
+        # Not inference mode: under it, a compiled model's weights would not be constants.
+        with torch.no_grad():
             photos = pixel_values.to(self.device, self._dtype)
             options = _forward_options(self, self.model)
             if layers or last > 1:
@@ -199,6 +200,32 @@ class Backbone:
             earlier = self._normed(seen.hidden_states[self.earlier_layer][:, 0])
             middle = seen.hidden_states[self.middle_layer][:, self.prefix_tokens :].float().mean(dim=1)
             return Seen(kept, cls, earlier, middle)
+
+    def compile(self, photos: int, *, layers: bool = False) -> None:
+        """Compile the model for batches of so many photos, which takes up to a minute.
+
+        Args:
+            photos: in a batch.
+            layers: as for `see`.
+
+        Raises:
+            BackboneError: as `model`.
+        """
+        import torch
+        from torch._inductor import config as inductor
+
+        if (photos, layers) in self._compiled_for:
+            return
+        self._compiled_for.add((photos, layers))
+        self.model.compile(dynamic=False)
+        height, width = self.preprocessing.input_size
+        # Weights become constants that are laid out once for the processor's matrix units.
+        with inductor.patch(freezing=self.device == "cpu"):
+            self.see(torch.zeros(photos, 3, height, width), layers=layers)
+
+    @cached_property
+    def _compiled_for(self) -> set[tuple[int, bool]]:
+        return set()
 
     @property
     def earlier_layer(self) -> int:

@@ -147,7 +147,7 @@ class _Pass:
         self._run, self._progress = run, progress
         self._to_compute = sum(len(plan.rows) for plan in plans)
         self._reader = BatchReader(images, backbone.preprocessing, plans)
-        self._settings = settings.for_photos(self._to_compute, backbone.device)
+        self._settings = settings.for_work(backbone.device, self._to_compute, images.manifest.rows_out)
         run.devices = settings.devices or devices_like(backbone.device)
         self._backbone = backbone
 

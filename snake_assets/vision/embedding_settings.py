@@ -1,17 +1,21 @@
 """How the embedding pass is run."""
 
 import os
+import shutil
 from dataclasses import dataclass, replace
 from typing import Literal
 
 Choice = Literal["auto", "always", "never"]
 
-# Measured where nothing else ran: batches beyond these gain nothing (processor), or were not tried (CUDA).
-BATCH_SIZE, BATCH_SIZE_ON_CUDA = 32, 256
+# On a processor, larger batches no longer fit its caches: DINOv2-base is a quarter slower by 32, ViT-Tiny a
+# sixth by 8. On CUDA nothing was measured.
+BATCH_SIZE, BATCH_SIZE_ON_CUDA = 16, 256
 # Two threads decode some 500 photos of 510 x 385 pixels a second, ten times what a processor's model takes.
 DECODERS = 2
-# Processes take seconds to start, and compiling a model takes a minute, to gain a tenth at best.
-PROCESSES_FROM, COMPILED_FROM = 2_000, 1_000_000
+# Processes take seconds to start. Compiling DINOv2-base takes 10 s to a minute and makes a processor's pass
+# 1.2 to 1.4 times as fast, which pays from some 2,000 photos up; a GPU sees 100,000 and more in that time.
+PROCESSES_FROM = 2_000
+COMPILED_FROM, COMPILED_FROM_ON_CUDA = 10_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,15 @@ class EmbeddingSettings:
     differently); the rest only decides speed and memory.
 
     Attributes:
-        batch_size: photos in a forward pass; None: 32, on CUDA 256.
-        decoders: threads or processes that decode ahead of the model; None: 2, on CUDA one for each processor
-            but one.
+        batch_size: photos in a forward pass; None: 16, on CUDA 256.
+        decoders: threads or processes that decode ahead of the model; None: 2, on CUDA one for each
+            processor but one.
         read_ahead: batches for each decoder that may be under way or wait: `decoders` x `read_ahead` x
             `batch_size` photos as pixels (0.15 MB each at 224 x 224) are in memory at most.
         processes: whether decoders are processes. "auto": on CUDA, from 2,000 photos up.
-        compiled: whether the model is compiled. "auto": on CUDA, from a million photos up.
+        compiled: whether the model is compiled. "auto": for a split of 10,000 photos or more, on CUDA of a
+            million or more, and where there is a C++ compiler. The split counts, not what is left to do: a
+            run that goes on gives the same bits as one that was never interrupted.
         orthonormal_dct: whether the DCT is scaled to an orthonormal one; the paper's is not.
         devices: what holds a replica of the backbone, batches dealt in turn; None: every device of the
             backbone's kind, which is all GPUs of this machine for "cuda".
@@ -46,17 +52,28 @@ class EmbeddingSettings:
         """`batch_size`, or the device's own."""
         return self.batch_size or (BATCH_SIZE_ON_CUDA if device == "cuda" else BATCH_SIZE)
 
-    def for_photos(self, count: int, device: str) -> "EmbeddingSettings":
-        """The same with everything decided that is left to the device and the amount of work."""
+    def for_work(self, device: str, to_compute: int, in_all: int) -> "EmbeddingSettings":
+        """The same with everything decided that is left to the device and the amount of work.
+
+        Args:
+            device: of the backbone.
+            to_compute: photos that this pass will compute.
+            in_all: photos of the split.
+        """
         on_cuda = device == "cuda"
+        compiled_from = COMPILED_FROM_ON_CUDA if on_cuda else COMPILED_FROM
         decoders = max(1, (os.cpu_count() or 2) - 1) if on_cuda else DECODERS
         return replace(
             self,
             batch_size=self.photos_in_a_batch(device),
             decoders=self.decoders or decoders,
-            processes=_decided(self.processes, on_cuda and count >= PROCESSES_FROM),
-            compiled=_decided(self.compiled, on_cuda and count >= COMPILED_FROM),
+            processes=_decided(self.processes, on_cuda and to_compute >= PROCESSES_FROM),
+            compiled=_decided(self.compiled, in_all >= compiled_from and _can_compile()),
         )
+
+
+def _can_compile() -> bool:
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++"))
 
 
 def _decided(choice: Choice, by_itself: bool) -> Choice:

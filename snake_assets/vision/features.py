@@ -99,7 +99,7 @@ def launch(
         pixels = torch.cat([pixels, pixels.new_zeros(missing, *pixels.shape[1:])])
     clock = DeviceClock(backbone.device)
     try:
-        with torch.inference_mode(), clock.running():
+        with torch.no_grad(), clock.running():
             on_device = pixels.to(backbone.device, non_blocking=True)
             photos = backbone.preprocessing.pixel_values(on_device)
             views = [photos, photos.flip(-1)] if backbone.view.flip else [photos]

@@ -15,25 +15,28 @@ from snake_assets.vision.reading import BatchReader, PhotoBatch
 def read_in_threads(reader: BatchReader, workers: int, ahead: int) -> Generator[PhotoBatch]:
     """All batches of a reader, in order. Decoding holds no lock of the interpreter: a few threads do scale.
 
+    The threads share out each batch: where a model computes on the same processor, all its threads are then
+    disturbed alike, and none waits for another.
+
     Args:
         reader: makes the batches.
-        workers: threads, each making whole batches.
+        workers: threads that decode.
         ahead: batches for each of them that may be under way or wait.
 
     Raises:
         StorageError: a shard cannot be read.
     """
     waiting: deque[Future[PhotoBatch]] = deque()
-    pool = ThreadPoolExecutor(workers, "decode")
-    try:
-        for number in range(len(reader)):
-            waiting.append(pool.submit(reader.__getitem__, number))
-            if len(waiting) >= workers * ahead:
+    with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(workers, "decode") as decoders:
+        try:
+            for number in range(len(reader)):
+                waiting.append(readers.submit(reader.batch, number, decoders.map))
+                if len(waiting) >= workers * ahead:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        finally:
+            readers.shutdown(cancel_futures=True)
 
 
 def read_in_processes(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snake_assets.storage.manifest import Reject, Shard
 from snake_assets.storage.tables import Table
@@ -54,6 +55,20 @@ class PhotoBatch:
 
 
 @dataclass(frozen=True)
+class _Photo:
+    """A photo's pixels, and the seconds that decoding and resizing took."""
+
+    pixels: NDArray[np.uint8]
+    decoding: float
+    resizing: float
+
+
+Each = Callable[
+    [Callable[[bytes], "_Photo | UnreadablePhoto"], Sequence[bytes]], Iterable["_Photo | UnreadablePhoto"]
+]
+
+
+@dataclass(frozen=True)
 class BatchReader:
     """Makes batches, in any order and from any process: item i is the batch of plan i.
 
@@ -70,30 +85,42 @@ class BatchReader:
         return len(self.plans)
 
     def __getitem__(self, number: int) -> PhotoBatch:
-        """Read a batch's rows, decode and resize them."""
+        """Read a batch's rows, decode and resize them one after the other."""
+        return self.batch(number, map)
+
+    def batch(self, number: int, each: Each) -> PhotoBatch:
+        """As item `number`; `each` is `map`, or that of a pool, which shares the photos out."""
         import torch
 
         plan = self.plans[number]
-        height, width = self.preprocessing.input_size
-        pixels = np.empty((len(plan.rows), height, width, 3), dtype=np.uint8)
+        began = time.perf_counter()
+        columns = self.images.rows(plan.shard, plan.rows, PHOTO_COLUMNS).columns if plan.rows else []
+        photos = list(zip(*(column.to_pylist() for column in columns), strict=True))
+        seconds = {READING: time.perf_counter() - began, DECODING: 0.0, RESIZING: 0.0}
+        pixels = np.empty((len(photos), *self.preprocessing.input_size, 3), dtype=np.uint8)
         digests: list[str] = []
         rejects: dict[str, Reject] = {}
-        seconds = {READING: -time.perf_counter(), DECODING: 0.0, RESIZING: 0.0}
-        columns = self.images.rows(plan.shard, plan.rows, PHOTO_COLUMNS).columns if plan.rows else []
-        seconds[READING] += time.perf_counter()
-        for image_id, digest, data in zip(*(column.to_pylist() for column in columns), strict=True):
-            began = time.perf_counter()
-            try:
-                photo = decode(data, at_least=self.preprocessing.needed_side)
-            except UnreadablePhoto as fault:
-                rejects[digest] = Reject(image_id, fault.reason, fault.detail)
+        for (image_id, digest, _), found in zip(
+            photos, each(self._seen, [p[2] for p in photos]), strict=True
+        ):
+            if isinstance(found, UnreadablePhoto):
+                rejects[digest] = Reject(image_id, found.reason, found.detail)
                 continue
-            decoded = time.perf_counter()
-            pixels[len(digests)] = self.preprocessing.resized(photo)
+            pixels[len(digests)] = found.pixels
             digests.append(digest)
-            seconds[DECODING] += decoded - began
-            seconds[RESIZING] += time.perf_counter() - decoded
+            seconds[DECODING] += found.decoding
+            seconds[RESIZING] += found.resizing
         return PhotoBatch(plan.shard, digests, torch.from_numpy(pixels[: len(digests)]), rejects, seconds)
+
+    def _seen(self, data: bytes) -> _Photo | UnreadablePhoto:
+        began = time.perf_counter()
+        try:
+            photo = decode(data, at_least=self.preprocessing.needed_side)
+        except UnreadablePhoto as fault:
+            return fault
+        decoded = time.perf_counter()
+        pixels = self.preprocessing.resized(photo)
+        return _Photo(pixels, decoded - began, time.perf_counter() - decoded)
 
 
 def plan_batches(

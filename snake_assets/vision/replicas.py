@@ -61,7 +61,7 @@ class Replicas:
         self._orthonormal, self._layers, self._compiled_for = orthonormal, layers, compiled_for
         if compiled_for:
             for replica in self._replicas:
-                replica.model.compile(dynamic=False)
+                replica.compile(compiled_for, layers=layers)
 
     def see(self, batches: Iterable[PhotoBatch]) -> Iterator[SeenBatch]:
         """The batches in the order given, with their features.

@@ -68,7 +68,7 @@ def test_embedding(measured, monkeypatch: pytest.MonkeyPatch):
     result = measured(
         embedding.main,
         *("--photos", "5", "--paper-photos", "2", "--batch-size", "2", "--layers", "1"),
-        *("--device", "cpu", "--precision", "fp32"),
+        *("--device", "cpu", "--precision", "fp32", "--compiled", "never"),
     )
     for rate in ("forward_img_s", "pipeline_img_s", "paper_img_s", "matmul_tflops"):
         assert result[rate] > 0

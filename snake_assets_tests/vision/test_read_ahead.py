@@ -16,7 +16,7 @@ from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.errors import EmbeddingError
 from snake_assets.vision.preprocessing import Preprocessing
 from snake_assets.vision.read_ahead import read_in_processes, read_in_threads
-from snake_assets.vision.reading import BatchReader, PhotoBatch, plan_batches
+from snake_assets.vision.reading import BatchReader, Each, PhotoBatch, plan_batches
 from snake_assets_tests.vision.conftest import encode, picture
 
 SQUARE = Preprocessing(
@@ -69,9 +69,9 @@ def test_no_more_batches_are_made_than_may_be_in_memory(reader: BatchReader):
     made: list[int] = []
 
     class Watched(BatchReader):
-        def __getitem__(self, number: int) -> PhotoBatch:
+        def batch(self, number: int, each: Each) -> PhotoBatch:
             made.append(number)
-            return super().__getitem__(number)
+            return super().batch(number, each)
 
     watched = Watched(reader.images, reader.preprocessing, reader.plans)
     for given, _ in enumerate(read_in_threads(watched, 2, 1)):

@@ -57,11 +57,12 @@ def test_a_batch_is_filled_up_for_a_compiled_model_and_its_own_photos_come_out(
         lambda model, given, named: shapes.append(len(named["pixel_values"])), with_kwargs=True
     )
     replicas = Replicas(backbone, ("cpu",), orthonormal=False, compiled_for=4)
+    assert shapes == [4]
     given = [batch(backbone, 4, 0), batch(backbone, 1, 5)]
     seen = list(replicas.see(given))
     hook.remove()
     assert compiled == [{"dynamic": False}]
-    assert shapes == [4, 4]
+    assert shapes == [4, 4, 4]
     for one, photos in zip(seen, given, strict=True):
         assert one.features is not None
         alone = describe(backbone, photos.pixels.numpy(), orthonormal=False)

@@ -19,23 +19,6 @@ Rows = npt.NDArray[np.int64]
 Cosines = npt.NDArray[np.float32]
 
 
-def neighbour_probabilities(
-    train: npt.NDArray[np.floating],
-    labels: npt.NDArray[np.integer],
-    classes: int,
-    queries: npt.NDArray[np.floating],
-    k: int,
-    temperature: float,
-    centre: npt.NDArray[np.floating] | None = None,
-) -> npt.NDArray[np.float32]:
-    """Probability of each species for each query, by the votes of its k nearest: float32 [N, classes].
-
-    Arguments and errors as in `nearest` and `vote`.
-    """
-    rows, cosine = nearest(train, queries, k, centre)
-    return vote(rows, cosine, labels, classes, k, temperature)
-
-
 def nearest(
     train: npt.NDArray[np.floating],
     queries: npt.NDArray[np.floating],

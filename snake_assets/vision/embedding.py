@@ -153,7 +153,8 @@ class _Pass:
 
     def write_all(self, writer: ShardWriter, unit_of: Mapping[Shard, str]) -> None:
         """Compute the batches and write their shards, each while the next is computed."""
-        compiled = self._settings.compiled == "always"
+        # Where all rows are copied, not even the model is loaded.
+        compiled = self._to_compute > 0 and self._settings.compiled == "always"
         replicas = Replicas(
             self._backbone,
             self._run.devices,

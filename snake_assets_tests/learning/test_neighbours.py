@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from snake_assets.learning import neighbours as module
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.neighbours import nearest, neighbour_probabilities, vote
+from snake_assets.learning.neighbours import nearest, vote
+
+
+def by_votes(
+    train: np.ndarray, labels: np.ndarray, classes: int, queries: np.ndarray, k: int, temperature: float
+) -> np.ndarray:
+    return vote(*nearest(train, queries, k), labels, classes, k, temperature)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +69,7 @@ def test_one_search_serves_every_k_and_temperature() -> None:
     queries = rng.normal(size=(12, 5))
     rows, cosine = nearest(train, queries, 20)
     for k, temperature in ((1, 0.07), (5, 0.02), (20, 1.0)):
-        own = neighbour_probabilities(train, labels, 7, queries, k, temperature)
+        own = by_votes(train, labels, 7, queries, k, temperature)
         assert own.dtype == np.float32 and own.shape == (12, 7)
         np.testing.assert_allclose(own.sum(axis=1), 1, atol=1e-6)
         np.testing.assert_allclose(vote(rows, cosine, labels, 7, k, temperature), own, atol=1e-6)
@@ -74,14 +80,14 @@ def test_separate_species_are_told_apart() -> None:
     centres, labels = rng.normal(size=(9, 20)), np.repeat(np.arange(9), 20)
     train = centres[labels] + 0.2 * rng.normal(size=(180, 20))
     queries = centres + 0.2 * rng.normal(size=(9, 20))
-    answers = neighbour_probabilities(train, labels, 9, queries, 10, 0.07).argmax(axis=1)
+    answers = by_votes(train, labels, 9, queries, 10, 0.07).argmax(axis=1)
     assert answers.tolist() == list(range(9))
 
 
 def test_the_smallest_temperature_listens_to_the_nearest_and_stays_finite() -> None:
     labels = np.array([0, 1])
     train = np.array([[1.0, 0.0], [0.9, 0.1]])
-    assert neighbour_probabilities(train, labels, 2, train, 2, 1e-6).tolist() == [[1, 0], [0, 1]]
+    assert by_votes(train, labels, 2, train, 2, 1e-6).tolist() == [[1, 0], [0, 1]]
 
 
 def test_impossible_requests() -> None:

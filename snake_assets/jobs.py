@@ -6,6 +6,10 @@ from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.vision.embedding import DCT, DINOV2, LAYERS
 
 FEATURES = dg.AssetSelection.assets("raw_images", "image_table", DINOV2, DCT, LAYERS)
+MEND_AND_RUN_AGAIN = (
+    "If it fails, open the failed step in the run: its message says what is wrong, where, and what to do. "
+    "Then run it again; what is done is kept."
+)
 # Explains; the submission does not need it.
 LADDER = dg.AssetSelection.assets("paper_ladder")
 
@@ -19,29 +23,33 @@ snakeclef = dg.define_asset_job(
     "snakeclef",
     selection=dg.AssetSelection.all() - LADDER,
     tags=_splits_in_one_run(SPLITS[0], SPLITS[-1]),
-    description="All splits in one run: raw files to submission, report and pictures. All but the ladder.",
+    description="All splits in one run: raw files to submission, report and pictures. All but the ladder. "
+    + MEND_AND_RUN_AGAIN,
 )
 features = dg.define_asset_job(
     "features",
     selection=FEATURES,
-    description="One split from raw files to embeddings; the unit of backfills.",
+    description="One split from raw files to embeddings; the unit of backfills. " + MEND_AND_RUN_AGAIN,
 )
 train = dg.define_asset_job(
     "train",
     selection=dg.AssetSelection.groups("classifier", "report") - LADDER,
-    description="The classifier, its report on val, and the pictures, from features that are there.",
+    description="The classifier, its report on val, and the pictures, from features that are there. If it "
+    "fails because a table is not there, run features for the split that the message names, then this again.",
 )
 predict = dg.define_asset_job(
     "predict",
     selection=FEATURES | dg.AssetSelection.assets("submission"),
     tags=_splits_in_one_run("test", "test"),
-    description="The test split's features and the submission, with a classifier that is there.",
+    description="The test split's features and the submission, with a classifier that is there. If it fails "
+    "because there is none, run train first.",
 )
 ladder = dg.define_asset_job(
     "ladder",
     selection=LADDER,
     description="Why the paper scored at chance, and what each step to our classifier is worth; from "
-    "features and a classifier that are there.",
+    "features and a classifier that are there. If it fails because one is missing, run features and train "
+    "first.",
 )
 
 all_jobs = [snakeclef, features, train, predict, ladder]

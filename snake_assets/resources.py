@@ -2,6 +2,7 @@
 environment variable, then the default. Nothing is read from the environment before a run needs it."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,42 @@ from snake_assets.vision.views import View
 if TYPE_CHECKING:
     from snake_assets.vision.backbone import Backbone
 
-CROPS = ("none", "yolo", "owlvit", "sam")
-ENGINES = ("local", "ray")
+
+class Device(StrEnum):
+    """What a backbone runs on."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class Precision(StrEnum):
+    """In which numbers a backbone computes."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+class CropMode(StrEnum):
+    """What finds the snake that photos are cropped to."""
+
+    none = "none"
+    yolo = "yolo"
+    owlvit = "owlvit"
+    sam = "sam"
+
+
+class EngineName(StrEnum):
+    """What spreads the embedding pass over machines."""
+
+    local = "local"
+    ray = "ray"
+
+
+CROPS, ENGINES = tuple(CropMode), tuple(EngineName)
 
 
 class SettingError(ValueError):
@@ -97,11 +132,15 @@ class BackboneSetting(dg.ConfigurableResource[None]):
     revision: str | None = Field(
         default=None, description="Hub revision to pin (a commit or tag). Default: SNAKE_REVISION, else none."
     )
-    device: str | None = Field(
-        default=None, description="auto, cpu, cuda or mps. Default: SNAKE_DEVICE, else auto."
+    device: Device | None = Field(
+        default=None,
+        description="What the backbone runs on: auto (CUDA or MPS where there is one), cpu, cuda or mps. "
+        "Default: SNAKE_DEVICE, else auto.",
     )
-    precision: str | None = Field(
-        default=None, description="auto, fp32, bf16 or fp16. Default: SNAKE_PRECISION, else auto."
+    precision: Precision | None = Field(
+        default=None,
+        description="Numbers that the backbone computes in: auto (bf16 where the device has "
+        "units for it), fp32, bf16 or fp16. Default: SNAKE_PRECISION, else auto.",
     )
 
     def open(self, view: View | None = None) -> "Backbone":
@@ -125,7 +164,7 @@ class BackboneSetting(dg.ConfigurableResource[None]):
 class Crops(dg.ConfigurableResource[None]):
     """Whether photos are cropped to the snake before embedding."""
 
-    mode: str | None = Field(
+    mode: CropMode | None = Field(
         default=None, description="none, yolo, owlvit or sam. Default: SNAKE_CROPS, else none."
     )
 
@@ -137,7 +176,9 @@ class Crops(dg.ConfigurableResource[None]):
 class Engine(dg.ConfigurableResource[None]):
     """What runs the embedding pass."""
 
-    name: str | None = Field(default=None, description="local or ray. Default: SNAKE_ENGINE, else local.")
+    name: EngineName | None = Field(
+        default=None, description="local (this machine) or ray. Default: SNAKE_ENGINE, else local."
+    )
 
     def checked(self) -> str:
         """The engine. Raises SettingError for what is no engine, or not part of this version."""

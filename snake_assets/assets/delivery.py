@@ -6,7 +6,9 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.assets.classifier import species_classifier
+from snake_assets.assets.columns import column_schema
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
+from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.reporting import SHOWN, data_version, markdown_table, some_of
 from snake_assets.learning.answers import ORIGIN_FILE, SUBMISSION_FILE, write_submission
 from snake_assets.learning.classifier import SpeciesClassifier
@@ -46,16 +48,21 @@ class SubmissionConfig(dg.Config):
     group_name="submission",
     kinds={"python", "csv"},
     code_version=str(SUBMISSION_VERSION),
+    config_schema=launchpad(SubmissionConfig),
 )
-def submission(config: SubmissionConfig, raw_data: RawData, store: Store) -> dg.MaterializeResult[None]:
+def submission(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+) -> dg.MaterializeResult[None]:
     """submission.csv: one row per test observation, in the order and spelling of the test metadata.
 
     An observation whose photos could all not be read is answered by the species of least expected cost
     under the training frequencies, and named below. Where the test metadata has a code, the location prior is
     multiplied in if it was clearly better on the folds of train. origin.json beside it names what it was made
     from, and the classifier that answered (by default the chosen recipe, trained again on train and val) lies
-    with it.
+    with it. If it fails because photos are new in the test metadata, materialize the test split's features
+    first: the job predict does both.
     """
+    config = config_of(context, SubmissionConfig)
     data = raw_data.folder()
     venomous = read_venom_list(data / "metadata" / VENOM_LIST)
     images = open_table(store.folder("image_table", "test"))
@@ -90,6 +97,7 @@ def submission(config: SubmissionConfig, raw_data: RawData, store: Store) -> dg.
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(answers),
+            **column_schema("submission", [("observation_id", "string"), ("class_id", "int")]),
             "file": dg.MetadataValue.path(folder / SUBMISSION_FILE),
             "first_rows": markdown_table(["observation_id", "class_id"], list(answers.items())[:SHOWN]),
             "predicted_venomous": sum(venomous[class_id] for class_id in answers.values()),

@@ -1,11 +1,12 @@
 """The vectors: all embedding tables out of one forward pass."""
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.photos import image_table
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import markdown_table, split_version, table_metadata
@@ -25,7 +26,10 @@ from snake_assets.vision.embedding_settings import Choice
 from snake_assets.vision.memory import peak_memory_bytes
 from snake_assets.vision.views import MAX_SCALE, ResizePolicy, View
 
-CHOICE = "^(auto|always|never)$"
+IF_IT_FAILS = (
+    " If it fails for want of memory, set a smaller batch_size in the launchpad; shards that are written are "
+    "kept, so materializing it again goes on where it was."
+)
 DESCRIPTIONS = {
     DINOV2: "CLS token (after the final norm) and mean patch token of every photo. A photo that fails to "
     "decode is named among the rejects. The parquet metadata names backbone, preprocessing, precision and "
@@ -42,34 +46,37 @@ class EmbeddingConfig(dg.Config):
     """How the embedding pass is run, and what it gives."""
 
     batch_size: int | None = Field(
-        default=None, ge=1, le=4096, description="Photos in one forward pass. Default: 16, on CUDA 256."
+        default=None,
+        ge=1,
+        le=4096,
+        description="Photos in one forward pass, 1 to 4,096. Default: 16, on CUDA 256.",
     )
     decoders: int | None = Field(
         default=None,
         ge=1,
         le=256,
-        description="Threads, on CUDA processes, that decode ahead of the model. Default: 2, on CUDA one for "
-        "each processor but one.",
+        description="Threads, on CUDA processes, that decode ahead of the model, 1 to 256. Default: 2, on "
+        "CUDA one for each processor but one.",
     )
     read_ahead: int = Field(
         default=2,
         ge=1,
         le=64,
-        description="Batches of decoded photos for each decoder that may be in memory.",
+        description="Batches of decoded photos for each decoder that may be in memory, 1 to 64.",
     )
-    processes: str = Field(
+    processes: Choice = Field(
         default="auto",
-        pattern=CHOICE,
         description="always, never or auto: whether decoders are processes. auto: on CUDA, for many photos.",
     )
-    compiled: str = Field(
+    compiled: Choice = Field(
         default="auto",
-        pattern=CHOICE,
         description="always, never or auto: whether the model is compiled first, which takes up to a minute. "
         "auto: for splits of 10,000 photos, on CUDA of a million, or more.",
     )
     resolution: int | None = Field(
         default=None,
+        ge=1,
+        le=518,
         description="Side of the model's input in pixels, a multiple of the patch size up to 518. Default: "
         "the backbone's own times `scale`.",
     )
@@ -77,18 +84,21 @@ class EmbeddingConfig(dg.Config):
         default=1.15,
         gt=0,
         le=MAX_SCALE,
-        description="Multiplies the side of the backbone's own input, rounded to whole patches: 256 pixels "
-        "instead of 224 for patches of 16, 252 for patches of 14. 1.15 costs 1.3 times the pass at 1.0 and "
-        "gives better scores.",
+        description="Multiplies the side of the backbone's own input (above 0 up to 4), rounded to whole "
+        "patches: 256 pixels instead of 224 for patches of 16, 252 for patches of 14. 1.15 costs 1.3 times "
+        "the pass at 1.0 and gives better scores.",
     )
-    resize: str = Field(
+    resize: ResizePolicy = Field(
         default="crop",
         description="crop (as the backbone's own preprocessing), squash (the whole photo, made square) or "
         "pad (the whole photo, with bands of the mean colour).",
     )
     flip: bool = Field(default=False, description="Average each photo with its mirror image; twice the work.")
     last_layers: int = Field(
-        default=1, ge=1, le=4, description="How many of the last layers give their CLS token, side by side."
+        default=1,
+        ge=1,
+        le=4,
+        description="How many of the last layers give their CLS token, side by side, 1 to 4.",
     )
     orthonormal_dct: bool = Field(
         default=False,
@@ -97,8 +107,7 @@ class EmbeddingConfig(dg.Config):
 
     def view(self) -> View:
         """How the backbone is to look at photos."""
-        resize = cast(ResizePolicy, self.resize)
-        return View(self.resolution, self.scale, resize, self.flip, self.last_layers)
+        return View(self.resolution, self.scale, self.resize, self.flip, self.last_layers)
 
     def settings(self) -> EmbeddingSettings:
         """How the pass is run."""
@@ -106,8 +115,8 @@ class EmbeddingConfig(dg.Config):
             batch_size=self.batch_size,
             decoders=self.decoders,
             read_ahead=self.read_ahead,
-            processes=cast(Choice, self.processes),
-            compiled=cast(Choice, self.compiled),
+            processes=self.processes,
+            compiled=self.compiled,
             orthonormal_dct=self.orthonormal_dct,
         )
 
@@ -120,23 +129,24 @@ class EmbeddingConfig(dg.Config):
             group_name="features",
             kinds={"pytorch", "parquet"},
             code_version=str(EMBEDDING_VERSION),
-            description=description,
+            description=description + IF_IT_FAILS,
         )
         for name, description in DESCRIPTIONS.items()
     ],
     partitions_def=splits,
     can_subset=True,
+    config_schema=launchpad(EmbeddingConfig),
     name="embeddings",
 )
 def embeddings(
     context: dg.AssetExecutionContext,
-    config: EmbeddingConfig,
     store: Store,
     backbone: BackboneSetting,
     crops: Crops,
     engine: Engine,
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Embed a split's photos; shards that are there already are kept."""
+    config = config_of(context, EmbeddingConfig)
     crops.checked()
     engine.checked()
     model = backbone.open(config.view())

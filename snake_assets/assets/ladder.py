@@ -9,6 +9,7 @@ from pydantic import Field
 from snake_assets.assets.classifier import CLASSIFIER_VERSION, species_classifier
 from snake_assets.assets.embeddings import EmbeddingConfig
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
+from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import data_version, markdown_table, picture
 from snake_assets.figures.ladder_chart import ladder_chart_png
@@ -40,8 +41,8 @@ class LadderConfig(EmbeddingConfig):
         default=PaperTrainer().runs,
         ge=1,
         le=1000,
-        description="Runs of each rung with the paper's trainer, with other splits and batches; its score is "
-        "their mean. With some 100,000 photos a run takes minutes.",
+        description="Runs of each rung with the paper's trainer, 1 to 1,000, with other splits and batches; "
+        "its score is their mean. With some 100,000 photos a run takes minutes.",
     )
 
 
@@ -54,10 +55,10 @@ class LadderConfig(EmbeddingConfig):
     group_name="report",
     kinds={"pytorch", "matplotlib"},
     code_version=str(LADDER_VERSION),
+    config_schema=launchpad(LadderConfig),
 )
 def paper_ladder(
     context: dg.AssetExecutionContext,
-    config: LadderConfig,
     raw_data: RawData,
     store: Store,
     backbone: BackboneSetting,
@@ -67,8 +68,10 @@ def paper_ladder(
     Every rung is trained on train and scored on val with a 95 % interval, beside the level of guessing:
     first the paper's faults are mended one by one, then our additions are made one by one, and the last rung
     is species_classifier. Not part of the job snakeclef: run the job ladder. Also as ladder.json, ladder.csv
-    and ladder.png.
+    and ladder.png. Scores are in percent. If it fails because of another view, set the embedding fields in
+    the launchpad to what the embeddings were made with.
     """
+    config = config_of(context, LadderConfig)
     data = raw_data.folder()
     venom_list = data / "metadata" / VENOM_LIST
     venomous = read_venom_list(venom_list)
@@ -97,6 +100,9 @@ def paper_ladder(
             write_ladder(ladder, aside)
             (aside / CHART_FILE).write_bytes(ladder_chart_png(ladder))
     bundle = open_bundle(folder)
+    context.add_asset_metadata(
+        {"ladder": picture(bundle.path(CHART_FILE).read_bytes(), "Track 1 of every rung")}
+    )
     return dg.MaterializeResult(metadata=_shown(bundle), data_version=data_version(bundle.files))
 
 
@@ -111,7 +117,6 @@ def _shown(bundle: Bundle) -> dict[str, Any]:
             "perfect_classifier_numbered_by_frequency"
         ],
         "observations": ladder["observations"],
-        "ladder": picture(bundle.path(CHART_FILE).read_bytes(), "Track 1 of every rung"),
         "table": markdown_table(HEADER, table(ladder)),
         "folder": dg.MetadataValue.path(bundle.folder),
     }

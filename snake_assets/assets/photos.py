@@ -34,7 +34,8 @@ def raw_images(
 ) -> dg.MaterializeResult[None]:
     """Inventory of a split's photo files: path, bytes, time of change.
 
-    Official archives are unpacked first when the data folder holds them instead of photos. If this fails,
+    Official archives are unpacked first when the data folder holds them instead of photos. Sizes are in
+    bytes. If it fails,
     the message says which split was looked for and where; set SNAKE_DATA to the root of the raw data.
     """
     digests = {}
@@ -82,7 +83,8 @@ def image_table(
     Rows keep the order of the official metadata. A photo that is missing, empty, cut short, not an image,
     or too large to be one is named in `rejects.parquet` and in the metadata below: mend the file and
     materialize raw_images and this again, or leave it out; an observation without a readable photo still
-    gets a prediction.
+    gets a prediction. If it fails, the message names the file, line and column of the metadata that is wrong:
+    mend it and materialize this again.
     """
     digests = {}
     for split in context.partition_keys:
@@ -107,7 +109,7 @@ def image_table(
                 "class_balance": markdown_table(
                     ["class_id", "species", "venomous", "photos"], balance.largest_and_smallest()
                 ),
-                "thumbnails": picture(contact_sheet(table), f"photos of {split}", "jpeg"),
+                "thumbnails": picture(contact_sheet(table), f"photos of {split}", "webp"),
             },
             partition_key=split,
         )

@@ -1,12 +1,17 @@
 """Pictures of the data: the species histogram and the embedding map."""
 
+from typing import Annotated
+
 import dagster as dg
 from pydantic import Field
 
+from snake_assets.assets.columns import column_schema
 from snake_assets.assets.feature_tables import on_split
+from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.reporting import data_version, picture
 from snake_assets.figures.embedding_map import embedding_map_png
 from snake_assets.figures.histogram import species_histogram_png
+from snake_assets.figures.style import PALETTE
 from snake_assets.learning.reading import read_features
 from snake_assets.resources import RawData, Store
 from snake_assets.snakeclef.class_balance import class_balance
@@ -17,8 +22,8 @@ from snake_assets.storage.tables import open_table
 from snake_assets.vision.embedding import DCT, DINOV2
 
 # Count as inputs: raise one when the same tables would give another picture.
-HISTOGRAM_VERSION = 1
-MAP_VERSION = 1
+HISTOGRAM_VERSION = 2
+MAP_VERSION = 2
 SPECIES_SHOWN = 5
 HISTOGRAM_FILE, COUNTS_FILE, MAP_FILE = "species_histogram.png", "species_counts.csv", "embedding_map.png"
 
@@ -29,8 +34,14 @@ HISTOGRAM_FILE, COUNTS_FILE, MAP_FILE = "species_histogram.png", "species_counts
     kinds={"matplotlib"},
     code_version=str(HISTOGRAM_VERSION),
 )
-def species_histogram(raw_data: RawData, store: Store) -> dg.MaterializeResult[None]:
-    """Photos per species in train, most photographed first: the long tail. Also as species_counts.csv."""
+def species_histogram(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+) -> dg.MaterializeResult[None]:
+    """Photos per species in train, most photographed first: the long tail. Also as species_counts.csv.
+
+    The scale is logarithmic; venomous species (MIVS) are hatched. If it fails, the message names the table
+    that is missing or damaged: materialize that one, then this.
+    """
     images = open_table(store.folder("image_table", "train"))
     venom_list = raw_data.folder() / "metadata" / VENOM_LIST
     counts = class_balance(images, read_venom_list(venom_list)).species_counts
@@ -46,9 +57,14 @@ def species_histogram(raw_data: RawData, store: Store) -> dg.MaterializeResult[N
             title = f"Photos per species in train: {counts['photos'].sum():,} of {counts.height} species"
             (aside / HISTOGRAM_FILE).write_bytes(species_histogram_png(counts, title))
     bundle = open_bundle(folder)
+    context.add_asset_metadata(
+        {"histogram": picture(bundle.path(HISTOGRAM_FILE).read_bytes(), "photos per species")}
+    )
     return dg.MaterializeResult(
         metadata={
-            "histogram": picture(bundle.path(HISTOGRAM_FILE).read_bytes(), "photos per species"),
+            "dagster/row_count": counts.height,
+            **column_schema("species_histogram", [(name, str(kind)) for name, kind in counts.schema.items()]),
+            "counts": dg.MetadataValue.path(bundle.path(COUNTS_FILE)),
             "species": counts.height,
             "photos": sum(counts["photos"]),
             "fewest_photos": min(counts["photos"], default=0),
@@ -62,8 +78,11 @@ def species_histogram(raw_data: RawData, store: Store) -> dg.MaterializeResult[N
 class MapConfig(dg.Config):
     """Which species the map shows."""
 
-    class_ids: list[int] = Field(
-        default=[], description="class_ids of the species to show; none means the five with most photos."
+    class_ids: list[Annotated[int, Field(ge=0)]] = Field(
+        default=[],
+        max_length=len(PALETTE),
+        description="class_ids (0 or more) of up to 8 species of train to show; an empty list shows the five "
+        "with most photos.",
     )
 
 
@@ -72,12 +91,18 @@ class MapConfig(dg.Config):
     group_name="report",
     kinds={"umap", "matplotlib"},
     code_version=str(MAP_VERSION),
+    config_schema=launchpad(MapConfig),
 )
-def embedding_map(config: MapConfig, raw_data: RawData, store: Store) -> dg.MaterializeResult[None]:
+def embedding_map(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+) -> dg.MaterializeResult[None]:
     """UMAP of the CLS and the DCT embeddings of the most photographed species of train: the paper's figures.
 
-    Species that lie apart here can be told apart by a linear classifier; mixed ones may still be.
+    Species that lie apart here can be told apart by a linear classifier; mixed ones may still be. Axes have
+    no unit: only who is near whom means something. If it fails because there is no photo of the chosen
+    class_ids, choose species of train in the launchpad.
     """
+    config = config_of(context, MapConfig)
     images, dinov2, dct = (open_table(store.folder(name, "train")) for name in ("image_table", DINOV2, DCT))
     recipe: dict[str, Json] = {
         "version": MAP_VERSION,
@@ -96,10 +121,7 @@ def embedding_map(config: MapConfig, raw_data: RawData, store: Store) -> dg.Mate
         with write_bundle(folder, recipe) as aside:
             (aside / MAP_FILE).write_bytes(drawn)
     bundle = open_bundle(folder)
+    context.add_asset_metadata({"map": picture(bundle.path(MAP_FILE).read_bytes(), "UMAP of the embeddings")})
     return dg.MaterializeResult(
-        metadata={
-            "map": picture(bundle.path(MAP_FILE).read_bytes(), "UMAP of the embeddings"),
-            "folder": dg.MetadataValue.path(folder),
-        },
-        data_version=data_version(bundle.files),
+        metadata={"folder": dg.MetadataValue.path(folder)}, data_version=data_version(bundle.files)
     )

@@ -4,16 +4,20 @@ import json
 from typing import Any
 
 import dagster as dg
+import pyarrow.parquet as pq
 
 from snake_assets.assets.classifier import species_classifier
+from snake_assets.assets.columns import column_schema
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.reporting import data_version, markdown_table, picture, some_of
+from snake_assets.figures.history_chart import history_chart_png
 from snake_assets.figures.report_bundle import MISTAKES_FILE, PAGE_FILE, write_pictures
 from snake_assets.figures.report_charts import CHARTS
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.reading import read_features, read_places
 from snake_assets.learning.report import REPORT_VERSION, judge
-from snake_assets.learning.report_files import SCORES_FILE, write_report
+from snake_assets.learning.report_files import PREDICTIONS_FILE, SCORES_FILE, write_report
+from snake_assets.learning.score_history import HISTORY_FILE, read_history, with_report, write_history
 from snake_assets.learning.ways import other_ways
 from snake_assets.resources import RawData, Store
 from snake_assets.snakeclef.class_balance import class_balance
@@ -25,6 +29,9 @@ from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
 from snake_assets.storage.tables import open_table
 
 SPLITS = ("train", "val")
+HISTORY_CHART_FILE = "history.png"
+# Tell of earlier reports too, so they say nothing about whether this one is another.
+NOT_OF_THIS_REPORT = {HISTORY_FILE, HISTORY_CHART_FILE}
 SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "accuracy": "accuracy"}
 
 
@@ -34,7 +41,9 @@ SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "acc
     kinds={"python", "parquet", "html"},
     code_version=str(REPORT_VERSION),
 )
-def validation_report(raw_data: RawData, store: Store) -> dg.MaterializeResult[None]:
+def validation_report(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+) -> dg.MaterializeResult[None]:
     """The official scores on val, which nothing before this asset has seen, with intervals, beside chance.
 
     Every observation of the metadata counts: one whose photos could not be read is answered by the safest
@@ -42,7 +51,9 @@ def validation_report(raw_data: RawData, store: Store) -> dg.MaterializeResult[N
     location prior, nearest and mean photos. Shows where the classifier goes wrong: species by species,
     venomous taken for harmless, the most costly mistakes beside the training photos that resemble them, and
     photos that stand in train too. report.html tells all of it in one page; scores.json, species.csv,
-    leakage.csv and predictions.parquet hold the figures.
+    leakage.csv and predictions.parquet hold the figures, and history.json the scores of every report before.
+    Scores are in percent, Track 2 is a cost. If it fails because the metadata has changed, materialize val's
+    features first: the job features with the partition val.
     """
     data = raw_data.folder()
     venom_list = data / "metadata" / VENOM_LIST
@@ -79,15 +90,19 @@ def validation_report(raw_data: RawData, store: Store) -> dg.MaterializeResult[N
         with write_bundle(folder, recipe) as aside:
             write_report(judgement, aside)
             write_pictures(judgement, val_images, train_images, aside)
+            history = with_report(read_history(folder), judgement, classifier.digest)
+            write_history(history, aside)
+            (aside / HISTORY_CHART_FILE).write_bytes(history_chart_png(history))
     bundle = open_bundle(folder)
-    return dg.MaterializeResult(metadata=_shown(bundle), data_version=data_version(bundle.files))
+    context.add_asset_metadata(_pictures(bundle))
+    told = {name: digest for name, digest in bundle.files.items() if name not in NOT_OF_THIS_REPORT}
+    return dg.MaterializeResult(metadata=_shown(bundle), data_version=data_version(told))
 
 
 def _shown(bundle: Bundle) -> dict[str, Any]:
     scores = json.loads(bundle.path(SCORES_FILE).read_text())
-    charts = {
-        name: picture(bundle.path(chart.file).read_bytes(), chart.title) for name, chart in CHARTS.items()
-    }
+    predictions = bundle.path(PREDICTIONS_FILE)
+    columns = [(field.name, str(field.type)) for field in pq.read_schema(predictions)]
     return {
         **{name: scores[name] for name in SCORE_TITLES},
         "scores": markdown_table(
@@ -116,10 +131,23 @@ def _shown(bundle: Bundle) -> dict[str, Any]:
         "unknown_class_ids": some_of(scores["unknown_class_ids"]),
         "observations_with_copies_in_train": some_of(scores["leakage"]["observations"]),
         "calibration": scores["calibration"],
-        **charts,
-        "most_costly_mistakes": picture(
-            bundle.path(MISTAKES_FILE).read_bytes(), "the most costly mistakes", "jpeg"
-        ),
+        "dagster/row_count": scores["observations"],
+        **column_schema(bundle.folder.name, columns),
         "report": dg.MetadataValue.path(bundle.path(PAGE_FILE)),
+        "predictions": dg.MetadataValue.path(predictions),
         "folder": dg.MetadataValue.path(bundle.folder),
+    }
+
+
+def _pictures(bundle: Bundle) -> dict[str, dg.MetadataValue]:
+    return {
+        **{
+            name: picture(bundle.path(chart.file).read_bytes(), chart.title) for name, chart in CHARTS.items()
+        },
+        "scores_over_reports": picture(
+            bundle.path(HISTORY_CHART_FILE).read_bytes(), "scores of one report after the other"
+        ),
+        "most_costly_mistakes": picture(
+            bundle.path(MISTAKES_FILE).read_bytes(), "the most costly mistakes", "webp"
+        ),
     }

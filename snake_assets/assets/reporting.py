@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from snake_assets.assets.columns import column_schema
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.manifest import Manifest
 from snake_assets.storage.tables import Table
@@ -15,7 +16,6 @@ SHOWN = 20
 def table_metadata(table: Table) -> dict[str, dg.MetadataValue]:
     """Rows, bytes, rejects and whereabouts of a committed table."""
     manifest = table.manifest
-    columns = [dg.TableColumn(field.name, type=str(field.type)) for field in table.schema]
     return {
         "dagster/row_count": dg.MetadataValue.int(manifest.rows_out),
         "rejects": dg.MetadataValue.int(len(manifest.rejects)),
@@ -24,12 +24,15 @@ def table_metadata(table: Table) -> dict[str, dg.MetadataValue]:
         "shards": dg.MetadataValue.int(len(manifest.shards)),
         "folder": dg.MetadataValue.path(table.folder),
         "fingerprint": dg.MetadataValue.text(manifest.fingerprint),
-        "dagster/column_schema": dg.MetadataValue.table_schema(dg.TableSchema(columns)),
+        **column_schema(manifest.table, [(field.name, str(field.type)) for field in table.schema]),
     }
 
 
 def picture(image: bytes, alt: str, kind: str = "png") -> dg.MarkdownMetadataValue:
-    """A picture that the UI shows inline; `image` is the encoded file."""
+    """A picture that the UI shows inline; `image` is the encoded file.
+
+    Hand it to `context.add_asset_metadata`: the metadata of a result are in the event log twice.
+    """
     return dg.MetadataValue.md(f"![{alt}](data:image/{kind};base64,{base64.b64encode(image).decode()})")
 
 

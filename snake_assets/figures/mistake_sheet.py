@@ -17,7 +17,7 @@ PAPER, INK, FAINT, BLANK = (255, 255, 255), (30, 30, 30), (100, 100, 100), (225,
 
 
 def mistake_sheet(judgement: Judgement, photos: ReportPhotos) -> bytes:
-    """A JPEG with the ten most costly mistakes: the photo of each, then its three nearest training photos."""
+    """A WebP with the ten most costly mistakes: the photo of each, then its three nearest training photos."""
     mistakes = judgement.mistakes[:MISTAKES_SHOWN]
     lines = max(1, -(-len(mistakes) // COLUMNS))
     sheet = Image.new("RGB", (COLUMNS * BLOCK_WIDTH, lines * BLOCK_HEIGHT), PAPER)
@@ -29,7 +29,7 @@ def mistake_sheet(judgement: Judgement, photos: ReportPhotos) -> bytes:
         block = _block(mistake, judgement, photos)
         sheet.paste(block, (column * BLOCK_WIDTH, row * BLOCK_HEIGHT))
     encoded = io.BytesIO()
-    sheet.save(encoded, "JPEG", quality=60, optimize=True)
+    sheet.save(encoded, "WEBP", quality=60, method=6)
     return encoded.getvalue()
 
 

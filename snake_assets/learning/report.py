@@ -20,7 +20,7 @@ from snake_assets.learning.variants import OWN, Variant, compare, without
 from snake_assets.snakeclef.metric import Scores
 
 # Counts as an input: raise it when the same classifier and features would give another report.
-REPORT_VERSION = 3
+REPORT_VERSION = 4
 MISTAKES_EXPLAINED = 10
 # (truth is venomous, prediction is venomous) -> observations.
 VenomCounts = dict[tuple[bool, bool], int]

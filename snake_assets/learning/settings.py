@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from snake_assets.learning.decisions import RULES, DecisionRule
 from snake_assets.learning.heads import HeadRecipe, Optimisation, Precision
 from snake_assets.learning.losses import ClassWeighting, HeadLoss
 from snake_assets.learning.observations import POOLINGS, Pooling
@@ -69,8 +70,8 @@ class TrainingSettings(BaseModel):
     the average.
 
     Photos whose CLS tokens, less their mean, have a cosine above `near_duplicates` stay on one side of every
-    fold; None looks for exact copies only. On top of the heads, the folds choose among `poolings`, of which
-    the first is the plain way.
+    fold; None looks for exact copies only. On top of the heads, the folds choose among `poolings` and among
+    `rules`, of which the first is the plain way.
 
     Beside the heads, the `neighbours` nearest training photos and each species' mean photo are tried as
     classifiers, at every vote temperature (references.py), in CLS tokens whitened with `vote_shrinkage`; the
@@ -104,6 +105,7 @@ class TrainingSettings(BaseModel):
     vote_temperatures: tuple[Positive, ...] = (0.03, 0.07, 0.15)
     vote_shrinkage: Shrinkage = 0.4
     blends: tuple[Share, ...] = (0.2, 0.4)
+    rules: Annotated[tuple[DecisionRule, ...], Field(min_length=1)] = RULES
     seed: Annotated[int, Field(ge=0)] = 0
     epochs: Annotated[int, Field(ge=1)] = 3
     minimum_steps: Annotated[int, Field(ge=1)] = 100

@@ -14,12 +14,14 @@ import pytest
 from snake_assets.definitions import build_definitions
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
-from snake_assets.resources import BackboneSetting, Crops, Engine, RawData, Store
+from snake_assets.learning.score_history import read_history
+from snake_assets.resources import BackboneSetting, RawData, Store
 from snake_assets.storage.tables import open_table
 from snake_assets.summary import summary
 
 SPLITS = ("train", "val", "test")
-QUICK = {"ops": {"species_classifier": {"config": {"feature_sets": ["cls+patch_mean"], "folds": 3}}}}
+QUICK_CONFIG = {"feature_sets": ["cls+patch_mean"], "folds": 3}
+QUICK = {"ops": {"species_classifier": {"config": QUICK_CONFIG}}}
 EVERY_SPLIT = {"dagster/asset_partition_range_start": "train", "dagster/asset_partition_range_end": "test"}
 
 
@@ -144,7 +146,8 @@ def test_the_report_is_a_page_with_photos_and_charts(finished):
     shown = metadata(result, "validation_report")
     for name in ("scores_with_intervals", "accuracy_by_training_photos", "reliability"):
         assert "data:image/png;base64," in shown[name]
-    assert "data:image/jpeg;base64," in shown["most_costly_mistakes"]
+    assert "data:image/webp;base64," in shown["most_costly_mistakes"]
+    assert "data:image/png;base64," in shown["scores_over_reports"]
     assert shown["report"].endswith("report.html")
 
 
@@ -183,13 +186,44 @@ def test_metadata_that_a_person_wants_to_see(finished):
     _, result = finished
     images = metadata(result, "image_table", "val")
     assert images["dagster/row_count"] + images["rejects"] == images["metadata_rows"]
-    assert "data:image/jpeg;base64," in images["thumbnails"]
+    assert "data:image/webp;base64," in images["thumbnails"]
     assert "class_id" in images["class_balance"]
     assert "empty" in images["rejected"]
     vectors = metadata(result, "dinov2_embeddings", "train")
     assert vectors["images_per_second"] > 0
     assert vectors["bytes"] > 0
     assert "data:image/png;base64," in metadata(result, "validation_report")["venomous_against_harmless"]
+
+
+def test_every_column_of_every_table_is_explained(finished):
+    _, result = finished
+    tables = set()
+    for event in result.get_asset_materialization_events():
+        made = event.step_materialization_data.materialization
+        if "dagster/column_schema" in made.metadata:
+            tables.add(made.asset_key.to_user_string())
+            for column in made.metadata["dagster/column_schema"].schema.columns:
+                assert len(column.description or "") > 20, (made.asset_key, column.name)
+        if made.asset_key.to_user_string() in tables:
+            assert made.metadata["dagster/row_count"].value > 0
+    assert tables >= {"raw_images", "image_table", "dinov2_embeddings", "dct_embeddings", "layer_embeddings"}
+    assert tables >= {"validation_report", "submission", "species_histogram"}
+
+
+def test_the_report_remembers_the_scores_of_the_reports_before_it(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    store = tmp_path / "store"
+    shutil.copytree(finished[0], store)
+    (first,) = read_history(store / "validation_report")
+    other = {"ops": {"species_classifier": {"config": QUICK_CONFIG | {"rules": ["track2"], "folds": 2}}}}
+    result = run_job(definitions(small_set, store, demo_backbone), "train", run_config=other)
+    history = read_history(store / "validation_report")
+    assert len(history) == 2
+    assert history[0] == first
+    assert history[1].classifier != first.classifier
+    assert history[1].track1 == metadata(result, "validation_report")["track1"]
+    assert metadata(result, "species_classifier")["decision_rule"] == "track2"
 
 
 def test_the_summary_of_a_run(finished):
@@ -202,7 +236,7 @@ def test_the_summary_of_a_run(finished):
         told = next(line.split() for line in lines if line.strip().startswith(split))
         assert told[1:3] == [str(manifest.rows_out), str(len(manifest.rejects))]
     assert any(line.endswith("submission.csv") for line in lines)
-    assert sum(line.endswith(".png") for line in lines) == 6
+    assert sum(line.endswith(".png") for line in lines) == 7
     assert "make dev" in lines[-1]
 
 
@@ -321,19 +355,22 @@ def test_urls_are_refused_by_name(root: str, tmp_path: Path, monkeypatch: pytest
 
 
 def test_nonsense_settings_fail_at_the_first_asset_that_needs_them(
-    finished, small_set: Path, demo_backbone: Path
+    finished, small_set: Path, demo_backbone: Path, monkeypatch: pytest.MonkeyPatch
 ):
     store, _ = finished
+    backbone = BackboneSetting(name=str(demo_backbone))
     nonsense = {
-        "SNAKE_BACKBONE": {"backbone": BackboneSetting(name="./no/such/model")},
-        "SNAKE_DEVICE": {"backbone": BackboneSetting(name=str(demo_backbone), device="toaster")},
-        "SNAKE_PRECISION": {"backbone": BackboneSetting(name=str(demo_backbone), precision="fp1")},
-        "SNAKE_CROPS": {"crops": Crops(mode="scissors")},
-        "SNAKE_ENGINE": {"engine": Engine(name="steam")},
+        "SNAKE_BACKBONE": ("./no/such/model", {"backbone": BackboneSetting()}),
+        "SNAKE_DEVICE": ("toaster", {"backbone": backbone}),
+        "SNAKE_PRECISION": ("fp1", {"backbone": backbone}),
+        "SNAKE_CROPS": ("scissors", {}),
+        "SNAKE_ENGINE": ("steam", {}),
     }
-    for variable, resources in nonsense.items():
-        broken = definitions(small_set, store, demo_backbone, resources)
-        assert variable in failing("dinov2_embeddings", broken)
+    for variable, (value, resources) in nonsense.items():
+        with monkeypatch.context() as environment:
+            environment.setenv(variable, value)
+            broken = definitions(small_set, store, demo_backbone, resources)
+            assert variable in failing("dinov2_embeddings", broken)
 
 
 def test_settings_come_from_the_environment_when_a_run_needs_them(

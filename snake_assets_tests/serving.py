@@ -1,7 +1,7 @@
 """Dagster's servers on loopback, for tests that use them as people do: each with a DAGSTER_HOME of its own.
 
-`dev` is `dagster dev -w workspace.yaml`. `apart` runs code server, webserver and daemon as three processes, as
-a deployment does, so that a test can kill one of them. Whatever they wrote is in `<home>/*.log`.
+`dev` is `dagster dev -w workspace.yaml`. `apart` runs code server, webserver and daemon as three processes,
+as a deployment does, so that a test can kill one of them. Whatever they wrote is in `<home>/*.log`.
 """
 
 import json

@@ -1,0 +1,182 @@
+"""Dagster's servers on loopback, for tests that use them as people do: each with a DAGSTER_HOME of its own.
+
+`dev` is `dagster dev -w workspace.yaml`. `apart` runs code server, webserver and daemon as three processes,
+as a deployment does, so that a test can kill one of them. Whatever they wrote is in `<home>/*.log`.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[1]
+SECONDS_TO_START = 90.0
+Found = TypeVar("Found")
+
+HEALTH = """{
+  instance { daemonHealth { allDaemonStatuses { required healthy } } }
+  workspaceOrError { ... on Workspace { locationEntries {
+    locationOrLoadError { __typename ... on PythonError { message } } } } }
+}"""
+
+
+def until(look: Callable[[], Found | None], what: str, seconds: float = 60.0) -> Found:
+    """Look again and again until there is something to return; the one place where tests wait for servers.
+
+    A server tells nobody when it is done, so it has to be asked; it is never waited for longer than it takes.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"After {seconds:.0f} s still not: {what}")
+        time.sleep(0.2)
+
+
+@dataclass
+class Servers:
+    """Servers that run; `url` is the UI's, without a slash at its end."""
+
+    home: Path
+    url: str
+    environment: Mapping[str, str]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def ask(self, query: str, **variables: object) -> dict[str, Any]:
+        """The data of a GraphQL query or mutation; errors fail the test."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(
+            f"{self.url}/graphql", body, {"Content-Type": "application/json"}, method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answer = json.load(response)
+        assert not answer.get("errors"), answer["errors"]
+        return answer["data"]
+
+    def start(self, name: str, *arguments: str) -> None:
+        """Start `python -m ARGUMENTS`, whose output goes to `<home>/<name>.log`."""
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                cwd=PROJECT,
+                env=dict(self.environment),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def start_daemon(self) -> None:
+        """Start the daemon beside servers that run `apart`."""
+        self.start("daemon", "dagster._daemon", "run", "-w", str(self.home / "workspace.yaml"))
+
+    def kill(self, name: str) -> None:
+        """End a process as a power cut does: SIGKILL, to it alone."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def until_healthy(self) -> None:
+        """Return when the code location is loaded and every daemon has sent a heartbeat."""
+        until(self._healthy, f"healthy servers (see {self.home}/*.log)", SECONDS_TO_START)
+
+    def stop(self) -> None:
+        """End all processes and what they have started."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGINT)
+        for process in self.processes.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self.processes.clear()
+
+    def _healthy(self) -> bool:
+        for name, process in self.processes.items():
+            assert process.poll() is None, f"{name} ended: " + (self.home / f"{name}.log").read_text()[-2000:]
+        try:
+            told = self.ask(HEALTH)
+        except OSError:
+            return False
+        (location,) = told["workspaceOrError"]["locationEntries"]
+        loaded = location["locationOrLoadError"]
+        if loaded is None:
+            return False
+        assert loaded["__typename"] == "RepositoryLocation", loaded["message"]
+        statuses = told["instance"]["daemonHealth"]["allDaemonStatuses"]
+        return all(status["healthy"] for status in statuses if status["required"])
+
+
+@contextmanager
+def dev(home: Path, settings: Mapping[str, str]) -> Iterator[Servers]:
+    """`dagster dev -w workspace.yaml`, healthy; `settings` are environment variables such as SNAKE_DATA."""
+    port = _free_port()
+    servers = _servers(home, port, settings)
+    try:
+        servers.start("dev", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port))
+        servers.until_healthy()
+        yield servers
+    finally:
+        servers.stop()
+
+
+@contextmanager
+def apart(home: Path, settings: Mapping[str, str]) -> Iterator[Servers]:
+    """The processes `code`, `webserver` and `daemon`, healthy."""
+    port, code_port = _free_port(), _free_port()
+    servers = _servers(home, port, settings)
+    server = {"host": "127.0.0.1", "port": code_port, "location_name": "snake_assets"}
+    workspace = home / "workspace.yaml"
+    workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
+    module = ("-m", "snake_assets.definitions", "-d", str(PROJECT))
+    try:
+        servers.start("code", "dagster", "api", "grpc", *module, "-h", "127.0.0.1", "-p", str(code_port))
+        until(lambda: _listens(code_port), f"a code server (see {home}/code.log)", SECONDS_TO_START)
+        servers.start(
+            "webserver", "dagster_webserver", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)
+        )
+        servers.start_daemon()
+        servers.until_healthy()
+        yield servers
+    finally:
+        servers.stop()
+
+
+def _servers(home: Path, port: int, settings: Mapping[str, str]) -> Servers:
+    """Prepare a DAGSTER_HOME like that of `make dev`, but with a daemon that looks more often."""
+    home.mkdir(parents=True)
+    instance = yaml.safe_load((PROJECT / "deploy" / "dev" / "dagster.yaml").read_text())
+    instance["run_monitoring"] |= {"poll_interval_seconds": 2, "free_slots_after_run_end_seconds": 1}
+    (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("SNAKE_", "DAGSTER_"))},
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "PYTHONPATH": str(PROJECT),
+        **settings,
+    }
+    return Servers(home, f"http://127.0.0.1:{port}", environment)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0

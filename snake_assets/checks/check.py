@@ -94,10 +94,7 @@ class Check:
             return f"Off: the store holds nothing of {self.asset} to look at."
         if not faulty:
             return f"{self.promise} Looked at: {', '.join(findings)}."
-        return " ".join(
-            f"{place}: {found.faults[0]}{_and_more(len(found.faults) - 1)}."
-            for place, found in faulty.items()
-        )
+        return " ".join(f"{place}: {_headline(found)}." for place, found in faulty.items())
 
 
 def step(name: str, checks: Sequence[Check]) -> dg.AssetChecksDefinition:
@@ -128,8 +125,9 @@ def each(tables: Mapping[str, Table], examine: Callable[[Table], Findings]) -> d
     return findings
 
 
-def _and_more(count: int) -> str:
-    return f" (and {count:,} more)" if count else ""
+def _headline(found: Findings) -> str:
+    more = f" (and {len(found.faults) - 1:,} more)" if len(found.faults) > 1 else ""
+    return found.headline or found.faults[0].rstrip(".") + more
 
 
 def _shown(findings: Mapping[str, Findings], faulty: Mapping[str, Findings]) -> dict[str, dg.MetadataValue]:

@@ -55,8 +55,8 @@ def _balance(site: Site) -> Mapping[str, Findings]:
         "above chance": f"{balance.excess:.3f}",
     }
     headline = (
-        f"the species differ from train's by {balance.distance:.2f} where chance gives {balance.expected:.2f}; "
-        f"the limit is {most:g} above chance"
+        f"the species differ from train's by {balance.distance:.2f} where chance gives "
+        f"{balance.expected:.2f}; the limit is {most:g} above chance"
     )
     return {SUBMISSION: Findings(faults if balance.excess > most else (), figures, headline)}
 

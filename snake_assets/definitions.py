@@ -8,11 +8,13 @@ from snake_assets.assets.classifier import species_classifier
 from snake_assets.assets.delivery import submission
 from snake_assets.assets.embeddings import embeddings
 from snake_assets.assets.ladder import paper_ladder
+from snake_assets.assets.launchpad import resource_in_range
 from snake_assets.assets.photos import image_table, raw_images
 from snake_assets.assets.pictures import embedding_map, species_histogram
 from snake_assets.assets.report import validation_report
+from snake_assets.checks import all_checks
 from snake_assets.jobs import all_jobs
-from snake_assets.resources import BackboneSetting, Crops, Engine, RawData, Store
+from snake_assets.resources import BackboneSetting, Crops, Engine, Limits, RawData, Store
 
 # Every step is a process of its own, forked from a server that has loaded the code location, and nothing
 # heavy, once: a step then starts in a fraction of the seconds that a fresh interpreter takes.
@@ -33,6 +35,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             embedding_map,
             paper_ladder,
         ],
+        asset_checks=all_checks,
         jobs=all_jobs,
         executor=dg.multiprocess_executor.configured(STEPS_FROM_A_WARM_SERVER),
         resources={
@@ -41,6 +44,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             "backbone": BackboneSetting(),
             "crops": Crops(),
             "engine": Engine(),
+            "limits": resource_in_range(Limits),
             **(resources or {}),
         },
     )

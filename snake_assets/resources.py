@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
@@ -53,6 +53,13 @@ class EngineName(StrEnum):
 
 
 CROPS, ENGINES = tuple(CropMode), tuple(EngineName)
+LIMITS = {
+    "most_rejects": 0.01,
+    "fewest_photos": 5,
+    "near_cosine": 0.99,
+    "most_drift": 0.1,
+    "most_imbalance": 0.2,
+}
 
 
 class SettingError(ValueError):
@@ -185,3 +192,54 @@ class Engine(dg.ConfigurableResource[None]):
         return _choice(
             _setting(self.name, "SNAKE_ENGINE", "local"), "SNAKE_ENGINE", ENGINES, built=("local",)
         )
+
+
+class Limits(dg.ConfigurableResource[None]):
+    """From where on asset checks warn; what blocks has no limits to set."""
+
+    most_rejects: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of a split's photos, 0 to 1, that may be rejects. Default: SNAKE_MOST_REJECTS, "
+        "else 0.01.",
+    )
+    fewest_photos: int | None = Field(
+        default=None,
+        ge=0,
+        description="Photos that a species of train should have. Default: SNAKE_FEWEST_PHOTOS, else 5.",
+    )
+    near_cosine: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Cosine of centred CLS tokens, 0 to 1, above which two photos are nearly the same. "
+        "Default: SNAKE_NEAR_COSINE, else 0.99.",
+    )
+    most_drift: float | None = Field(
+        default=None,
+        ge=0,
+        le=0.5,
+        description="By how much the AUC, 0.5 to 1, with which a classifier tells test from train may be "
+        "above that for val. Default: SNAKE_MOST_DRIFT, else 0.1.",
+    )
+    most_imbalance: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="By how much the total variation distance, 0 to 1, between the species of the submission "
+        "and those of train may be above what chance gives. Default: SNAKE_MOST_IMBALANCE, else 0.2.",
+    )
+
+    def limit(self, name: str) -> float:
+        """A limit by its field's name. Raises SettingError for a variable that is no number in its range."""
+        if (value := getattr(self, name)) is not None:
+            return float(value)
+        variable, default = f"SNAKE_{name.upper()}", LIMITS[name]
+        text = os.environ.get(variable) or str(default)
+        try:
+            return float(getattr(Limits.model_validate({name: text}), name))
+        except ValidationError as error:
+            raise SettingError(
+                f"{variable}={text!r}: {error.errors()[0]['msg']}. Set it accordingly, or unset it."
+            ) from None

@@ -49,7 +49,7 @@ STORIES, FIELDS = dict(stories()), dict(fields())
 def test_it_says_what_it_is_and_what_to_do_when_it_fails(name: str):
     story = STORIES[name]
     assert len(story) >= SHORTEST_STORY, f"{name} is described by {story!r}"
-    assert re.search(r"\bfails?\b", story), f"{name} does not say what to do when it fails: {story!r}"
+    assert re.search(r"\b(fails?|warns)\b", story), f"{name} does not say what to do when it fails: {story!r}"
 
 
 @pytest.mark.parametrize("name", sorted(resources(defs)))
@@ -65,9 +65,10 @@ def test_every_field_says_what_it_is(name: str):
 def ranged() -> dict[str, tuple[dg.Field, FieldInfo]]:
     found = {}
     for name, field in FIELDS.items():
-        if name.startswith("step "):
-            assert isinstance(field.config_type, InRange), f"{name}: use config_schema=launchpad(...)"
-            found[name] = (field, field.config_type.config.model_fields[field.config_type.field])
+        kind = field.config_type
+        if name.startswith("step ") or re.search("Int|Float", kind.key):
+            assert isinstance(kind, InRange), f"{name}: use launchpad(...) or resource_in_range(...)"
+            found[name] = (field, kind.config.model_fields[kind.field])
     return found
 
 

@@ -78,6 +78,14 @@ def test_values_out_of_range_are_refused_by_name(step: str, field: str, value: o
 
 
 @pytest.mark.parametrize(
+    ("field", "value"), [("most_rejects", 1.5), ("most_drift", -0.1), ("fewest_photos", -1)]
+)
+def test_limits_out_of_range_are_refused_by_name(field: str, value: float):
+    with pytest.raises(SettingRefused, match=field):
+        validated(of_resource("limits", **{field: value}))
+
+
+@pytest.mark.parametrize(
     "run_config",
     [
         of_step("species_classifier", folds="five"),

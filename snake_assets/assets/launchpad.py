@@ -59,6 +59,16 @@ def launchpad(config: type[dg.Config]) -> dict[str, dg.Field]:
     return fields
 
 
+def resource_in_range(resource: type[dg.ConfigurableResource[None]]) -> dg.ResourceDefinition:
+    """A resource whose ranges are checked when a run is asked for, as those of an asset's config are."""
+
+    @dg.resource(config_schema=launchpad(resource), description=resource.__doc__)
+    def opened(context: dg.InitResourceContext) -> dg.ConfigurableResource[None]:
+        return resource(**context.resource_config)
+
+    return opened
+
+
 def config_of(context: dg.AssetExecutionContext, config: type[ConfigClass]) -> ConfigClass:
     """What was set in the launchpad, or its defaults, of an asset with `config_schema=launchpad(config)`."""
     return config(**context.op_execution_context.op_config)

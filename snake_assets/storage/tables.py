@@ -24,7 +24,11 @@ class Table:
     @property
     def schema(self) -> pa.Schema:
         """The arrow schema, with the metadata in which the table explains itself."""
-        return self._file(self.manifest.shards[0]).schema_arrow
+        return self.schema_of(self.manifest.shards[0])
+
+    def schema_of(self, shard: Shard) -> pa.Schema:
+        """The arrow schema of one shard; only its footer is read."""
+        return self._file(shard).schema_arrow
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows of some columns (or of all), in the table's order."""

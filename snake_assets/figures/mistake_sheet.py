@@ -5,7 +5,7 @@ import io
 from PIL import Image, ImageDraw
 
 from snake_assets.figures.captions import abbreviated, fitting
-from snake_assets.figures.report_photos import MISTAKES_SHOWN, ReportPhotos
+from snake_assets.figures.report_photos import ReportPhotos
 from snake_assets.learning.mistakes import Mistake
 from snake_assets.learning.report import Judgement
 
@@ -13,12 +13,14 @@ TILE, GAP, LINE = 96, 6, 17
 NEIGHBOURS, COLUMNS = 3, 2
 BLOCK_WIDTH, BLOCK_HEIGHT = (NEIGHBOURS + 1) * (TILE + GAP) + 3 * GAP, TILE + 2 * LINE + 2 * GAP
 FONT_SIZE = 11
+# The page has more of them; this sheet is in the event log.
+SHOWN = 6
 PAPER, INK, FAINT, BLANK = (255, 255, 255), (30, 30, 30), (100, 100, 100), (225, 225, 225)
 
 
 def mistake_sheet(judgement: Judgement, photos: ReportPhotos) -> bytes:
-    """A WebP with the ten most costly mistakes: the photo of each, then its three nearest training photos."""
-    mistakes = judgement.mistakes[:MISTAKES_SHOWN]
+    """A WebP with the six most costly mistakes: the photo of each, then its three nearest training photos."""
+    mistakes = judgement.mistakes[:SHOWN]
     lines = max(1, -(-len(mistakes) // COLUMNS))
     sheet = Image.new("RGB", (COLUMNS * BLOCK_WIDTH, lines * BLOCK_HEIGHT), PAPER)
     pen = ImageDraw.Draw(sheet)
@@ -29,7 +31,7 @@ def mistake_sheet(judgement: Judgement, photos: ReportPhotos) -> bytes:
         block = _block(mistake, judgement, photos)
         sheet.paste(block, (column * BLOCK_WIDTH, row * BLOCK_HEIGHT))
     encoded = io.BytesIO()
-    sheet.save(encoded, "WEBP", quality=60, method=6)
+    sheet.save(encoded, "WEBP", quality=45, method=6)
     return encoded.getvalue()
 
 

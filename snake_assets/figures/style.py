@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HARMLESS, VENOMOUS = PALETTE[0], PALETTE[5]
-DPI = 110
-COLOURS = 64
+DPI = 100
+COLOURS = 32
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -24,7 +24,7 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def to_png(figure: "Figure") -> bytes:
-    """The figure as a PNG file of at most 64 colours; the same figure gives the same bytes."""
+    """The figure as a PNG file of at most 32 colours; the same figure gives the same bytes."""
     drawn, encoded = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
     # A quarter of the bytes, which the UI loads with every materialization; an eye misses nothing.

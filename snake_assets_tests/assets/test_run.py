@@ -210,6 +210,17 @@ def test_every_column_of_every_table_is_explained(finished):
     assert tables >= {"validation_report", "submission", "species_histogram"}
 
 
+def test_the_event_log_stays_small(finished):
+    _, result = finished
+    said = sum(
+        len(str(value.value))
+        for event in result.get_asset_materialization_events()
+        for value in event.step_materialization_data.materialization.metadata.values()
+    )
+    # It is kept two to three times; all of the log of such a run is to be below 2 MB.
+    assert said < 450_000
+
+
 def test_the_report_remembers_the_scores_of_the_reports_before_it(
     finished, small_set: Path, demo_backbone: Path, tmp_path: Path
 ):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from snake_assets.figures.style import MARKERS, PALETTE, new_figure, to_png
+from snake_assets.figures.style import MARKERS, PALETTE, WIDEST, new_figure, to_png
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import CLS, DCT, FeatureTable
 
@@ -51,7 +51,7 @@ def embedding_map_png(features: FeatureTable, species: Mapping[int, str]) -> byt
     shown = np.isin(class_id, list(species))
     labels = class_id[shown]
     titles = {CLS: "CLS token", DCT: "8x8 DCT of the tokens"}
-    figure = new_figure(4.4 * len(titles), 5.0)
+    figure = new_figure(WIDEST, 4.8)
     panels = figure.subplots(1, len(titles), squeeze=False)[0]
     for axes, (block, title) in zip(panels, titles.items(), strict=True):
         points = flatten(features.blocks[block][shown])

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from snake_assets.figures.style import HARMLESS, VENOMOUS, new_figure, to_png
+from snake_assets.figures.style import HARMLESS, VENOMOUS, WIDEST, new_figure, to_png
 
 NAMED_UP_TO = 40
 
@@ -14,7 +14,7 @@ def species_histogram_png(counts: pl.DataFrame, title: str) -> bytes:
         counts: binomial_name, class_id, venomous, photos; most photos first.
         title: above the picture.
     """
-    figure = new_figure(9, 4.2)
+    figure = new_figure(WIDEST, 4.2)
     axes = figure.add_subplot()
     positions = range(counts.height)
     colours = [VENOMOUS if venomous else HARMLESS for venomous in counts["venomous"]]

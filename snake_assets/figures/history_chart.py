@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from snake_assets.figures.style import MARKERS, PALETTE, new_figure, to_png
+from snake_assets.figures.style import MARKERS, PALETTE, WIDEST, new_figure, to_png
 from snake_assets.learning.score_history import Scored
 
 LINES = {"track1": "Track 1", "f1": "macro F1", "accuracy": "accuracy"}
@@ -17,7 +17,7 @@ def history_chart_png(history: Sequence[Scored]) -> bytes:
     classifiers are seen to be equal.
     """
     shown = history[-MOST_SHOWN:]
-    figure = new_figure(8.0, 3.6)
+    figure = new_figure(WIDEST, 3.6)
     axes = figure.add_subplot()
     positions = range(len(shown))
     for number, (score, title) in enumerate(LINES.items()):

@@ -2,7 +2,7 @@
 
 from textwrap import shorten
 
-from snake_assets.figures.style import PALETTE, new_figure, to_png
+from snake_assets.figures.style import PALETTE, WIDEST, new_figure, to_png
 from snake_assets.ladder.climb import Ladder, Step
 
 FAULTS, OURS, CHANCE = PALETTE[1], PALETTE[4], "0.25"
@@ -14,7 +14,7 @@ def ladder_chart_png(ladder: Ladder) -> bytes:
     from matplotlib.patches import Patch
 
     steps = ladder.steps
-    figure = new_figure(8.6, 1.7 + 0.29 * len(steps))
+    figure = new_figure(WIDEST, 1.7 + 0.29 * len(steps))
     axes = figure.subplots()
     heights = [len(steps) - number for number in range(len(steps))]
     for step, height in zip(steps, heights, strict=True):

@@ -9,7 +9,7 @@ from snake_assets.figures.report_photos import ReportPhotos
 from snake_assets.learning.mistakes import Mistake
 from snake_assets.learning.report import Judgement
 
-TILE, GAP, LINE = 96, 6, 17
+TILE, GAP, LINE = 92, 6, 17
 NEIGHBOURS, COLUMNS = 3, 2
 BLOCK_WIDTH, BLOCK_HEIGHT = (NEIGHBOURS + 1) * (TILE + GAP) + 3 * GAP, TILE + 2 * LINE + 2 * GAP
 FONT_SIZE = 11

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from textwrap import fill, shorten
 
-from snake_assets.figures.style import HARMLESS, MARKERS, PALETTE, new_figure, to_png
+from snake_assets.figures.style import HARMLESS, MARKERS, PALETTE, WIDEST, new_figure, to_png
 from snake_assets.learning.variants import Variant
 
 PANELS = {"track1": "Track 1", "f1": "macro F1", "accuracy": "accuracy (%)"}
@@ -17,7 +17,7 @@ def score_chart_png(variants: Sequence[Variant], chance: Mapping[str, float]) ->
         variants: the classifier's own answer first.
         chance: mean scores of guessing; shown as a number, since it would squeeze everything else.
     """
-    figure = new_figure(8.6, 1.5 + 0.36 * len(variants))
+    figure = new_figure(WIDEST, 1.5 + 0.36 * len(variants))
     panels = figure.subplots(1, len(PANELS), sharey=True)
     heights = [len(variants) - number for number in range(len(variants))]
     for axes, (score, title) in zip(panels, PANELS.items(), strict=True):

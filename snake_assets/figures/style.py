@@ -13,6 +13,8 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 HARMLESS, VENOMOUS = PALETTE[0], PALETTE[5]
 DPI = 100
+# Inches: the UI shows pictures in a window of 820 pixels.
+WIDEST = 8.2
 COLOURS = 32
 
 

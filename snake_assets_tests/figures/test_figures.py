@@ -20,7 +20,7 @@ from snake_assets.snakeclef.photo_files import find_photos
 from snake_assets.storage.tables import open_table
 from snake_assets_tests.conftest import photo_bytes
 
-WIDEST = 1000
+WIDEST = 820
 
 
 def opened(data: bytes) -> Image.Image:

@@ -38,5 +38,5 @@ def test_a_damaged_history_says_what_to_do(tmp_path: Path) -> None:
 def test_charts_of_one_and_of_many_reports() -> None:
     one, two, many = (history_chart_png(history(reports)) for reports in (1, 2, 80))
     assert len({one, two, many}) == 3
-    assert {Image.open(io.BytesIO(png)).size for png in (one, two, many)} == {(800, 360)}
+    assert {Image.open(io.BytesIO(png)).size for png in (one, two, many)} == {(820, 360)}
     assert history_chart_png(history(2)) == two

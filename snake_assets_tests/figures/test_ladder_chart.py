@@ -27,6 +27,6 @@ def test_a_bar_for_every_rung() -> None:
     }
     sizes = {name: Image.open(io.BytesIO(png)).size for name, png in drawn.items()}
     assert drawn["three"] == drawn["again"]
-    assert {width for width, _ in sizes.values()} == {860}
+    assert {width for width, _ in sizes.values()} == {820}
     assert sizes["one"][1] < sizes["three"][1] < sizes["many"][1]
     assert max(map(len, drawn.values())) < 60_000

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -49,3 +50,15 @@ def demo_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn") / "backbone"
     build_demo_backbone(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(
+    small_set: Path, demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dg.ExecuteInProcessResult]:
+    """The store after one run of `snakeclef` over the small drawn set, and the run; not to be changed."""
+    # Here, so that tests of single rooms do not load the code location.
+    from snake_assets_tests.assets.test_run import QUICK, definitions, run_job
+
+    store = tmp_path_factory.mktemp("run") / "store"
+    return store, run_job(definitions(small_set, store, demo_backbone), run_config=QUICK)

@@ -74,7 +74,8 @@ IMAGE_CHECKS = [
         IMAGES,
         "one_recipe",
         "All shards have the same columns, and all splits were read in the same way.",
-        "Compares shards and splits: one fingerprint a table. When it fails, materialize image_table for the "
+        "Compares shards and splits: one fingerprint a table. Rows of two versions of the code may differ in "
+        "what they leave out. When it fails, materialize image_table for the "
         "split that it names.",
         _recipe,
     ),

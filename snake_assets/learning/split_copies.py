@@ -11,7 +11,7 @@ from snake_assets.storage.findings import Findings
 from snake_assets.storage.tables import Table
 
 # Rows of the larger split that are in memory at once.
-PIECE_ROWS = 8192
+PIECE_ROWS = 32_768
 # Of one piece: a backbone that hardly tells photos apart would have them by the million.
 MOST_PAIRS = 10_000
 

@@ -49,12 +49,9 @@ def run_job(
 
 
 @pytest.fixture(scope="module")
-def finished(
-    small_set: Path, demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, dg.ExecuteInProcessResult]:
+def finished(finished_run) -> tuple[Path, dg.ExecuteInProcessResult]:
     """The store after one run of `snakeclef`, and the run; not to be changed."""
-    store = tmp_path_factory.mktemp("run") / "store"
-    return store, run_job(definitions(small_set, store, demo_backbone), run_config=QUICK)
+    return finished_run
 
 
 def metadata(result: dg.ExecuteInProcessResult, asset: str, split: str | None = None) -> dict[str, object]:

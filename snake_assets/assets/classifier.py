@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.reporting import data_version, markdown_table
 from snake_assets.learning.classifier import SpeciesClassifier
@@ -49,7 +50,9 @@ class ClassifierConfig(dg.Config):
     group_name="classifier",
     kinds={"pytorch", "safetensors"},
     code_version=str(CLASSIFIER_VERSION),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def species_classifier(
     context: dg.AssetExecutionContext, config: ClassifierConfig, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:

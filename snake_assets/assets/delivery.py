@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.assets.classifier import species_classifier
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.reporting import SHOWN, data_version, markdown_table, some_of
 from snake_assets.learning.answers import ORIGIN_FILE, SUBMISSION_FILE, write_submission
@@ -46,7 +47,9 @@ class SubmissionConfig(dg.Config):
     group_name="submission",
     kinds={"python", "csv"},
     code_version=str(SUBMISSION_VERSION),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def submission(config: SubmissionConfig, raw_data: RawData, store: Store) -> dg.MaterializeResult[None]:
     """submission.csv: one row per test observation, in the order and spelling of the test metadata.
 

@@ -6,10 +6,11 @@ from typing import Any, cast
 import dagster as dg
 from pydantic import Field
 
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.photos import image_table
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import markdown_table, split_version, table_metadata
-from snake_assets.partitions import splits
+from snake_assets.partitions import ACCELERATOR, splits
 from snake_assets.resources import BackboneSetting, Crops, Engine, Store
 from snake_assets.storage.tables import open_table
 from snake_assets.vision.embedding import (
@@ -127,7 +128,10 @@ class EmbeddingConfig(dg.Config):
     partitions_def=splits,
     can_subset=True,
     name="embeddings",
+    retry_policy=TRY_AGAIN,
+    pool=ACCELERATOR,
 )
+@retries_only_what_passes
 def embeddings(
     context: dg.AssetExecutionContext,
     config: EmbeddingConfig,

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from snake_assets.assets.classifier import CLASSIFIER_VERSION, species_classifier
 from snake_assets.assets.embeddings import EmbeddingConfig
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import data_version, markdown_table, picture
@@ -54,7 +55,9 @@ class LadderConfig(EmbeddingConfig):
     group_name="report",
     kinds={"pytorch", "matplotlib"},
     code_version=str(LADDER_VERSION),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def paper_ladder(
     context: dg.AssetExecutionContext,
     config: LadderConfig,

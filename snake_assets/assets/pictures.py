@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import on_split
 from snake_assets.assets.reporting import data_version, picture
 from snake_assets.figures.embedding_map import embedding_map_png
@@ -28,7 +29,9 @@ HISTOGRAM_FILE, COUNTS_FILE, MAP_FILE = "species_histogram.png", "species_counts
     group_name="report",
     kinds={"matplotlib"},
     code_version=str(HISTOGRAM_VERSION),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def species_histogram(raw_data: RawData, store: Store) -> dg.MaterializeResult[None]:
     """Photos per species in train, most photographed first: the long tail. Also as species_counts.csv."""
     images = open_table(store.folder("image_table", "train"))
@@ -72,7 +75,9 @@ class MapConfig(dg.Config):
     group_name="report",
     kinds={"umap", "matplotlib"},
     code_version=str(MAP_VERSION),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def embedding_map(config: MapConfig, raw_data: RawData, store: Store) -> dg.MaterializeResult[None]:
     """UMAP of the CLS and the DCT embeddings of the most photographed species of train: the paper's figures.
 

@@ -16,7 +16,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.manifest import Manifest, Shard
 from snake_assets.storage.tables import Table
 from snake_assets.storage.writer import TableWriter, write_table
@@ -31,6 +30,7 @@ from snake_assets.vision.embedding_tables import (
     recipes,
     schema,
 )
+from snake_assets.vision.keys import unit_made_of
 from snake_assets.vision.known import KnownVectors
 from snake_assets.vision.read_ahead import read_in_processes, read_in_threads
 from snake_assets.vision.reading import BatchPlan, BatchReader, PhotoBatch, plan_batches
@@ -109,7 +109,7 @@ def embed(
     """
     run, began = EmbeddingRun(), time.perf_counter()
     recipe_of = recipes(backbone, settings)
-    unit_of = {shard: fingerprint(shard.sha256) for shard in images.manifest.shards}
+    unit_of = {shard: unit_made_of(shard) for shard in images.manifest.shards}
     with ExitStack() as stack:
         writers: dict[str, TableWriter] = {}
         for name, folder in folders.items():

@@ -14,8 +14,8 @@ from snake_assets.storage.tables import Table
 from snake_assets.storage.writer import TableWriter
 from snake_assets.vision.embedding_settings import EmbeddingSettings
 from snake_assets.vision.features import PhotoFeatures
+from snake_assets.vision.keys import DIGEST
 from snake_assets.vision.known import KnownVectors
-from snake_assets.vision.reading import DIGEST
 
 if TYPE_CHECKING:
     from snake_assets.vision.backbone import Backbone

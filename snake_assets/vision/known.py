@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from snake_assets.storage.manifest import Reject, Shard
 from snake_assets.storage.writer import TableWriter
-from snake_assets.vision.reading import DIGEST
+from snake_assets.vision.keys import DIGEST
 
 
 class KnownVectors:

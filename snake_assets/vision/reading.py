@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from snake_assets.storage.manifest import Reject, Shard
 from snake_assets.storage.tables import Table
+from snake_assets.vision.keys import DIGEST
 from snake_assets.vision.photos import UnreadablePhoto, decode
 from snake_assets.vision.preprocessing import Preprocessing
 from snake_assets.vision.stages import DECODING, READING, RESIZING
@@ -19,7 +20,6 @@ from snake_assets.vision.stages import DECODING, READING, RESIZING
 if TYPE_CHECKING:
     import torch
 
-DIGEST = "sha256"
 PHOTO_COLUMNS = ["image_id", DIGEST, "image"]
 
 

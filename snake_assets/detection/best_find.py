@@ -32,9 +32,7 @@ def _within_frame(region: Region) -> Region | None:
     if not all(map(math.isfinite, (*sides, region.score))):
         return None
     # As precise as the table: a box must still have an area there.
-    x0, y0, x1, y1, score = (
-        float(value) for value in np.clip(np.array([*sides, region.score], np.float32), 0, 1)
-    )
+    x0, y0, x1, y1, score = np.clip([*sides, region.score], 0, 1).astype(np.float32).tolist()
     if x0 >= x1 or y0 >= y1:
         return None
     return replace(region, x0=x0, y0=y0, x1=x1, y1=y1, score=score)

@@ -134,7 +134,8 @@ class _Looking:
         return pa.table({**columns, "finds": [find.finds for find in finds]}, schema=schema)
 
     def peak_device_bytes(self) -> int | None:
+        if not self.finder.device.startswith("cuda"):
+            return None
         import torch
 
-        on_cuda = self.finder.device.startswith("cuda")
-        return int(torch.cuda.max_memory_allocated(self.finder.device)) if on_cuda else None
+        return int(torch.cuda.max_memory_allocated(self.finder.device))

@@ -63,6 +63,11 @@ class YoloFinder:
         return model.to(self.device, torch.float16 if self.precision == "fp16" else torch.float32)
 
     @property
+    def longest_side(self) -> int:
+        """`image_size`: the letterbox takes no more."""
+        return self.image_size
+
+    @property
     def class_names(self) -> dict[int, str]:
         """What the detector can tell apart, by class."""
         return {int(number): str(name) for number, name in self.model.names.items()}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -197,8 +197,10 @@ class _Pass(Generic[Pixels, Found]):
         model = self._work.model
         with ThreadPoolExecutor(1, "write") as behind, closing(self._batches()) as batches:
             writing: Future[None] | None = None
-            for shard, seen in groupby(model.see(batches), key=lambda batch: batch.photos.shard):
-                computed = self._gathered(seen)
+            seen = model.see(batches)
+            for shard, plans in groupby(self._plans, key=lambda plan: plan.shard):
+                # Counted, not looked for: a batch that fails must not take the shard before it along.
+                computed = self._gathered(islice(seen, len(list(plans))))
                 if writing:
                     writing.result()
                 writing = behind.submit(self._write, shard, unit_of[shard], computed)

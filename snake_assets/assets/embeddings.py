@@ -18,12 +18,12 @@ from snake_assets.vision.embedding import (
     DINOV2,
     EMBEDDING_VERSION,
     LAYERS,
-    EmbeddingRun,
     EmbeddingSettings,
     embed,
 )
 from snake_assets.vision.embedding_settings import Choice
 from snake_assets.vision.memory import peak_memory_bytes
+from snake_assets.vision.passes import PassRun
 from snake_assets.vision.views import MAX_SCALE, ResizePolicy, View
 
 CHOICE = "^(auto|always|never)$"
@@ -167,7 +167,7 @@ def embeddings(
         yield dg.MaterializeResult(asset_key=name, data_version=split_version(digests[name]))
 
 
-def _pass_metadata(run: EmbeddingRun) -> dict[str, Any]:
+def _pass_metadata(run: PassRun) -> dict[str, Any]:
     on_device = (
         {"peak_device_memory_mb": round(run.peak_device_bytes / 2**20)} if run.peak_device_bytes else {}
     )

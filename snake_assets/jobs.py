@@ -37,6 +37,12 @@ predict = dg.define_asset_job(
     tags=_splits_in_one_run("test", "test"),
     description="The test split's features and the submission, with a classifier that is there.",
 )
+deliver = dg.define_asset_job(
+    "deliver",
+    selection=dg.AssetSelection.groups("classifier", "report", "submission") - LADDER,
+    description="Classifier, report, pictures and submission, from features of all splits that are there: "
+    "train and predict at once, and what the schedule refresh_submission asks for.",
+)
 ladder = dg.define_asset_job(
     "ladder",
     selection=LADDER,
@@ -44,4 +50,4 @@ ladder = dg.define_asset_job(
     "features and a classifier that are there.",
 )
 
-all_jobs = [snakeclef, features, train, predict, ladder]
+all_jobs = [snakeclef, features, train, predict, deliver, ladder]

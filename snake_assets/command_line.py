@@ -14,7 +14,8 @@ from pathlib import Path
 
 import yaml
 
-IN_PROCESS = (("job", "execute"), ("asset", "materialize"), ("asset", "list"))
+RUNNING = (("job", "execute"), ("asset", "materialize"))
+IN_PROCESS = (*RUNNING, ("asset", "list"))
 DEFAULT = Path("workspace.yaml")
 # Where steps draw their progress bars (assets/progress.py).
 TERMINAL_VARIABLE = "SNAKE_TERMINAL"
@@ -67,12 +68,26 @@ def _target(workspace: Path) -> list[str]:
         ) from error
 
 
+def _end_orphans() -> None:
+    """A run that was killed before keeps its slot of the pool `accelerator`: this one would wait for ever."""
+    import dagster as dg
+
+    from snake_assets.orphans import end_orphans
+
+    with dg.DagsterInstance.get() as instance:
+        for run_id in end_orphans(instance):
+            sys.stderr.write(f"Run {run_id} was killed earlier; it is marked as failed now.\n")
+
+
 def main() -> None:
     """Run Dagster's command line."""
-    if tuple(sys.argv[1:3]) in IN_PROCESS and sys.stderr.isatty():
+    runs_here = tuple(sys.argv[1:3]) in RUNNING
+    if runs_here and sys.stderr.isatty():
         os.environ.setdefault(TERMINAL_VARIABLE, os.ttyname(sys.stderr.fileno()))
     try:
         sys.argv[1:] = without_workspace(sys.argv[1:])
     except WorkspaceError as error:
         sys.exit(f"Error: {error}")
+    if runs_here and not {"-h", "--help"} & set(sys.argv) and os.environ.get("DAGSTER_HOME"):
+        _end_orphans()
     distribution("dagster").entry_points["dagster"].load()()

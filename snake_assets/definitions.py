@@ -1,4 +1,4 @@
-"""Where everything meets: assets, jobs and resources as Dagster loads them."""
+"""Where everything meets: assets, jobs, schedules, sensors and resources as Dagster loads them."""
 
 from collections.abc import Mapping
 
@@ -15,6 +15,8 @@ from snake_assets.assets.report import validation_report
 from snake_assets.checks import all_checks
 from snake_assets.jobs import all_jobs
 from snake_assets.resources import BackboneSetting, Crops, Engine, Limits, RawData, Store
+from snake_assets.schedules import all_schedules
+from snake_assets.sensors import all_sensors
 
 # Every step is a process of its own, forked from a server that has loaded the code location, and nothing
 # heavy, once: a step then starts in a fraction of the seconds that a fresh interpreter takes.
@@ -37,6 +39,8 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
         ],
         asset_checks=all_checks,
         jobs=all_jobs,
+        schedules=all_schedules,
+        sensors=all_sensors,
         executor=dg.multiprocess_executor.configured(STEPS_FROM_A_WARM_SERVER),
         resources={
             "raw_data": RawData(),

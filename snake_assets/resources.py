@@ -12,6 +12,8 @@ from pydantic import Field, ValidationError
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
 from snake_assets.storage.places import local_root
+from snake_assets.vision.freshness import SoughtBackbone
+from snake_assets.vision.model_files import BACKBONE
 from snake_assets.vision.views import View
 
 if TYPE_CHECKING:
@@ -166,6 +168,19 @@ class BackboneSetting(dg.ConfigurableResource[None]):
             precision=_setting(self.precision, "SNAKE_PRECISION", "auto"),
             view=view,
         )
+
+    def sought(self) -> SoughtBackbone:
+        """The backbone as far as it is known without torch and without a network.
+
+        Raises:
+            BackboneError: a folder that is no backbone.
+        """
+        name = _setting(self.name, "SNAKE_BACKBONE", "")
+        folder = Path(name).expanduser() if name else home() / "demo" / "backbone"
+        if folder.is_dir() or name.startswith((".", "/", "~")):
+            weights = BACKBONE.digest(BACKBONE.locate(str(folder)))
+            return SoughtBackbone(folder.resolve().name, weights=weights)
+        return SoughtBackbone(name or folder.name, _setting(self.revision, "SNAKE_REVISION", "") or None)
 
 
 class Crops(dg.ConfigurableResource[None]):

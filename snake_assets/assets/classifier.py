@@ -4,6 +4,7 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from snake_assets.assets.classifier_tuning import ClassifierTuning
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.reporting import data_version, markdown_table
@@ -57,7 +58,9 @@ class ClassifierConfig(ClassifierTuning):
     kinds={"pytorch", "safetensors"},
     code_version=str(CLASSIFIER_VERSION),
     config_schema=launchpad(ClassifierConfig),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def species_classifier(
     context: dg.AssetExecutionContext, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from snake_assets.assets.classifier import species_classifier
 from snake_assets.assets.columns import column_schema
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.reporting import SHOWN, data_version, markdown_table, some_of
@@ -49,7 +50,9 @@ class SubmissionConfig(dg.Config):
     kinds={"python", "csv"},
     code_version=str(SUBMISSION_VERSION),
     config_schema=launchpad(SubmissionConfig),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def submission(
     context: dg.AssetExecutionContext, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:

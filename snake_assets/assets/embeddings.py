@@ -6,11 +6,12 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.photos import image_table
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import markdown_table, split_version, table_metadata
-from snake_assets.partitions import splits
+from snake_assets.partitions import ACCELERATOR, splits
 from snake_assets.resources import BackboneSetting, Crops, Engine, Store
 from snake_assets.storage.tables import open_table
 from snake_assets.vision.embedding import (
@@ -18,12 +19,12 @@ from snake_assets.vision.embedding import (
     DINOV2,
     EMBEDDING_VERSION,
     LAYERS,
-    EmbeddingRun,
     EmbeddingSettings,
     embed,
 )
 from snake_assets.vision.embedding_settings import Choice
 from snake_assets.vision.memory import peak_memory_bytes
+from snake_assets.vision.passes import PassRun
 from snake_assets.vision.views import MAX_SCALE, ResizePolicy, View
 
 IF_IT_FAILS = (
@@ -137,7 +138,10 @@ class EmbeddingConfig(dg.Config):
     can_subset=True,
     config_schema=launchpad(EmbeddingConfig),
     name="embeddings",
+    retry_policy=TRY_AGAIN,
+    pool=ACCELERATOR,
 )
+@retries_only_what_passes
 def embeddings(
     context: dg.AssetExecutionContext,
     store: Store,
@@ -173,7 +177,7 @@ def embeddings(
         yield dg.MaterializeResult(asset_key=name, data_version=split_version(digests[name]))
 
 
-def _pass_metadata(run: EmbeddingRun) -> dict[str, Any]:
+def _pass_metadata(run: PassRun) -> dict[str, Any]:
     on_device = (
         {"peak_device_memory_mb": round(run.peak_device_bytes / 2**20)} if run.peak_device_bytes else {}
     )

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from snake_assets.assets.classifier import CLASSIFIER_VERSION, species_classifier
 from snake_assets.assets.embeddings import EmbeddingConfig
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.progress import progress
@@ -56,7 +57,9 @@ class LadderConfig(EmbeddingConfig):
     kinds={"pytorch", "matplotlib"},
     code_version=str(LADDER_VERSION),
     config_schema=launchpad(LadderConfig),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def paper_ladder(
     context: dg.AssetExecutionContext,
     raw_data: RawData,

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import (
     markdown_table,
@@ -28,7 +29,9 @@ from snake_assets.storage.tables import open_table
     group_name="photos",
     kinds={"python", "parquet"},
     code_version=str(INVENTORY_VERSION),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def raw_images(
     context: dg.AssetExecutionContext, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:
@@ -74,7 +77,9 @@ def raw_images(
     group_name="photos",
     kinds={"python", "parquet"},
     code_version=str(INGEST_VERSION),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def image_table(
     context: dg.AssetExecutionContext, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:

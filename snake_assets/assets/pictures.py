@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.assets.columns import column_schema
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import on_split
 from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.reporting import data_version, picture
@@ -33,7 +34,9 @@ HISTOGRAM_FILE, COUNTS_FILE, MAP_FILE = "species_histogram.png", "species_counts
     group_name="report",
     kinds={"matplotlib"},
     code_version=str(HISTOGRAM_VERSION),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def species_histogram(
     context: dg.AssetExecutionContext, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:
@@ -92,7 +95,9 @@ class MapConfig(dg.Config):
     kinds={"umap", "matplotlib"},
     code_version=str(MAP_VERSION),
     config_schema=launchpad(MapConfig),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def embedding_map(
     context: dg.AssetExecutionContext, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:

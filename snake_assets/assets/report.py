@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from snake_assets.assets.classifier import species_classifier
 from snake_assets.assets.columns import column_schema
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.reporting import data_version, markdown_table, picture, some_of
 from snake_assets.figures.history_chart import history_chart_png
@@ -40,7 +41,9 @@ SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "acc
     group_name="classifier",
     kinds={"python", "parquet", "html"},
     code_version=str(REPORT_VERSION),
+    retry_policy=TRY_AGAIN,
 )
+@retries_only_what_passes
 def validation_report(
     context: dg.AssetExecutionContext, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.reporting import SHOWN, markdown_table
 from snake_assets.learning.errors import LearningError
 from snake_assets.resources import Limits, RawData, Store
@@ -101,7 +102,10 @@ def step(name: str, checks: Sequence[Check]) -> dg.AssetChecksDefinition:
     """All of `checks` in one step; each can be executed on its own."""
     by_key = {check.spec.key: check for check in checks}
 
-    @dg.multi_asset_check(name=name, specs=[check.spec for check in checks], can_subset=True)
+    @dg.multi_asset_check(
+        name=name, specs=[check.spec for check in checks], can_subset=True, retry_policy=TRY_AGAIN
+    )
+    @retries_only_what_passes
     def run_checks(
         context: dg.AssetCheckExecutionContext, raw_data: RawData, store: Store, limits: Limits
     ) -> Iterator[dg.AssetCheckResult]:

@@ -17,6 +17,10 @@ class Finder(Protocol):
     def device(self) -> str:
         """What it runs on, such as "cpu" or "cuda"."""
 
+    @property
+    def longest_side(self) -> int:
+        """Pixels of a photo's longer side that it makes use of: larger ones may be scaled down first."""
+
     def fingerprint_parts(self) -> Mapping[str, Json]:
         """All that decides what is found besides the photos, in JSON types."""
 

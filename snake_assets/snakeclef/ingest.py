@@ -13,8 +13,8 @@ import pyarrow as pa
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.photo_files import PhotoFile, PhotoIndex
-from snake_assets.storage.fingerprints import fingerprint
-from snake_assets.storage.manifest import Manifest, Reject
+from snake_assets.storage.fingerprints import Json, fingerprint
+from snake_assets.storage.manifest import Manifest, Reject, read_manifest
 from snake_assets.storage.writer import write_table
 from snake_assets.vision.photos import UnreadablePhoto, probe
 
@@ -82,13 +82,10 @@ def ingest(
         DataError: a row's photo is found in several places, or cannot be read although it is there.
         StorageError: the store cannot be written.
     """
-    index = PhotoIndex(photos)
-    sources = [Source(row, index.find(row)) for row in rows]
-    chunks = [sources[start : start + shard_rows] for start in range(0, len(sources), shard_rows)]
+    chunks = _chunks(rows, photos, shard_rows)
     units = [_unit(chunk) for chunk in chunks]
-    recipe = {"version": INGEST_VERSION, "shard_rows": shard_rows}
     with (
-        write_table(folder, "image_table", split, IMAGE_SCHEMA, recipe) as writer,
+        write_table(folder, "image_table", split, IMAGE_SCHEMA, _recipe(shard_rows)) as writer,
         ThreadPoolExecutor(READERS) as readers,
     ):
         plans = {
@@ -102,8 +99,31 @@ def ingest(
                 batches = islice(photos_read, len(plans[unit]))
                 writer.write(unit, _rows(batches, rejects), rejects)
             if progress:
-                progress(min((number + 1) * shard_rows, len(sources)), len(sources))
+                progress(min((number + 1) * shard_rows, len(rows)), len(rows))
         return writer.commit(units)
+
+
+def ingest_is_current(rows: Sequence[PhotoRow], photos: Sequence[PhotoFile], folder: Path) -> bool:
+    """Whether `ingest` of these rows and photos would change nothing; no photo is opened.
+
+    Raises:
+        DataError: as `ingest`.
+        StorageError: the manifest is damaged.
+    """
+    manifest = read_manifest(folder)
+    units = [_unit(chunk) for chunk in _chunks(rows, photos, SHARD_ROWS)]
+    return manifest is not None and manifest.holds(folder, _recipe(SHARD_ROWS), units)
+
+
+def _recipe(shard_rows: int) -> dict[str, Json]:
+    return {"version": INGEST_VERSION, "shard_rows": shard_rows}
+
+
+def _chunks(rows: Sequence[PhotoRow], photos: Sequence[PhotoFile], size: int) -> list[list[Source]]:
+    """The rows with their files, in portions of one shard each."""
+    index = PhotoIndex(photos)
+    sources = [Source(row, index.find(row)) for row in rows]
+    return [sources[start : start + size] for start in range(0, len(sources), size)]
 
 
 def _unit(chunk: Sequence[Source]) -> str:

@@ -53,8 +53,7 @@ def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
     photos = find_photos(data, split)
     archives = find_archives(data, split)
     unpacked: dict[str, Unpacked] = {}
-    recipe: dict[str, Json] = {"version": INVENTORY_VERSION, "data": str(data)}
-    with write_table(folder, "raw_images", split, INVENTORY_SCHEMA, recipe) as writer:
+    with write_table(folder, "raw_images", split, INVENTORY_SCHEMA, _recipe(data)) as writer:
         if archives and not photos:
             unpacked = _unpack_all(archives, folder / UNPACKED)
             photos = find_photos(folder / UNPACKED, ".")
@@ -81,6 +80,32 @@ def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
     )
 
 
+def inventory_is_current(
+    data: Path, photos: Sequence[PhotoFile], archives: Sequence[Path], folder: Path
+) -> bool:
+    """Whether `take_inventory` would find what it has found before.
+
+    Args:
+        data: root of the raw data.
+        photos: the split's photos in it, as `find_photos` gives them.
+        archives: the split's archives, as `find_archives` gives them.
+        folder: the table's folder.
+
+    Raises:
+        StorageError: the manifest is damaged.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return False
+    if not photos:
+        unpacked = folder / UNPACKED
+        there = {path.name for path in unpacked.iterdir()} if unpacked.is_dir() else set()
+        if archives and {_home(archive) for archive in archives} != there:
+            return False
+        photos = find_photos(unpacked, ".")
+    return manifest.holds(folder, _recipe(data), [fingerprint([_row(photo, data) for photo in photos])])
+
+
 def read_inventory(table: Table, data: Path) -> list[PhotoFile]:
     """The photo files of a committed inventory.
 
@@ -104,6 +129,16 @@ def _was_made_of(data: Path, folder: Path) -> bool:
     return committed is not None and committed.recipe.get("data") == str(data)
 
 
+def _recipe(data: Path) -> dict[str, Json]:
+    return {"version": INVENTORY_VERSION, "data": str(data)}
+
+
+def _home(archive: Path) -> str:
+    """The folder that an archive is unpacked to, named after its content as far as a listing tells it."""
+    status = archive.stat()
+    return fingerprint([archive.name, status.st_size, status.st_mtime_ns])[:16]
+
+
 def _row(photo: PhotoFile, data: Path) -> dict[str, Json]:
     place = "data" if photo.root == data else UNPACKED
     return {"path": photo.path, "place": place, "bytes": photo.bytes, "modified_ns": photo.modified_ns}
@@ -114,8 +149,7 @@ def _unpack_all(archives: Sequence[Path], target: Path) -> dict[str, Unpacked]:
     unpacked: dict[str, Unpacked] = {}
     wanted: set[str] = set()
     for archive in archives:
-        status = archive.stat()
-        home = target / fingerprint([archive.name, status.st_size, status.st_mtime_ns])[:16]
+        home = target / _home(archive)
         wanted.add(home.name)
         if not home.is_dir():
             aside = target / f".{home.name}.tmp"

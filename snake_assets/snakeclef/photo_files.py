@@ -31,8 +31,10 @@ def find_photos(root: Path, start: str) -> list[PhotoFile]:
 
     A folder that is not there holds no photo.
     """
+    # Cut off as text: of 180,000 files, `Path.relative_to` would take longer than the disk.
+    above = len(os.path.join(root, ""))  # noqa: PTH118
     found = [
-        PhotoFile(Path(entry.path).relative_to(root).as_posix(), root, status.st_size, status.st_mtime_ns)
+        PhotoFile(entry.path[above:], root, status.st_size, status.st_mtime_ns)
         for entry in _files(root / start)
         if PurePosixPath(entry.name).suffix.lower() in EXTENSIONS
         for status in [entry.stat(follow_symlinks=False)]

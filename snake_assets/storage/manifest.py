@@ -87,6 +87,14 @@ class Manifest:
             [[shard.sha256, [asdict(reject) for reject in shard.rejects]] for shard in self.shards]
         )
 
+    def holds(self, folder: Path, recipe: Mapping[str, Json], units: Sequence[str]) -> bool:
+        """Whether the table is whole and made by just this recipe of just these units, in this order."""
+        return (
+            fingerprint(self.recipe) == fingerprint(recipe)
+            and [shard.unit for shard in self.shards] == list(units)
+            and all(shard.is_in(folder) for shard in self.shards)
+        )
+
     def write(self, folder: Path) -> None:
         """Commit: from here on readers of `folder` see this table."""
         summary = {

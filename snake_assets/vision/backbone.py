@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snake_assets.vision.backbone_files import locate_backbone, weights_digest
 from snake_assets.vision.errors import BackboneError
+from snake_assets.vision.model_files import BACKBONE
+from snake_assets.vision.model_loading import loaded, quiet_transformers
 from snake_assets.vision.preprocessing import Preprocessing
 from snake_assets.vision.views import View
 
@@ -114,7 +113,7 @@ class Backbone:
         device: where the model runs ("cpu", "cuda", "cuda:1", "mps").
         precision: what it computes in ("fp32", "bf16", "fp16"); the tokens are float32 always.
         preprocessing: how it wants its photos.
-        digest: `weights_digest` of its folder.
+        digest: `ModelKind.digest` of its folder.
         hidden_size: D, the width of a token.
         prefix_tokens: how many tokens the model puts before the patches: CLS and any registers.
         patch_grid: (rows, columns) of patches; their product is P.
@@ -272,7 +271,7 @@ def open_backbone(
     """Find a backbone and read its configs; the model is not loaded yet.
 
     Args:
-        name: a model id on the Hugging Face hub, or a folder in its format (see `locate_backbone`).
+        name: a model id on the Hugging Face hub, or a folder in its format (see `ModelKind.locate`).
         revision: branch, tag or commit on the hub.
         device: see `resolve_device`.
         precision: see `resolve_precision`.
@@ -284,7 +283,7 @@ def open_backbone(
     view = view or View()
     device = resolve_device(device)
     precision = resolve_precision(precision, device)
-    folder = locate_backbone(name, revision)
+    folder = BACKBONE.locate(name, revision)
     from_hub = folder.parent.name == "snapshots" and not Path(name).expanduser().is_dir()
     config = _read_config(name, folder)
     patch = getattr(config, "patch_size", None)
@@ -318,7 +317,7 @@ def open_backbone(
         device=device,
         precision=precision,
         preprocessing=preprocessing,
-        digest=weights_digest(folder),
+        digest=BACKBONE.digest(folder),
         hidden_size=hidden_size,
         prefix_tokens=1 + getattr(config, "num_register_tokens", 0),
         patch_grid=(height // patch_height, width // patch_width),
@@ -360,7 +359,7 @@ def _read_config(name: str, folder: Path) -> Any:
     from transformers import AutoConfig
 
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # transformers raises nearly anything on a config that it cannot follow
         raise BackboneError(f"SNAKE_BACKBONE {name!r} cannot be loaded from {folder}: {error}") from error
@@ -370,48 +369,11 @@ def _load_model(name: str, folder: Path) -> torch.nn.Module:
     from transformers import MODEL_MAPPING, AutoModel
 
     config = _read_config(name, folder)
-    try:
-        with _quiet_transformers():
-            kind: Any = MODEL_MAPPING.get(type(config), None)
-            # A pooler that the file lacks would be filled with random weights, and it is not needed.
-            takes_pooler = inspect.isclass(kind) and "add_pooling_layer" in inspect.signature(kind).parameters
-            model, report = AutoModel.from_pretrained(
-                folder,
-                config=config,
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
-                **({"add_pooling_layer": False} if takes_pooler else {}),
-            )
-    except Exception as error:  # transformers raises nearly anything on a config that it cannot follow
-        raise BackboneError(f"SNAKE_BACKBONE {name!r} cannot be loaded from {folder}: {error}") from error
-    missing = sorted(
-        key for key in report["missing_keys"] if not any(part in key for part in _UNUSED_WEIGHTS)
-    )
-    if missing:
-        raise BackboneError(
-            f"SNAKE_BACKBONE {name!r}: the weights in {folder} lack {len(missing)} of the model's, such as "
-            f"{', '.join(missing[:3])}. They belong to another model, or the file is damaged; fetch it again."
-        )
-    return model.eval().requires_grad_(False)  # type: ignore[no-any-return]
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Silence the loading report (unused heads are no news) and the progress bar, then restore both."""
-    from transformers.utils import logging as hf_logging
-
-    switches: Any = hf_logging  # its functions are untyped
-    verbosity, bars = switches.get_verbosity(), switches.is_progress_bar_enabled()
-    switches.set_verbosity_error()
-    switches.disable_progress_bar()
-    try:
-        yield
-    finally:
-        switches.set_verbosity(verbosity)
-        if bars:
-            switches.enable_progress_bar()
+    kind: Any = MODEL_MAPPING.get(type(config), None)
+    # A pooler that the file lacks would be filled with random weights, and it is not needed.
+    takes_pooler = inspect.isclass(kind) and "add_pooling_layer" in inspect.signature(kind).parameters
+    options = {"add_pooling_layer": False} if takes_pooler else {}
+    return loaded(AutoModel, name, folder, BACKBONE, _UNUSED_WEIGHTS, config=config, **options)
 
 
 def _check_tokens(backbone: Backbone, model: torch.nn.Module) -> None:

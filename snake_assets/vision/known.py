@@ -1,4 +1,4 @@
-"""Vectors that are there already, found by the digest of the photo they came from."""
+"""Rows that are there already, found by the digest of the photo they came from."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,13 +6,13 @@ import pyarrow as pa
 
 from snake_assets.storage.manifest import Reject, Shard
 from snake_assets.storage.writer import TableWriter
-from snake_assets.vision.reading import DIGEST
+from snake_assets.vision.keys import DIGEST
 
 
-class KnownVectors:
+class KnownRows:
     """Looks photos up in all shards that some tables of one recipe have at hand, old ones and new ones.
 
-    Only digests and places are held in memory; vectors are read from their shards when asked for.
+    Only digests and places are held in memory; rows are read from their shards when asked for.
     """
 
     def __init__(self, writers: Mapping[str, TableWriter]) -> None:
@@ -26,7 +26,7 @@ class KnownVectors:
                 self._index(name, shard, digests)
 
     def has(self, digest: str) -> bool:
-        """Whether every table has this photo's vectors."""
+        """Whether every table has a row of this photo."""
         return all(digest in places for places in self._places.values())
 
     def add(self, name: str, shard: Shard, digests: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ class KnownVectors:
         return [Reject(image_id, first.reason, first.detail) for image_id, first in refused if first]
 
     def rows(self, name: str, digests: Sequence[str], columns: Sequence[str]) -> pa.Table:
-        """The vectors of some known photos, in the order asked for."""
+        """Some columns of known photos, in the order asked for."""
         places = [self._places[name][digest] for digest in digests]
         wanted: dict[Shard, list[int]] = {}
         for position, (shard, _) in enumerate(places):

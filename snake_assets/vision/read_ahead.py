@@ -9,10 +9,10 @@ from typing import cast
 
 from snake_assets.storage.errors import StorageError
 from snake_assets.vision.errors import EmbeddingError
-from snake_assets.vision.reading import BatchReader, PhotoBatch
+from snake_assets.vision.reading import BatchReader, PhotoBatch, Pixels
 
 
-def read_in_threads(reader: BatchReader, workers: int, ahead: int) -> Generator[PhotoBatch]:
+def read_in_threads(reader: BatchReader[Pixels], workers: int, ahead: int) -> Generator[PhotoBatch[Pixels]]:
     """All batches of a reader, in order. Decoding holds no lock of the interpreter: a few threads do scale.
 
     The threads share out each batch: where a model computes on the same processor, all its threads are then
@@ -26,7 +26,7 @@ def read_in_threads(reader: BatchReader, workers: int, ahead: int) -> Generator[
     Raises:
         StorageError: a shard cannot be read.
     """
-    waiting: deque[Future[PhotoBatch]] = deque()
+    waiting: deque[Future[PhotoBatch[Pixels]]] = deque()
     with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(workers, "decode") as decoders:
         try:
             for number in range(len(reader)):
@@ -40,8 +40,8 @@ def read_in_threads(reader: BatchReader, workers: int, ahead: int) -> Generator[
 
 
 def read_in_processes(
-    reader: BatchReader, workers: int, ahead: int, *, pinned: bool
-) -> Generator[PhotoBatch]:
+    reader: BatchReader[Pixels], workers: int, ahead: int, *, pinned: bool
+) -> Generator[PhotoBatch[Pixels]]:
     """As `read_in_threads`, by processes that are spawned: nothing of CUDA, and no lock, is inherited.
 
     Pixels come through shared memory: `workers` x `ahead` batches must fit into it (/dev/shm on Linux).
@@ -58,8 +58,8 @@ def read_in_processes(
     """
     from torch.utils.data import DataLoader, Dataset
 
-    batches: DataLoader[PhotoBatch] = DataLoader(
-        cast("Dataset[PhotoBatch]", reader),  # length and items are all that it asks for
+    batches: DataLoader[PhotoBatch[Pixels]] = DataLoader(
+        cast("Dataset[PhotoBatch[Pixels]]", reader),  # length and items are all that it asks for
         batch_size=None,
         num_workers=workers,
         prefetch_factor=ahead,

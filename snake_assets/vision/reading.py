@@ -5,22 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from snake_assets.storage.manifest import Reject, Shard
 from snake_assets.storage.tables import Table
-from snake_assets.vision.photos import UnreadablePhoto, decode
-from snake_assets.vision.preprocessing import Preprocessing
+from snake_assets.vision.keys import DIGEST
+from snake_assets.vision.photos import UnreadablePhoto
+from snake_assets.vision.preparation import Preparation, Prepared
 from snake_assets.vision.stages import DECODING, READING, RESIZING
 
 if TYPE_CHECKING:
     import torch
 
-DIGEST = "sha256"
 PHOTO_COLUMNS = ["image_id", DIGEST, "image"]
+Pixels = TypeVar("Pixels")
 
 
 @dataclass(frozen=True)
@@ -32,44 +30,35 @@ class BatchPlan:
 
 
 @dataclass(frozen=True)
-class PhotoBatch:
+class PhotoBatch(Generic[Pixels]):
     """Decoded photos of one shard.
 
     Attributes:
         shard: where they are from.
         digests: of the B photos in `pixels`.
-        pixels: uint8 [B, h, w, 3] in main memory, at the backbone's input size.
+        pixels: of them, as their preparation puts them together, in main memory.
         rejects: what could not be decoded, by digest.
         seconds: of work by stage.
     """
 
     shard: Shard
     digests: list[str]
-    pixels: torch.Tensor
+    pixels: Pixels
     rejects: dict[str, Reject]
     seconds: Mapping[str, float]
 
-    def pin_memory(self) -> PhotoBatch:
+    def pin_memory(self: PhotoBatch[torch.Tensor]) -> PhotoBatch[torch.Tensor]:
         """The same with its pixels where a CUDA device can fetch them by itself."""
         return replace(self, pixels=self.pixels.pin_memory())
 
 
-@dataclass(frozen=True)
-class _Photo:
-    """A photo's pixels, and the seconds that decoding and resizing took."""
-
-    pixels: NDArray[np.uint8]
-    decoding: float
-    resizing: float
-
-
 Each = Callable[
-    [Callable[[bytes], "_Photo | UnreadablePhoto"], Sequence[bytes]], Iterable["_Photo | UnreadablePhoto"]
+    [Callable[[bytes], Prepared | UnreadablePhoto], Sequence[bytes]], Iterable[Prepared | UnreadablePhoto]
 ]
 
 
 @dataclass(frozen=True)
-class BatchReader:
+class BatchReader(Generic[Pixels]):
     """Makes batches, in any order and from any process: item i is the batch of plan i.
 
     Raises:
@@ -77,50 +66,44 @@ class BatchReader:
     """
 
     images: Table
-    preprocessing: Preprocessing
+    preparation: Preparation[Pixels]
     plans: Sequence[BatchPlan]
 
     def __len__(self) -> int:
         """How many batches."""
         return len(self.plans)
 
-    def __getitem__(self, number: int) -> PhotoBatch:
+    def __getitem__(self, number: int) -> PhotoBatch[Pixels]:
         """Read a batch's rows, decode and resize them one after the other."""
         return self.batch(number, map)
 
-    def batch(self, number: int, each: Each) -> PhotoBatch:
+    def batch(self, number: int, each: Each) -> PhotoBatch[Pixels]:
         """As item `number`; `each` is `map`, or that of a pool, which shares the photos out."""
-        import torch
-
         plan = self.plans[number]
         began = time.perf_counter()
         columns = self.images.rows(plan.shard, plan.rows, PHOTO_COLUMNS).columns if plan.rows else []
         photos = list(zip(*(column.to_pylist() for column in columns), strict=True))
         seconds = {READING: time.perf_counter() - began, DECODING: 0.0, RESIZING: 0.0}
-        pixels = np.empty((len(photos), *self.preprocessing.input_size, 3), dtype=np.uint8)
+        pixels = []
         digests: list[str] = []
         rejects: dict[str, Reject] = {}
         for (image_id, digest, _), found in zip(
-            photos, each(self._seen, [p[2] for p in photos]), strict=True
+            photos, each(self._prepared, [p[2] for p in photos]), strict=True
         ):
             if isinstance(found, UnreadablePhoto):
                 rejects[digest] = Reject(image_id, found.reason, found.detail)
                 continue
-            pixels[len(digests)] = found.pixels
+            pixels.append(found.pixels)
             digests.append(digest)
             seconds[DECODING] += found.decoding
             seconds[RESIZING] += found.resizing
-        return PhotoBatch(plan.shard, digests, torch.from_numpy(pixels[: len(digests)]), rejects, seconds)
+        return PhotoBatch(plan.shard, digests, self.preparation.together(pixels), rejects, seconds)
 
-    def _seen(self, data: bytes) -> _Photo | UnreadablePhoto:
-        began = time.perf_counter()
+    def _prepared(self, data: bytes) -> Prepared | UnreadablePhoto:
         try:
-            photo = decode(data, at_least=self.preprocessing.needed_side)
+            return self.preparation.prepared(data)
         except UnreadablePhoto as fault:
             return fault
-        decoded = time.perf_counter()
-        pixels = self.preprocessing.resized(photo)
-        return _Photo(pixels, decoded - began, time.perf_counter() - decoded)
 
 
 def plan_batches(

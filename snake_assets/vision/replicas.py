@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from snake_assets.vision.backbone import Backbone
+from snake_assets.vision.embedding_tables import vectors
 from snake_assets.vision.features import Launched, PhotoFeatures, launch
+from snake_assets.vision.passes import SeenBatch
 from snake_assets.vision.reading import PhotoBatch
+
+if TYPE_CHECKING:
+    import torch
 
 # Batches sent to a CUDA device before the first is waited for: it never runs out of work.
 SENT_AHEAD = 2
-
-
-@dataclass(frozen=True, eq=False)
-class SeenBatch:
-    """A batch that went through the backbone; without a photo there are no features."""
-
-    photos: PhotoBatch
-    features: PhotoFeatures | None
-    seconds: dict[str, float]
 
 
 def devices_like(device: str) -> tuple[str, ...]:
@@ -55,6 +54,7 @@ class Replicas:
             layers: whether the features of earlier layers are wanted.
             compiled_for: compile the models, for batches of so many photos; None: run them as they are.
         """
+        self._backbone, self.devices = backbone, tuple(devices)
         self._replicas = [
             backbone if device == backbone.device else replace(backbone, device=device) for device in devices
         ]
@@ -63,7 +63,9 @@ class Replicas:
             for replica in self._replicas:
                 replica.compile(compiled_for, layers=layers)
 
-    def see(self, batches: Iterable[PhotoBatch]) -> Iterator[SeenBatch]:
+    def see(
+        self, batches: Iterable[PhotoBatch[torch.Tensor]]
+    ) -> Iterator[SeenBatch[torch.Tensor, PhotoFeatures]]:
         """The batches in the order given, with their features.
 
         Raises:
@@ -72,13 +74,17 @@ class Replicas:
         """
         on_its_own = self._replicas[0].device.startswith("cuda")
         ahead = SENT_AHEAD * len(self._replicas) if on_its_own else 0
-        sent: deque[tuple[PhotoBatch, Launched | None]] = deque()
+        sent: deque[tuple[PhotoBatch[torch.Tensor], Launched | None]] = deque()
         for number, batch in enumerate(batches):
             sent.append((batch, self._send(number, batch)))
             if len(sent) > ahead:
                 yield _received(*sent.popleft())
         while sent:
             yield _received(*sent.popleft())
+
+    def rows(self, table: str, found: Sequence[PhotoFeatures]) -> pa.Table:
+        """All columns of an embedding table but the keys, a row for each photo of the batches."""
+        return vectors(table, self._backbone, found)
 
     def peak_device_bytes(self) -> int | None:
         """Most memory in use on any one CUDA device so far; None without one."""
@@ -87,7 +93,7 @@ class Replicas:
         names = [replica.device for replica in self._replicas if replica.device.startswith("cuda")]
         return max((int(torch.cuda.max_memory_allocated(name)) for name in names), default=None)
 
-    def _send(self, number: int, batch: PhotoBatch) -> Launched | None:
+    def _send(self, number: int, batch: PhotoBatch[torch.Tensor]) -> Launched | None:
         # Models refuse an empty batch, which is what rejects and known photos may leave.
         if not batch.digests:
             return None
@@ -100,7 +106,9 @@ class Replicas:
         )
 
 
-def _received(photos: PhotoBatch, launched: Launched | None) -> SeenBatch:
+def _received(
+    photos: PhotoBatch[torch.Tensor], launched: Launched | None
+) -> SeenBatch[torch.Tensor, PhotoFeatures]:
     if launched is None:
         return SeenBatch(photos, None, {})
     features = launched.features()

@@ -1,4 +1,4 @@
-"""The stages of the embedding pass, and the time that each takes."""
+"""The stages of a pass over photos, and the time that each takes."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,7 +7,8 @@ from time import perf_counter
 READING, DECODING, RESIZING = "reading", "decoding", "resizing"
 MODEL, DCT_STAGE, WRITING = "model", "DCT", "writing"
 WAITING = "waiting for photos"
-STAGES = (READING, DECODING, RESIZING, MODEL, DCT_STAGE, WRITING, WAITING)
+# Those of every pass; a model may tell of more.
+STAGES = (READING, DECODING, RESIZING, MODEL, WRITING, WAITING)
 
 
 class StageTimes:
@@ -23,7 +24,7 @@ class StageTimes:
     def add(self, seconds: Mapping[str, float]) -> None:
         """Add what was measured elsewhere."""
         for stage, amount in seconds.items():
-            self.seconds[stage] += amount
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + amount
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

@@ -20,7 +20,7 @@ from snake_assets.vision.backbone import (
     resolve_device,
     resolve_precision,
 )
-from snake_assets.vision.backbone_files import locate_backbone, weights_digest
+from snake_assets.vision.model_files import BACKBONE
 from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, SHARED, needs_real, write_preprocessor
 
 if TYPE_CHECKING:
@@ -128,9 +128,9 @@ class TestLoading:
         monkeypatch.setattr(socket, "getaddrinfo", refuse)
         load(backbone_folders[kind], revision="main")
         with pytest.raises(BackboneError):
-            locate_backbone("./facebook/dinov2-base", None)
+            BACKBONE.locate("./facebook/dinov2-base", None)
         with pytest.raises(BackboneError):
-            locate_backbone("~/no/such/folder", None)
+            BACKBONE.locate("~/no/such/folder", None)
 
     def test_a_relative_folder(
         self, backbone_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
@@ -173,9 +173,9 @@ class TestLoading:
         photos = photos_for(backbone)
         torch.testing.assert_close(backbone.tokens(photos), load(whole).tokens(photos))
         shard = max(tmp_path.glob("model-*.safetensors"))
-        before = weights_digest(tmp_path)
+        before = BACKBONE.digest(tmp_path)
         shard.write_bytes(shard.read_bytes() + b" ")
-        assert weights_digest(tmp_path) != before
+        assert BACKBONE.digest(tmp_path) != before
         shard.unlink()
         with pytest.raises(BackboneError, match=shard.name):
             load(tmp_path)
@@ -304,7 +304,7 @@ class TestRefusals:
     def test_nonsense_names(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         with pytest.raises(BackboneError, match="SNAKE_BACKBONE"):
-            locate_backbone(name, None)
+            BACKBONE.locate(name, None)
 
     @pytest.mark.parametrize("failure", [OSError("no route"), ValueError("404"), RuntimeError("proxy")])
     def test_hub_failures_say_what_to_do(self, failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,7 +338,7 @@ class TestHub:
 
         (snapshot / "model.safetensors").unlink()
         with pytest.raises(BackboneError, match=r"SNAKE_BACKBONE is 'some/model'.*safetensors"):
-            locate_backbone("some/model", None)
+            BACKBONE.locate("some/model", None)
 
 
 class TestIdentity:
@@ -349,7 +349,7 @@ class TestIdentity:
         assert parts == {
             "backbone": "dinov2",
             "revision": None,
-            "weights": weights_digest(backbone_folders["dinov2"]),
+            "weights": BACKBONE.digest(backbone_folders["dinov2"]),
             "preprocessing": backbone.preprocessing.as_dict(),
             "resolution": [56, 56],
             "flip": False,
@@ -362,15 +362,15 @@ class TestIdentity:
 
     @pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "model.safetensors"])
     def test_digest_sees_every_file_that_counts(self, copied: Path, file: str) -> None:
-        before = weights_digest(copied)
+        before = BACKBONE.digest(copied)
         (copied / "README.md").write_text("words")
-        assert weights_digest(copied) == before
+        assert BACKBONE.digest(copied) == before
         (copied / file).write_bytes((copied / file).read_bytes() + b"\n")
-        assert weights_digest(copied) != before
+        assert BACKBONE.digest(copied) != before
 
     def test_digest_of_an_incomplete_folder(self, tmp_path: Path) -> None:
         with pytest.raises(BackboneError, match=r"config\.json"):
-            weights_digest(tmp_path)
+            BACKBONE.digest(tmp_path)
 
 
 class TestSettings:

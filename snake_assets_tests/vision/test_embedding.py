@@ -12,10 +12,11 @@ from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.photo_files import find_photos
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.backbone import Backbone, load_backbone, open_backbone
-from snake_assets.vision.embedding import DCT, DINOV2, LAYERS, EmbeddingRun, EmbeddingSettings, embed
+from snake_assets.vision.embedding import DCT, DINOV2, LAYERS, EmbeddingSettings, embed
 from snake_assets.vision.features import describe
+from snake_assets.vision.passes import PassRun
 from snake_assets.vision.photos import decode
-from snake_assets.vision.stages import STAGES
+from snake_assets.vision.stages import DCT_STAGE, STAGES
 from snake_assets_tests.vision.conftest import encode, picture
 
 SETTINGS = EmbeddingSettings(batch_size=4)
@@ -39,7 +40,7 @@ def photos(count: int) -> dict[str, bytes]:
     return {f"{n:02}.jpg": encode(picture(90 + n, 80, n)) for n in range(count)}
 
 
-def run(root: Path, table: Table, backbone: Backbone, *names: str, **changes) -> EmbeddingRun:
+def run(root: Path, table: Table, backbone: Backbone, *names: str, **changes) -> PassRun:
     settings = EmbeddingSettings(**{"batch_size": 4, **changes})
     return embed(table, {name: root / name for name in names or (DINOV2, DCT)}, backbone, settings)
 
@@ -183,7 +184,7 @@ def test_how_it_is_run_changes_no_row_and_no_recipe(tmp_path: Path, backbone: Ba
 
 def test_the_stages_are_told_of(tmp_path: Path, backbone: Backbone):
     result = run(tmp_path, images(tmp_path, photos(9)), backbone)
-    assert set(result.stages.seconds) == set(STAGES)
+    assert set(result.stages.seconds) == {*STAGES, DCT_STAGE}
     assert all(seconds > 0 for seconds in result.stages.seconds.values())
     assert result.shares["model"] <= 1
     assert result.peak_device_bytes is None

@@ -14,13 +14,16 @@ from snake_assets.snakeclef.photo_files import find_photos
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.errors import EmbeddingError
+from snake_assets.vision.preparation import BackboneInput
 from snake_assets.vision.preprocessing import Preprocessing
 from snake_assets.vision.read_ahead import read_in_processes, read_in_threads
 from snake_assets.vision.reading import BatchReader, Each, PhotoBatch, plan_batches
 from snake_assets_tests.vision.conftest import encode, picture
 
-SQUARE = Preprocessing(
-    resize=(28, 28), resample=3, crop=None, rescale_factor=1 / 255, mean=(0.5,) * 3, std=(0.5,) * 3
+SQUARE = BackboneInput(
+    Preprocessing(
+        resize=(28, 28), resample=3, crop=None, rescale_factor=1 / 255, mean=(0.5,) * 3, std=(0.5,) * 3
+    )
 )
 Read = Callable[[BatchReader, int, int], Generator[PhotoBatch]]
 
@@ -73,7 +76,7 @@ def test_no_more_batches_are_made_than_may_be_in_memory(reader: BatchReader):
             made.append(number)
             return super().batch(number, each)
 
-    watched = Watched(reader.images, reader.preprocessing, reader.plans)
+    watched = Watched(reader.images, reader.preparation, reader.plans)
     for given, _ in enumerate(read_in_threads(watched, 2, 1)):
         assert len(made) <= given + 2
     assert sorted(made) == list(range(len(reader)))
@@ -88,7 +91,7 @@ class Dies(BatchReader):
 
 
 def test_a_decoding_process_that_is_ended_is_told_of(reader: BatchReader):
-    dies = Dies(reader.images, reader.preprocessing, reader.plans)
+    dies = Dies(reader.images, reader.preparation, reader.plans)
     with pytest.raises(EmbeddingError, match="lower `decoders`"):
         list(in_processes(dies, 1, 1))
 

@@ -38,11 +38,11 @@ def test_two_replicas_see_what_one_sees_in_the_order_given(backbone: Backbone):
         replicas = Replicas(backbone, devices, orthonormal=False)
         seen = list(replicas.see(batches))
         assert [one.photos for one in seen] == batches
-        assert [one.features is None for one in seen] == [not given.digests for given in batches]
+        assert [one.found is None for one in seen] == [not given.digests for given in batches]
         for one, given in zip(seen, batches, strict=True):
-            if one.features:
+            if one.found:
                 alone = describe(backbone, given.pixels.numpy(), orthonormal=False)
-                np.testing.assert_array_equal(one.features.cls, alone.cls)
+                np.testing.assert_array_equal(one.found.cls, alone.cls)
                 assert one.seconds[MODEL] > 0 and one.seconds[DCT_STAGE] > 0
         assert replicas.peak_device_bytes() is None
 
@@ -64,10 +64,10 @@ def test_a_batch_is_filled_up_for_a_compiled_model_and_its_own_photos_come_out(
     assert compiled == [{"dynamic": False}]
     assert shapes == [4, 4, 4]
     for one, photos in zip(seen, given, strict=True):
-        assert one.features is not None
+        assert one.found is not None
         alone = describe(backbone, photos.pixels.numpy(), orthonormal=False)
-        np.testing.assert_allclose(one.features.cls, alone.cls, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(one.features.dct, alone.dct, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(one.found.cls, alone.cls, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(one.found.dct, alone.dct, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)

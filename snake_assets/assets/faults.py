@@ -1,0 +1,92 @@
+"""What an asset does when something fails: wait and try again, or say at once what is wrong.
+
+A disk or a network that is away for a moment comes back: the step is tried again, a little later each time.
+Bad data, a wrong setting, a full disk or a fault of ours give the same answer however often they are asked.
+"""
+
+import errno
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+import dagster as dg
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+# About 5, 15 and 35 seconds later; the jitter keeps steps apart that one fault has stopped together.
+TRY_AGAIN = dg.RetryPolicy(
+    max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+# What passes by itself. Not among them: a full or read-only disk, missing rights, a file that is not there.
+PASSING = frozenset(
+    {
+        errno.EIO,
+        errno.EAGAIN,
+        errno.EINTR,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+        errno.ECONNRESET,
+        errno.ECONNREFUSED,
+        errno.ECONNABORTED,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ENETUNREACH,
+        errno.ENOTCONN,
+        errno.EPIPE,
+    }
+)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the error, or what it came from, is a fault of disk or network that passes by itself."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, ConnectionError | TimeoutError):
+            return True
+        if isinstance(found, OSError) and found.errno in PASSING:
+            return True
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    return False
+
+
+def retries_only_what_passes(body: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Put under `@dg.asset(retry_policy=TRY_AGAIN)`: every other fault than a transient one ends the step.
+
+    The step then fails with the fault's own message, and Dagster does not try it again.
+    """
+    if inspect.isgeneratorfunction(body):
+
+        @wraps(body)
+        def generator(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Iterator[Any]:
+            with _ending_the_step():
+                yield from body(*args, **kwargs)
+
+        return cast(Callable[Arguments, Result], generator)
+
+    @wraps(body)
+    def function(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with _ending_the_step():
+            return body(*args, **kwargs)
+
+    return function
+
+
+@contextmanager
+def _ending_the_step() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        transient = is_transient(error)
+        if transient and dg.OpExecutionContext.get().retry_number < TRY_AGAIN.max_retries:
+            raise
+        # Our own errors say in a sentence what is wrong and what to do; others need the name of their kind.
+        ours = type(error).__module__.split(".")[0] == __name__.split(".")[0]
+        description = str(error) if ours else f"{type(error).__name__}: {error}"
+        if transient:
+            description += f" Tried {1 + TRY_AGAIN.max_retries} times."
+        raise dg.Failure(description, allow_retries=False) from error

@@ -1,0 +1,141 @@
+"""The pass of a finder: from `image_table` to `yolo_crops`, one row a photo (vision/passes.py)."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from snake_assets.detection.best_find import BestFind, best_find
+from snake_assets.detection.finder import Finder
+from snake_assets.detection.fitting import fitted
+from snake_assets.storage.fingerprints import Json
+from snake_assets.storage.tables import Table
+from snake_assets.vision.crop_table import BOX, crop_schema
+from snake_assets.vision.keys import DIGEST
+from snake_assets.vision.passes import PassRun, Progress, SeenBatch, WantedTable, Work, make_tables
+from snake_assets.vision.preparation import Prepared, timed
+from snake_assets.vision.reading import PhotoBatch
+from snake_assets.vision.regions import CROPS
+from snake_assets.vision.stages import MODEL
+
+# Counts as an input: raise it when the same photos and finder would give other rows.
+FINDING_VERSION = 1
+KEYS = ["image_id", DIGEST]
+DECODERS = 2
+
+Photos = list[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class FindingSettings:
+    """How the pass is run. `batch_size` is part of the recipe (another batch shape rounds differently).
+
+    Attributes:
+        batch_size: photos that the finder sees at once; None: 16, on CUDA 64.
+        decoders: threads that decode ahead of it; None: 2, on CUDA one for each processor but one.
+        read_ahead: batches for each decoder that may be under way or wait.
+    """
+
+    batch_size: int | None = None
+    decoders: int | None = None
+    read_ahead: int = 2
+
+    def photos_in_a_batch(self, device: str) -> int:
+        """`batch_size`, or the device's own."""
+        return self.batch_size or (64 if device.startswith("cuda") else 16)
+
+    def decoding_threads(self, device: str) -> int:
+        """`decoders`, or the device's own."""
+        of_device = max(1, (os.cpu_count() or 2) - 1) if device.startswith("cuda") else DECODERS
+        return self.decoders or of_device
+
+
+def finding_recipe(finder: Finder, settings: FindingSettings) -> dict[str, Json]:
+    """Everything that decides the rows of the table besides the photos."""
+    return {
+        "version": FINDING_VERSION,
+        "batch_size": settings.photos_in_a_batch(finder.device),
+        "longest_side": finder.longest_side,
+        **finder.fingerprint_parts(),
+    }
+
+
+def find_snakes(
+    images: Table,
+    folder: Path,
+    finder: Finder,
+    settings: FindingSettings,
+    progress: Progress | None = None,
+) -> PassRun:
+    """Look for the snake in every photo of a split; what is there already is kept.
+
+    Args:
+        images: the split's `image_table`.
+        folder: of the table `yolo_crops`.
+        finder: finds.
+        settings: of the pass.
+        progress: called after each batch with photos done and photos to look at in this run.
+
+    Raises:
+        StorageError: a table cannot be read or written.
+        DetectionError: the finder fails; shards that are finished are kept.
+    """
+    recipe = finding_recipe(finder, settings)
+    wanted = WantedTable(CROPS, folder, crop_schema(recipe), recipe)
+    decoders = settings.decoding_threads(finder.device)
+
+    def begin(_: int) -> Work[Photos, list[BestFind]]:
+        return Work(_Looking(finder), _FinderInput(finder.longest_side), decoders, settings.read_ahead)
+
+    batch_size = settings.photos_in_a_batch(finder.device)
+    return make_tables(images, [wanted], KEYS, batch_size, begin, progress)
+
+
+@dataclass(frozen=True)
+class _FinderInput:
+    """Photos of their own shapes, no larger than the finder makes use of."""
+
+    longest_side: int
+
+    def prepared(self, data: bytes) -> Prepared:
+        return timed(data, self.longest_side, partial(fitted, longest_side=self.longest_side))
+
+    def together(self, photos: Sequence[NDArray[np.uint8]]) -> Photos:
+        return list(photos)
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """The finder, as the pass shows it batches."""
+
+    finder: Finder
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return (self.finder.device,)
+
+    def see(self, batches: Iterable[PhotoBatch[Photos]]) -> Iterator[SeenBatch[Photos, list[BestFind]]]:
+        for batch in batches:
+            began = time.perf_counter()
+            found = [best_find(finds) for finds in self.finder.find(batch.pixels)] if batch.pixels else None
+            yield SeenBatch(batch, found, {MODEL: time.perf_counter() - began})
+
+    def rows(self, table: str, found: Sequence[list[BestFind]]) -> pa.Table:
+        finds = [find for batch in found for find in batch]
+        names = [*BOX, "score", "label", "mask"]
+        columns = {name: [getattr(find.region, name) for find in finds] for name in names}
+        schema = pa.schema([column for column in crop_schema({}) if column.name not in KEYS])
+        return pa.table({**columns, "finds": [find.finds for find in finds]}, schema=schema)
+
+    def peak_device_bytes(self) -> int | None:
+        if not self.finder.device.startswith("cuda"):
+            return None
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(self.finder.device))

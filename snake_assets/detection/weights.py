@@ -1,0 +1,110 @@
+"""A detector's weights: which file, known by its digest before anything of it is loaded.
+
+Weights in PyTorch's format are pickles, and a pickle can run any code of its maker's choosing. So the file is
+named by the user, never fetched, never taken from inside the photos' folder unasked, and loaded only with a
+list of the classes that it may name (quiet.py).
+"""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from snake_assets.detection.errors import DetectionError
+from snake_assets.storage.fingerprints import file_digest
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of weights.
+
+    Attributes:
+        path: the file, absolute.
+        sha256: SHA-256 of its bytes, as hex.
+    """
+
+    path: Path
+    sha256: str
+
+    @contextmanager
+    def same_bytes(self) -> Iterator[Path]:
+        """A private copy of the file that surely has this digest, for as long as the block runs.
+
+        What is loaded is thereby what was checked, even where others can write the file.
+
+        Raises:
+            DetectionError: the file has changed since it was opened, or is gone.
+        """
+        with tempfile.TemporaryDirectory(prefix="snake-weights-") as folder:
+            copy = Path(folder) / "weights.pt"
+            try:
+                shutil.copyfile(self.path, copy)
+            except OSError as error:
+                raise DetectionError(
+                    f"{self.path} cannot be read any more ({error.strerror}): run again."
+                ) from error
+            if file_digest(copy) != self.sha256:
+                raise DetectionError(f"{self.path} has changed since its SHA-256 was taken: run again.")
+            yield copy
+
+
+def open_weights(path: str, pinned_sha256: str | None = None, data_root: Path | None = None) -> Weights:
+    """Find a detector's weights and take their digest; loads nothing, fetches nothing.
+
+    Args:
+        path: a `.pt` file, or a folder with exactly one.
+        pinned_sha256: the digest that the file must have, as hex; None for no pin.
+        data_root: root of the raw data, inside of which weights are refused; None where the user has
+            explicitly allowed them there.
+
+    Raises:
+        DetectionError: no such file, not one `.pt` in the folder, inside the data, or not the pinned one.
+    """
+    file = _weights_file(Path(path).expanduser().absolute(), path)
+    if data_root is not None and file.resolve().is_relative_to(data_root.resolve()):
+        raise DetectionError(
+            f"{file} lies inside the data ({data_root}). Weights are pickles, which can run code, and who "
+            "can add photos could add such a file: move it elsewhere, or allow it explicitly "
+            "(SNAKE_DETECTOR_IN_DATA=1) if you trust it."
+        )
+    pin = (pinned_sha256 or "").strip().lower()
+    if pin and not re.fullmatch("[0-9a-f]{64}", pin):
+        raise DetectionError(
+            f"{pinned_sha256!r} is no SHA-256: pin 64 hex digits, as `sha256sum {file}` prints them."
+        )
+    digest = _digest(file)
+    if pin and digest != pin:
+        raise DetectionError(
+            f"{file} has the SHA-256 {digest}, not the pinned {pin}: nothing of it was loaded. Set the "
+            "weights that were pinned, or pin these if you trust them."
+        )
+    return Weights(file, digest)
+
+
+def _weights_file(path: Path, named: str) -> Path:
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix == ".pt" and file.is_file())
+        if len(found) != 1:
+            names = ", ".join(file.name for file in found[:5]) or "none"
+            raise DetectionError(
+                f"{path} must hold exactly one .pt file; it holds {names}. Name the file itself."
+            )
+        return found[0]
+    if not path.is_file():
+        raise DetectionError(
+            f"There are no weights at {path} (named as {named!r}). They are never downloaded: name a .pt "
+            "file that is there, or a folder with one."
+        )
+    if path.suffix != ".pt":
+        raise DetectionError(f"{path} is no .pt file: name weights in ultralytics' own format.")
+    return path
+
+
+def _digest(file: Path) -> str:
+    try:
+        return file_digest(file)
+    except OSError as error:
+        raise DetectionError(f"{file} cannot be read ({error.strerror}): mend its rights.") from error

@@ -1,0 +1,84 @@
+"""Schedules, off until somebody switches them on: they ask for what is missing or stale, for nothing else."""
+
+import dagster as dg
+
+from snake_assets.asking import Wish, ask
+from snake_assets.assets.feature_tables import FEATURE_TABLES
+from snake_assets.assets.freshness import features_digest, why_answers_are_stale
+from snake_assets.jobs import deliver, features
+from snake_assets.resources import BackboneSetting, RawData, Store
+from snake_assets.snakeclef.freshness import state_sought, why_features_are_stale
+from snake_assets.snakeclef.metadata import SPLITS
+from snake_assets.snakeclef.raw_listing import RawListing, list_raw
+from snake_assets.vision.freshness import SoughtBackbone
+
+EVERY_HOUR = "0 * * * *"
+
+
+def features_wish(raw: RawListing, store: Store, backbone: SoughtBackbone) -> Wish | None:
+    """The run that would bring a split's features up to date; None where they are, or there is no photo."""
+    if raw.is_empty and not store.folder("raw_images", raw.split).is_dir():
+        return None
+    why = why_features_are_stale(
+        raw, lambda asset: store.folder(asset, raw.split), backbone, list(FEATURE_TABLES)
+    )
+    return Wish(features.name, raw.split, state_sought(raw, backbone), why) if why else None
+
+
+@dg.schedule(
+    job=features,
+    cron_schedule=EVERY_HOUR,
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every hour: runs the job features for each split whose tables are missing or stale, a run "
+    "for each. Judged by the raw files, the backbone, the versions of the code and the store itself, so it "
+    "does not matter who filled or emptied the store. A split that a run or a backfill is at is left alone, "
+    "and so is one whose last run in just this state failed: mend what that run names, or re-execute it. If "
+    "a tick itself fails, its error names the setting or the file that is wrong. The runs take the default "
+    "config: photos that were embedded at another resolution in the launchpad do not count as stale, but "
+    "are embedded at the default once they change.",
+)
+def backfill_missing_splits(
+    context: dg.ScheduleEvaluationContext, raw_data: RawData, store: Store, backbone: BackboneSetting
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """One run for each split whose features are missing or stale."""
+    data, sought = raw_data.folder(), backbone.sought()
+    wishes = [features_wish(list_raw(data, split), store, sought) for split in SPLITS]
+    asked = [ask(context.instance, wish) for wish in wishes if wish]
+    return _answer(context, asked, "The features of every split that has photos are up to date.")
+
+
+@dg.schedule(
+    job=deliver,
+    cron_schedule=EVERY_HOUR,
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every hour: runs the job deliver (classifier, report, pictures, submission) if the features "
+    "of all splits are up to date and one of these was made of others. It waits while anything runs. If a "
+    "tick fails, its error names the setting or the file that is wrong.",
+)
+def refresh_submission(
+    context: dg.ScheduleEvaluationContext, raw_data: RawData, store: Store, backbone: BackboneSetting
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """One run for classifier, report and submission, if the features have changed since."""
+    data, sought = raw_data.folder(), backbone.sought()
+    for split in SPLITS:
+        if wish := features_wish(list_raw(data, split), store, sought):
+            return dg.SkipReason(f"The features of {split} come first: {wish.why}.")
+    why = why_answers_are_stale(store)
+    asked = [ask(context.instance, Wish(deliver.name, None, features_digest(store), why))] if why else []
+    return _answer(context, asked, "Classifier, report and submission are made of the features as they are.")
+
+
+def _answer(
+    context: dg.ScheduleEvaluationContext, asked: list[dg.RunRequest | str], nothing: str
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """The requests; what was not requested is told in the tick's log, or as the reason where nothing was."""
+    told = [answer for answer in asked if isinstance(answer, str)]
+    requests = [answer for answer in asked if isinstance(answer, dg.RunRequest)]
+    if not requests:
+        return dg.SkipReason(" ".join(told) or nothing)
+    for sentence in told:
+        context.log.info(sentence)
+    return requests
+
+
+all_schedules = [backfill_missing_splits, refresh_submission]

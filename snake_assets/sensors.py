@@ -1,0 +1,90 @@
+"""Sensors: one sees raw data change, one tells of failed runs, one finds runs whose process is gone."""
+
+import json
+
+import dagster as dg
+
+from snake_assets.asking import ask
+from snake_assets.jobs import features
+from snake_assets.orphans import end_orphans
+from snake_assets.resources import BackboneSetting, RawData, Store
+from snake_assets.run_failures import FOLDER, read_failure, summary
+from snake_assets.schedules import features_wish
+from snake_assets.snakeclef.metadata import SPLITS
+from snake_assets.snakeclef.raw_listing import list_raw
+from snake_assets.storage.files import write_whole
+
+
+@dg.sensor(
+    job=features,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Every minute: lists each split's photos, archives and metadata, and runs the job features "
+    "for a split that changed, for that one alone. A change counts once two looks have found the same files: "
+    "a copy in progress starts nothing, nor does a state that the store holds already. 180,000 files take "
+    "about two seconds. If it does nothing, its ticks say why; if a "
+    "tick fails, its error names the setting or the file that is wrong.",
+)
+def raw_data_changed(
+    context: dg.SensorEvaluationContext, raw_data: RawData, store: Store, backbone: BackboneSetting
+) -> dg.SensorResult:
+    """A run for each split whose raw files have changed and have settled."""
+    cursor: dict[str, dict[str, str]] = json.loads(context.cursor or "{}")
+    data, sought = raw_data.folder(), backbone.sought()
+    requests: list[dg.RunRequest] = []
+    told: list[str] = []
+    for split in SPLITS:
+        raw = list_raw(data, split)
+        known = cursor.setdefault(split, {})
+        if raw.digest == known.get("dealt_with"):
+            told.append(f"{split}: unchanged.")
+        elif raw.digest != known.get("seen"):
+            known["seen"] = raw.digest
+            told.append(f"{split}: changed; looked at again next time, in case it is still being copied.")
+        elif (wish := features_wish(raw, store, sought)) is None:
+            known["dealt_with"] = raw.digest
+            told.append(f"{split}: the store holds just these files, or there are none.")
+        else:
+            answer = ask(context.instance, wish)
+            if isinstance(answer, dg.RunRequest):
+                known["dealt_with"] = raw.digest
+                requests.append(answer)
+            else:
+                told.append(answer)
+    return dg.SensorResult(
+        run_requests=requests,
+        cursor=json.dumps(cursor),
+        skip_reason=None if requests else dg.SkipReason(" ".join(told)),
+    )
+
+
+@dg.run_failure_sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="After a run failed: writes run_failures/<run id>.md into the store, a page that says what "
+    "failed, why, and how to go on. Reads Dagster's log and writes that one file; nothing else. "
+    "If a tick fails, the store cannot be written: the run's own page in the UI has it all too.",
+)
+def run_failed(context: dg.RunFailureSensorContext, store: Store) -> None:
+    """A readable page on a failed run."""
+    run = context.dagster_run
+    page = store.folder(FOLDER) / f"{run.run_id}.md"
+    text = summary(read_failure(context), store.folder(""))
+    write_whole(page, text.encode())
+    context.log.error(f"Run {run.run_id[:8]} of {run.job_name} failed; {page} says:\n\n{text}")
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Every half minute, only where runs are processes of this machine: a run whose process is "
+    "gone (killed, or lost in a restart) is marked as failed and gives its slot of the pool accelerator "
+    "back; nothing waits for it for ever. Dagster then starts it again (run_retries in dagster.yaml). If "
+    "a tick fails, nothing is marked and the next one looks again.",
+)
+def orphaned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Mark runs as failed whose process is gone."""
+    ended = end_orphans(context.instance)
+    return dg.SkipReason(f"Ended: {', '.join(ended)}." if ended else "Every run has its process.")
+
+
+all_sensors = [raw_data_changed, run_failed, orphaned_runs]

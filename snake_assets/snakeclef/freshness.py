@@ -1,0 +1,55 @@
+"""Whether a split's tables are what they would be if they were made now: judged by what is really there.
+
+Neither a run's log nor a time stamp is believed: the store may have been removed, or filled elsewhere.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef.ingest import INGEST_VERSION, ingest_is_current
+from snake_assets.snakeclef.inventory import INVENTORY_VERSION, inventory_is_current, read_inventory
+from snake_assets.snakeclef.metadata import read_metadata
+from snake_assets.snakeclef.raw_listing import RawListing
+from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
+from snake_assets.storage.fingerprints import fingerprint
+from snake_assets.storage.tables import open_table
+from snake_assets.vision.embedding_tables import EMBEDDING_VERSION
+from snake_assets.vision.freshness import SoughtBackbone, why_stale
+
+
+def state_sought(raw: RawListing, backbone: SoughtBackbone) -> str:
+    """A digest of all that a split's features are to be made from and by; equal ones give equal features."""
+    versions = [INVENTORY_VERSION, INGEST_VERSION, EMBEDDING_VERSION]
+    return fingerprint([str(raw.data), raw.digest, versions, vars(backbone)])
+
+
+def why_features_are_stale(
+    raw: RawListing, folder_of: Callable[[str], Path], backbone: SoughtBackbone, embeddings: Sequence[str]
+) -> str | None:
+    """Why a split should be run again, in one clause; None where everything is up to date.
+
+    Tables are judged from the photos on, and the first that is stale tells why. No photo is opened.
+
+    Args:
+        raw: what lies in the data folder now.
+        folder_of: the folder of an asset's table for this split.
+        backbone: what the embeddings are to come from.
+        embeddings: names of the embedding tables.
+
+    Raises:
+        StorageError: a table in the store is damaged.
+    """
+    if not inventory_is_current(raw.data, raw.photos, raw.archives, folder_of("raw_images")):
+        return "raw_images is missing, or the files have changed since"
+    try:
+        venomous = read_venom_list(raw.data / "metadata" / VENOM_LIST)
+        rows = read_metadata(raw.data, raw.split, venomous)
+        photos = read_inventory(open_table(folder_of("raw_images")), raw.data)
+        if not ingest_is_current(rows, photos, folder_of("image_table")):
+            return "image_table is missing, or metadata or files have changed since"
+    except DataError as error:
+        return f"the data has a fault that a run will name ({error})"
+    images = open_table(folder_of("image_table")).manifest
+    reasons = ((name, why_stale(folder_of(name), images, backbone)) for name in embeddings)
+    return next((f"{name} {reason}" for name, reason in reasons if reason), None)

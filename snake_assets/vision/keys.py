@@ -1,0 +1,11 @@
+"""By what photos, and the shards made of them, are known."""
+
+from snake_assets.storage.fingerprints import fingerprint
+from snake_assets.storage.manifest import Shard
+
+DIGEST = "sha256"
+
+
+def unit_made_of(shard: Shard) -> str:
+    """The unit of a shard that a pass makes of one of `image_table`."""
+    return fingerprint(shard.sha256)

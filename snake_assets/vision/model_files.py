@@ -1,0 +1,123 @@
+"""The files of a model: a folder or a hub id located, checked to be complete, and identified by digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from snake_assets.vision.errors import BackboneError
+from snake_assets.vision.preprocessing import PREPROCESSOR_CONFIG
+
+_CONFIG = "config.json"
+_WEIGHTS = "model.safetensors"
+_WEIGHTS_INDEX = "model.safetensors.index.json"
+_WEIGHTS_SHARDS = "model-*-of-*.safetensors"
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """What a model is wanted for.
+
+    Attributes:
+        variable: the setting that names it, for messages.
+        needed: files without which it cannot be used, besides the weights.
+        further: patterns of files that it also reads where they are there.
+        error: what is raised, a ValueError.
+        revision: the setting that names a revision on the hub, for messages; None where there is none.
+    """
+
+    variable: str
+    needed: tuple[str, ...]
+    further: tuple[str, ...]
+    error: type[ValueError]
+    revision: str | None = None
+
+    def locate(self, name: str, revision: str | None = None) -> Path:
+        """Find the folder with a model's configs and safetensors weights.
+
+        A name that exists as a directory or starts with ".", "/" or "~" is a folder and never touches the
+        network; it has no revisions, so `revision` is ignored. Any other name is a model id on the hub: the
+        needed files, and no others, are fetched into the hub's cache, or taken from there without a network.
+
+        Raises:
+            ValueError: of the kind's class: the folder lacks a file or holds only pickled weights, or the hub
+                gives no such model.
+        """
+        if name.startswith((".", "/", "~")) or (name and Path(name).is_dir()):
+            folder = Path(name).expanduser()
+            if not folder.is_dir():
+                raise self.error(f"{self.variable} is {name!r}, but there is no such folder.")
+        else:
+            folder = self._fetch(name, revision)
+        self._weights_files(name, folder)
+        return folder
+
+    def digest(self, folder: Path) -> str:
+        """Identity of a model: sha256, in hex, over names and contents of its configs and weights.
+
+        Files are read anew only after their size or time of change differs, so asking again is quick.
+
+        Raises:
+            ValueError: of the kind's class: a needed file is missing.
+        """
+        weights = self._weights_files(str(folder), folder)
+        further = sorted({path for pattern in self.further for path in folder.glob(pattern)})
+        files = [*(folder / name for name in self.needed), *further, *weights]
+        return _digest(tuple((path, (s := path.stat()).st_size, s.st_mtime_ns) for path in files))
+
+    def _fetch(self, name: str, revision: str | None) -> Path:
+        from huggingface_hub import snapshot_download
+
+        wanted = [*self.needed, *self.further, _WEIGHTS, _WEIGHTS_INDEX, _WEIGHTS_SHARDS]
+        try:
+            return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        except Exception as error:  # validation, HTTP, connection and disk errors share no base class
+            to_check = f"the name, {self.revision}" if self.revision else "the name"
+            raise self.error(
+                f"{self.variable} is {name!r}, which is no folder here, and the Hugging Face hub does not "
+                f"give it (revision {revision or 'main'}): {error} Check {to_check} and the connection, "
+                f"or set {self.variable} to a folder that holds the model."
+            ) from error
+
+    def _weights_files(self, name: str, folder: Path) -> list[Path]:
+        """The weights in a folder, once everything that loading needs is seen to be there."""
+        where = f"{self.variable} is {name!r}: the folder {folder}"
+        for needed in self.needed:
+            if not (folder / needed).is_file():
+                raise self.error(f"{where} has no {needed}; fetch it from the model's page.")
+        if (folder / _WEIGHTS).is_file():
+            return [folder / _WEIGHTS]
+        if (folder / _WEIGHTS_INDEX).is_file():
+            try:
+                index = json.loads((folder / _WEIGHTS_INDEX).read_text(encoding="utf-8"))
+                shards = sorted({folder / str(shard) for shard in index["weight_map"].values()})
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise self.error(f"{where} has a {_WEIGHTS_INDEX} that cannot be read: {error!r}.") from error
+            for shard in shards:
+                if not shard.is_file():
+                    raise self.error(f"{where} has no {shard.name}, which {_WEIGHTS_INDEX} names; fetch it.")
+            return [folder / _WEIGHTS_INDEX, *shards]
+        if list(folder.glob("*.bin")):
+            raise self.error(
+                f"{where} has only pickled weights (.bin). Loading a pickle can run any code, so it is "
+                f"refused; convert them to {_WEIGHTS} with save_pretrained where you trust the file."
+            )
+        raise self.error(
+            f"{where} has no {_WEIGHTS} (nor {_WEIGHTS_INDEX}); weights in safetensors are needed."
+        )
+
+
+BACKBONE = ModelKind("SNAKE_BACKBONE", (_CONFIG, PREPROCESSOR_CONFIG), (), BackboneError, "SNAKE_REVISION")
+
+
+@lru_cache(maxsize=8)
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+    total = hashlib.sha256()
+    for path, _, _ in files:
+        with path.open("rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
+        total.update(f"{path.name}\0{content}\n".encode())
+    return total.hexdigest()

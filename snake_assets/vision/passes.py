@@ -1,0 +1,241 @@
+"""A pass of a model over the photos of `image_table`, into tables that have a shard for each of its shards.
+
+Photos are read and decoded ahead of the model, and a shard is written while the next is computed. A photo
+is known by its digest: one that a table of the same recipe has already, or that stands twice, is copied and
+not computed again. A batch never crosses a shard, and an interrupted run is resumed shard by shard, so it
+ends in the same tables as an undisturbed one.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import pyarrow as pa
+
+from snake_assets.storage.fingerprints import Json
+from snake_assets.storage.manifest import Manifest, Reject, Shard
+from snake_assets.storage.tables import Table
+from snake_assets.storage.writer import write_table
+from snake_assets.vision.keys import unit_made_of
+from snake_assets.vision.known import KnownRows
+from snake_assets.vision.preparation import Preparation
+from snake_assets.vision.read_ahead import read_in_processes, read_in_threads
+from snake_assets.vision.reading import BatchPlan, BatchReader, PhotoBatch, Pixels, plan_batches
+from snake_assets.vision.shard_writing import Computed, ShardWriter
+from snake_assets.vision.stages import WAITING, WRITING, StageTimes
+
+Found = TypeVar("Found")
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class PassRun:
+    """What a pass did.
+
+    Attributes:
+        manifests: by table.
+        computed: photos that the model saw or that turned out to be unreadable.
+        copied: rows that were copied.
+        seconds: of the whole pass.
+        stages: where the time went.
+        devices: what the model ran on.
+        peak_device_bytes: most memory in use on one CUDA device; None without one.
+    """
+
+    manifests: dict[str, Manifest] = field(default_factory=dict)
+    computed: int = 0
+    copied: int = 0
+    seconds: float = 0.0
+    stages: StageTimes = field(default_factory=StageTimes)
+    devices: tuple[str, ...] = ()
+    peak_device_bytes: int | None = None
+
+    @property
+    def images_per_second(self) -> float:
+        """Photos computed per second of this pass; 0 where nothing had to be computed."""
+        return self.computed / self.seconds if self.computed else 0.0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Seconds of work of each stage per second of the pass; stages overlap, so the sum may exceed 1."""
+        return {stage: seconds / self.seconds for stage, seconds in self.stages.seconds.items()}
+
+
+@dataclass(frozen=True)
+class WantedTable:
+    """A table that a pass is to make: where, its columns, and all that decides its rows but the photos."""
+
+    name: str
+    folder: Path
+    schema: pa.Schema
+    recipe: Mapping[str, Json]
+
+
+@dataclass(frozen=True, eq=False)
+class SeenBatch(Generic[Pixels, Found]):
+    """A batch that went through the model, and seconds by stage; without a photo nothing is found."""
+
+    photos: PhotoBatch[Pixels]
+    found: Found | None
+    seconds: Mapping[str, float]
+
+
+class Model(Protocol[Pixels, Found]):
+    """What a pass shows its photos to."""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What it runs on."""
+
+    def see(self, batches: Iterable[PhotoBatch[Pixels]]) -> Iterator[SeenBatch[Pixels, Found]]:
+        """The batches in the order given, with what was found in them."""
+
+    def rows(self, table: str, found: Sequence[Found]) -> pa.Table:
+        """All columns of a table but the keys, a row for each photo of the batches."""
+
+    def peak_device_bytes(self) -> int | None:
+        """Most memory in use on any one CUDA device so far; None without one."""
+
+
+@dataclass(frozen=True)
+class Work(Generic[Pixels, Found]):
+    """How a pass is done.
+
+    Attributes:
+        model: sees the photos.
+        preparation: makes them ready for it.
+        decoders: threads or processes that read ahead.
+        read_ahead: batches for each of them that may be under way or wait.
+        processes: whether they are processes.
+    """
+
+    model: Model[Pixels, Found]
+    preparation: Preparation[Pixels]
+    decoders: int
+    read_ahead: int
+    processes: bool = False
+
+    def read(self, images: Table, plans: Sequence[BatchPlan]) -> Generator[PhotoBatch[Pixels]]:
+        """The batches, ahead of whoever takes them."""
+        reader = BatchReader(images, self.preparation, plans)
+        if self.processes:
+            pinned = self.model.devices[0].startswith("cuda")
+            return read_in_processes(reader, self.decoders, self.read_ahead, pinned=pinned)
+        return read_in_threads(reader, self.decoders, self.read_ahead)
+
+
+def make_tables(
+    images: Table,
+    wanted: Sequence[WantedTable],
+    keys: Sequence[str],
+    batch_size: int,
+    begin: Callable[[int], Work[Pixels, Found]],
+    progress: Progress | None = None,
+) -> PassRun:
+    """Make the tables of one split; what is there already is kept.
+
+    Args:
+        images: the split's `image_table`.
+        wanted: the tables.
+        keys: columns that each of them takes over from `image_table`, its digest among them.
+        batch_size: photos that the model sees at once.
+        begin: told how many photos there are to compute, says how; not asked where every shard is there.
+        progress: called after each batch with photos done and photos to compute in this run.
+
+    Raises:
+        StorageError: a table cannot be read or written.
+        Exception: whatever the model raises; shards that are finished are kept.
+    """
+    run, began = PassRun(), time.perf_counter()
+    unit_of = {shard: unit_made_of(shard) for shard in images.manifest.shards}
+    with ExitStack() as stack:
+        writers = {
+            table.name: stack.enter_context(
+                write_table(table.folder, table.name, images.manifest.split, table.schema, table.recipe)
+            )
+            for table in wanted
+        }
+        pending = [
+            shard
+            for shard, unit in unit_of.items()
+            if not all(writer.has(unit) for writer in writers.values())
+        ]
+        if pending:
+            known = KnownRows(writers)
+            plans = plan_batches(images, pending, known.has, batch_size)
+            work = begin(sum(len(plan.rows) for plan in plans))
+            writer = ShardWriter(images, keys, known, writers)
+            _Pass(work, plans, writer, run, progress).write_all(unit_of)
+        run.manifests = {name: writer.commit(list(unit_of.values())) for name, writer in writers.items()}
+    run.seconds = time.perf_counter() - began
+    return run
+
+
+class _Pass(Generic[Pixels, Found]):
+    """One pass over the planned batches: reads ahead of the model, and writes behind it."""
+
+    def __init__(
+        self,
+        work: Work[Pixels, Found],
+        plans: Sequence[BatchPlan],
+        writer: ShardWriter,
+        run: PassRun,
+        progress: Progress | None,
+    ) -> None:
+        self._work, self._plans, self._writer = work, plans, writer
+        self._run, self._progress = run, progress
+        self._to_compute = sum(len(plan.rows) for plan in plans)
+        run.devices = work.model.devices
+
+    def write_all(self, unit_of: Mapping[Shard, str]) -> None:
+        """Compute the batches and write their shards, each while the next is computed."""
+        model = self._work.model
+        with ThreadPoolExecutor(1, "write") as behind, closing(self._batches()) as batches:
+            writing: Future[None] | None = None
+            seen = model.see(batches)
+            for shard, plans in groupby(self._plans, key=lambda plan: plan.shard):
+                # Counted, not looked for: a batch that fails must not take the shard before it along.
+                computed = self._gathered(islice(seen, len(list(plans))))
+                if writing:
+                    writing.result()
+                writing = behind.submit(self._write, shard, unit_of[shard], computed)
+            if writing:
+                writing.result()
+        self._run.peak_device_bytes = model.peak_device_bytes()
+
+    def _batches(self) -> Generator[PhotoBatch[Pixels]]:
+        """The batches as they come, and how long they were waited for."""
+        with closing(self._work.read(self._writer.images, self._plans)) as batches:
+            while True:
+                with self._run.stages.timed(WAITING):
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield batch
+
+    def _gathered(self, seen: Iterator[SeenBatch[Pixels, Found]]) -> Computed:
+        digests: list[str] = []
+        found: list[Found] = []
+        rejects: dict[str, Reject] = {}
+        for batch in seen:
+            photos = batch.photos
+            rejects.update(photos.rejects)
+            if batch.found is not None:
+                digests += photos.digests
+                found.append(batch.found)
+            self._run.stages.add(photos.seconds)
+            self._run.stages.add(batch.seconds)
+            self._run.computed += len(photos.digests) + len(photos.rejects)
+            if self._progress and self._run.computed:
+                self._progress(self._run.computed, self._to_compute)
+        rows = {name: self._work.model.rows(name, found) for name in self._writer.writers}
+        return Computed(digests, rows, rejects)
+
+    def _write(self, shard: Shard, unit: str, computed: Computed) -> None:
+        with self._run.stages.timed(WRITING):
+            self._run.copied += self._writer.write(shard, unit, computed)

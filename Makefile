@@ -7,10 +7,10 @@ UV := $(BIN)/python -m uv
 export DAGSTER_HOME ?= $(CURDIR)/.snake/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo dev test test-real snapshot lint types bench lock clean-demo
+.PHONY: help setup demo dev test test-real test-browser screenshots snapshot lint types bench lock clean-demo
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-11s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-13s %s\n", $$1, $$2 }'
 
 $(VENV)/.uv: Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ": set PYTHON=python3.12, say.")'
@@ -45,6 +45,12 @@ test: $(VENV)/.dev ## the tests, without real data
 
 test-real: $(VENV)/.dev ## the tests on the real photos, weights and official files (../shared)
 	$(BIN)/python -m pytest -m real
+
+test-browser: $(VENV)/.dev ## the UI in headless Chromium, which has to be installed (some minutes)
+	$(BIN)/python -m pytest -m browser
+
+screenshots: $(VENV)/.dev ## remake the README's pictures of the UI from the demo set (needs Chromium)
+	$(BIN)/python -m snake_assets_tests.browser.screenshots
 
 snapshot: $(VENV)/.dev ## write the snapshot of the whole graph anew, after a change that is meant
 	$(BIN)/python -m pytest snake_assets_tests/test_graph.py --snapshot-update

@@ -38,7 +38,7 @@ SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "acc
 
 @dg.asset(
     deps=[species_classifier, on_split("image_table", *SPLITS), *on_features(*SPLITS)],
-    group_name="classifier",
+    group_name="report",
     kinds={"python", "parquet", "html"},
     code_version=str(REPORT_VERSION),
     retry_policy=TRY_AGAIN,

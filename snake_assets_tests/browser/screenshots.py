@@ -1,0 +1,120 @@
+"""Remakes the README's pictures of the UI from the demo set, and measures it:  make screenshots
+
+Runs `snakeclef` on the drawn set in a store and an instance of their own, then takes docs/graph.png,
+docs/asset.png and docs/report.png. The last line of output is one JSON object: seconds until the code location
+is loaded and until the graph is drawn, and the bytes of the event log after the run.
+"""
+
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page
+
+from snake_assets.definitions import defs
+from snake_assets_tests.browser.ui import RUNS, Ui, browser_page
+from snake_assets_tests.graph import described
+from snake_assets_tests.serving import PROJECT, Servers, dev, until
+
+DOCS = PROJECT / "docs"
+GROUPS = sorted({asset["group"] for asset in described(defs)["assets"].values()})
+LAUNCH = """mutation Launch($params: ExecutionParams!) { launchRun(executionParams: $params) {
+  __typename ... on PythonError { message } } }"""
+SECONDS_OF_A_RUN = 1800.0
+COLOURS, MARGIN = 96, 24
+# So high that the whole graph is in the window with all that is written in it.
+GRAPH_WINDOW, PAGE_WINDOW = (2300, 3400), (1500, 1500)
+
+
+def run_snakeclef(servers: Servers) -> None:
+    """Run the job over all splits; returns when it has succeeded."""
+    tags = defs.resolve_job_def("snakeclef").tags
+    params = {
+        "selector": {
+            "repositoryLocationName": "snake_assets",
+            "repositoryName": "__repository__",
+            "pipelineName": "snakeclef",
+        },
+        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+    }
+    launched = servers.ask(LAUNCH, params=params)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+
+    def done() -> bool:
+        (run,) = servers.ask(RUNS, filter={"pipelineName": "snakeclef"})["runsOrError"]["results"]
+        assert run["status"] not in ("FAILURE", "CANCELED"), f"see {servers.home}"
+        return run["status"] == "SUCCESS"
+
+    until(done, "snakeclef has succeeded", SECONDS_OF_A_RUN)
+
+
+def keep(picture: bytes, name: str, width: int) -> None:
+    """Write a screenshot into docs/, at most `width` pixels wide and of few colours."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    if image.width > width:
+        image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
+    path = DOCS / name
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, "PNG", optimize=True)
+    sys.stdout.write(f"{path}: {image.width} x {image.height}, {path.stat().st_size:,} bytes\n")
+
+
+def take_graph(page: Page, url: str) -> float:
+    """docs/graph.png; returns the seconds until the graph was drawn."""
+    ui, began = Ui(page, url), time.monotonic()
+    ui.open_graph(GROUPS)
+    seconds = time.monotonic() - began
+    page.get_by_text("100% filled").first.wait_for()
+    page.wait_for_load_state("networkidle")
+    boxes = [box for _, box in ui.drawn()]
+    left, top = min(box.left for box in boxes) - MARGIN, min(box.top for box in boxes) - MARGIN
+    right = max(box.right for box in boxes) + MARGIN
+    bottom = max(box.top + box.height for box in boxes) + MARGIN
+    clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    keep(page.screenshot(clip=clip), "graph.png", 1300)
+    return seconds
+
+
+def take_pages(page: Page, url: str, store: Path) -> None:
+    """docs/asset.png and docs/report.png."""
+    Ui(page, url).open_asset("image_table", "partitions", partition="train")
+    page.wait_for_load_state("networkidle")
+    keep(page.screenshot(), "asset.png", 1300)
+    page.goto((store / "validation_report" / "report.html").as_uri())
+    page.wait_for_load_state("load")
+    keep(page.screenshot(), "report.png", 1100)
+
+
+def seconds_to_load() -> float:
+    """Seconds that a fresh interpreter takes to load the code location."""
+    code = "from snake_assets.definitions import defs; defs.get_repository_def()"
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT)
+    return time.monotonic() - began
+
+
+def main() -> None:
+    """Make everything, in a folder that is removed at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, home = Path(folder) / "store", Path(folder) / "home"
+        with dev(home, {"SNAKE_STORE": str(store), "SNAKE_DEVICE": "cpu"}) as servers:
+            run_snakeclef(servers)
+            log = sum(path.stat().st_size for path in (home / "history" / "runs").glob("*.db"))
+            with browser_page(*GRAPH_WINDOW) as page:
+                graph = take_graph(page, servers.url)
+            with browser_page(*PAGE_WINDOW) as page:
+                take_pages(page, servers.url, store)
+    measured = {
+        "code_location_seconds": round(seconds_to_load(), 2),
+        "graph_seconds": round(graph, 2),
+        "event_log_bytes": log,
+    }
+    sys.stdout.write(json.dumps(measured) + "\n")
+
+
+if __name__ == "__main__":
+    main()

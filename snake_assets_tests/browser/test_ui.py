@@ -1,0 +1,166 @@
+"""What people see and do in the UI: `dagster dev -w workspace.yaml`, a headless browser, nothing between.
+
+The tests share one server, and those behind the first work on what its backfill has made.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from snake_assets.definitions import defs
+from snake_assets_tests.browser.ui import BACKFILLS, RUNS, Ui, browser_page
+from snake_assets_tests.graph import described
+from snake_assets_tests.serving import Servers, dev, until
+
+pytestmark = pytest.mark.browser
+
+ASSETS = described(defs)["assets"]
+GROUPS = sorted({asset["group"] for asset in ASSETS.values()})
+SCHEDULE, SPLITS = "backfill_missing_splits", ("train", "val", "test")
+SECONDS_OF_A_BACKFILL = 900.0
+# Turns of the wheel at which all assets are in the window, with their names alone.
+FAR_OUT = 300
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server, a browser at it, and the photos that were spoilt on purpose."""
+
+    ui: Ui
+    servers: Servers
+    store: Path
+    broken: str
+    twin: str
+
+    def runs(self, job: str) -> list[dict[str, object]]:
+        """The job's runs: id, status, split."""
+        found = self.servers.ask(RUNS, filter={"pipelineName": job})["runsOrError"]["results"]
+        return [
+            {**run, "split": {tag["key"]: tag["value"] for tag in run["tags"]}.get("dagster/partition")}
+            for run in found
+        ]
+
+
+@pytest.fixture(scope="module")
+def site(small_set: Path, demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    root = tmp_path_factory.mktemp("served")
+    data = root / "data"
+    shutil.copytree(small_set, data)
+    photos = {split: sorted((data / split).rglob("*.jpg")) for split in ("train", "val")}
+    whole = {split: [path for path in paths if path.stat().st_size > 4000] for split, paths in photos.items()}
+    broken, twin = whole["val"][0], whole["val"][-1]
+    broken.write_bytes(broken.read_bytes()[:1500])
+    shutil.copyfile(whole["train"][0], twin)
+    settings = {
+        "SNAKE_DATA": str(data),
+        "SNAKE_STORE": str(root / "store"),
+        "SNAKE_BACKBONE": str(demo_backbone),
+        "SNAKE_DEVICE": "cpu",
+    }
+    with dev(root / "home", settings) as servers, browser_page(1900, 1500) as page:
+        yield Site(Ui(page, servers.url), servers, root / "store", broken.name, twin.name)
+
+
+@pytest.fixture(scope="module")
+def filled(site: Site) -> Site:
+    """The site after "Materialize all" over all splits, launched in the UI and run under the daemon."""
+    site.ui.open_graph(GROUPS)
+    site.ui.materialize_all()
+
+    def done() -> bool:
+        found = site.servers.ask(BACKFILLS)["partitionBackfillsOrError"]["results"]
+        assert not any(one["status"].endswith(("FAILED", "CANCELED")) for one in found), found
+        return [one["status"] for one in found] == ["COMPLETED_SUCCESS"]
+
+    until(done, "the backfill from the UI has succeeded", SECONDS_OF_A_BACKFILL)
+    return site
+
+
+def test_the_graph_shows_every_asset_in_its_group_from_left_to_right(site: Site):
+    site.ui.open_graph(GROUPS, smaller=FAR_OUT)
+    found = until(
+        lambda: every if len(every := site.ui.drawn()) == len(ASSETS) + len(GROUPS) else None, "all drawn"
+    )
+    # An asset may have its group's name, and is then the smaller of the two.
+    sizes = sorted(found, key=lambda shape: shape[1].width * shape[1].height)
+    assets, groups = dict(sizes[: len(ASSETS)]), dict(sizes[len(ASSETS) :])
+    assert groups.keys() == set(GROUPS)
+    assert assets.keys() == ASSETS.keys()
+    for name, asset in ASSETS.items():
+        assert groups[asset["group"]].holds(assets[name]), name
+        for parent in asset["reads"]:
+            assert assets[parent].right <= assets[name].left, f"{parent} is not left of {name}"
+
+
+def test_a_backfill_of_all_splits_from_the_ui_makes_everything(filled: Site):
+    for name, asset in ASSETS.items():
+        folders = (
+            [filled.store / name / split for split in SPLITS]
+            if asset["partitions"]
+            else [filled.store / name]
+        )
+        assert all((folder / "_manifest.json").is_file() for folder in folders), name
+
+
+@pytest.mark.parametrize(
+    ("asset", "keys"),
+    [
+        ("image_table", ["thumbnails"]),
+        ("species_histogram", ["histogram"]),
+        ("embedding_map", ["map"]),
+        (
+            "validation_report",
+            ["scores_with_intervals", "venomous_against_harmless", "reliability", "scores_over_reports"],
+        ),
+        ("paper_ladder", ["ladder"]),
+    ],
+)
+def test_pages_of_assets_show_pictures_that_fit_the_window(filled: Site, asset: str, keys: list[str]):
+    filled.ui.open_asset(asset)
+    for key in keys:
+        width, height = filled.ui.show_picture(key)
+        assert 300 < width <= 860
+        assert height > 200
+
+
+def test_pages_of_assets_explain_columns_and_show_what_failed(filled: Site):
+    said = filled.ui.open_asset("image_table")
+    assert "SHA-256 digest of the photo file's bytes" in said
+    assert "Row count" in said
+    said = filled.ui.open_asset("image_table", "partitions", partition="val")
+    assert filled.broken in said
+    assert "truncated" in said
+
+
+def test_checks_pass_and_the_planted_copy_is_a_warning(filled: Site):
+    said = filled.ui.open_check("image_table", "image_ids_unique")
+    assert "No image_id stands twice in a split." in said
+    assert "Passed" in said
+    said = filled.ui.open_check("dinov2_embeddings", "photos_in_one_split")
+    assert "as the same file: 1" in said
+    filled.ui.page.get_by_role("img", name="warning").first.wait_for()
+    filled.ui.unfold("offenders")
+    filled.ui.page.get_by_text(filled.twin).first.wait_for()
+
+
+def test_a_switched_on_schedule_asks_for_what_is_missing_and_never_twice(filled: Site):
+    before = len(filled.runs("features"))
+    shutil.rmtree(filled.store / "image_table" / "test")
+    shutil.rmtree(filled.store / "dct_embeddings" / "val")
+    filled.ui.switch_on(SCHEDULE)
+    assert "2 run requests" in filled.ui.tick(SCHEDULE)
+    assert "is at it" in filled.ui.tick(SCHEDULE)
+
+    def done() -> bool:
+        runs = filled.runs("features")
+        assert len(runs) == before + 2
+        assert not any(run["status"] == "FAILURE" for run in runs)
+        return all(run["status"] == "SUCCESS" for run in runs)
+
+    until(done, "both runs of the schedule have succeeded", SECONDS_OF_A_BACKFILL)
+    assert {run["split"] for run in filled.runs("features")[:2]} == {"val", "test"}
+    assert "up to date" in filled.ui.tick(SCHEDULE)
+    assert len(filled.runs("features")) == before + 2

@@ -164,7 +164,7 @@ def renumbered(store: Path) -> None:
         (twice, "image_table", "rows_accounted_for", "rows went in, but"),
         (one_lost, "image_table", "rows_accounted_for", "is neither a row nor a reject"),
         (one_lost, "dct_embeddings", "rows_accounted_for", "is a row and never went in"),
-        (unknown_class, "image_table", "class_ids_in_venom_list", "class_id 9999 of 1 photos"),
+        (unknown_class, "image_table", "class_ids_in_venom_list", "class_id 9999, photos: 1"),
         (unknown_class, "image_table", "rows_accounted_for", "has class_id 9999 where"),
         (shared_observation, "image_table", "observations_in_one_split", "stands in train too"),
         (other_ingest, "image_table", "one_recipe", "version is 0 where train has 1"),
@@ -252,7 +252,7 @@ def test_copies_across_splits_are_named(store: Path, small_set: Path):
     write_again(store / "dinov2_embeddings" / "val", change)
     val = open_table(store / "dinov2_embeddings" / "val").read(["image_id"])["image_id"]
     told = warned(("dinov2_embeddings", "photos_in_one_split"), store, small_set)
-    assert "train and val: 2 photos of val stand in train too, 1 of them as the same file" in told
+    assert "train and val: photos of val that stand in train too: 2, as the same file: 1" in told
     assert f"{val[0]} of val, {train['image_id'][2]} of train: the same file" in told
     assert f"{val[1]} of val, {train['image_id'][4]} of train: nearly the same" in told
 

@@ -67,7 +67,7 @@ def copies_between(table: Table, other: Table, least_cosine: float) -> Findings:
             "the same file": exact,
             "nearly the same": f"{len(partners) - exact}{' or more' if truncated else ''}",
         },
-        f"{len(partners)} photos of {splits[0]} stand in {splits[1]} too, {exact} of them as the same file",
+        f"photos of {splits[0]} that stand in {splits[1]} too: {len(partners)}, as the same file: {exact}",
     )
 
 

@@ -32,7 +32,7 @@ def unknown_classes(table: Table, venomous: Mapping[int, bool]) -> Findings:
             photos[class_id].append(name)
     return Findings(
         [
-            f"class_id {class_id} of {len(names)} photos, {names[0]} first"
+            f"class_id {class_id}, photos: {len(names)}, {names[0]} first"
             for class_id, names in sorted(photos.items())
             if class_id not in venomous
         ],
@@ -76,7 +76,7 @@ def scarce_classes(table: Table, fewest: int) -> Findings:
     names = dict(zip(class_ids, rows["binomial_name"].to_pylist(), strict=True))
     counts = Counter(class_id for class_id in class_ids if class_id is not None)
     scarce = [
-        f"class_id {class_id} ({names[class_id] or 'no name'}): {photos} photos"
+        f"class_id {class_id} ({names[class_id] or 'no name'}), photos: {photos}"
         for class_id, photos in sorted(counts.items(), key=lambda item: (item[1], item[0]))
         if photos < fewest
     ]

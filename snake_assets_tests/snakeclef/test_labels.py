@@ -21,7 +21,7 @@ def table(folder: Path, *photos: tuple[str, str, int | None]) -> Table:
 def test_class_ids_that_the_list_lacks(tmp_path: Path):
     photos = table(tmp_path / "i" / "val", ("a", "1", 3), ("b", "2", 8), ("c", "3", 8), ("d", "4", None))
     found = unknown_classes(photos, VENOMOUS)
-    assert found.faults == ["class_id 8 of 2 photos, b first"]
+    assert found.faults == ["class_id 8, photos: 2, b first"]
     assert not unknown_classes(photos, {**VENOMOUS, 8: True}).faults
 
 
@@ -41,6 +41,6 @@ def test_an_observation_of_two_splits_is_named_in_both(tmp_path: Path):
 def test_species_with_few_photos(tmp_path: Path):
     photos = table(tmp_path / "i" / "train", ("a", "1", 3), ("b", "2", 7), ("c", "3", 7), ("d", "4", None))
     found = scarce_classes(photos, 2)
-    assert found.faults == ["class_id 3 (Vipera): 1 photos"]
+    assert found.faults == ["class_id 3 (Vipera), photos: 1"]
     assert "1 of 2 species" in found.headline
     assert not scarce_classes(photos, 1).faults

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -58,6 +57,9 @@ def ask(instance: dg.DagsterInstance, wish: Wish) -> dg.RunRequest | str:
 
 def _busy(instance: dg.DagsterInstance, split: str | None) -> str | None:
     """What writes the split now, or is about to; without a split, whatever runs."""
+    # Here, because it would load half of the daemon with the code location.
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
     backfills = instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]))
     if backfills:
         return f"backfill {backfills[0].backfill_id}"

@@ -2,8 +2,6 @@
 
 import dagster as dg
 import psutil
-from dagster._core.launcher import DefaultRunLauncher
-from dagster._core.storage.runs import SqliteRunStorage
 
 # Clocks of the system's start and of today agree to about a second.
 TOLERANCE_SECONDS = 2.0
@@ -14,6 +12,10 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
 
     Does nothing where runs may be processes of another machine. Returns the ids of the runs.
     """
+    # Where they are used: databases would be loaded with the code location, which must load quickly.
+    from dagster._core.launcher import DefaultRunLauncher
+    from dagster._core.storage.runs import SqliteRunStorage
+
     if not isinstance(instance.run_storage, SqliteRunStorage) or not isinstance(
         instance.run_launcher, DefaultRunLauncher
     ):

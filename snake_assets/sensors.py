@@ -1,6 +1,7 @@
 """Sensors: one sees raw data change, one tells of failed runs, one finds runs whose process is gone."""
 
 import json
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -13,6 +14,36 @@ from snake_assets.schedules import features_wish
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.snakeclef.raw_listing import list_raw
 from snake_assets.storage.files import write_whole
+
+WAITING = "changed; looked at again next time, in case it is still being copied."
+
+
+@dataclass(frozen=True)
+class Settling:
+    """What is known of a split's raw files from one look to the next, by the digests of `list_raw`.
+
+    Attributes:
+        seen: what the last look found.
+        settled: whether the look before found the same.
+        done: the state that was dealt with last.
+    """
+
+    seen: str | None = None
+    settled: bool = False
+    done: str | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is a change that has settled and was not dealt with."""
+        return self.settled and self.seen != self.done
+
+    def look(self, digest: str) -> "Settling":
+        """After another look."""
+        return Settling(digest, digest == self.seen, self.done)
+
+    def dealt_with(self) -> "Settling":
+        """After a run was asked for, or found not to be needed."""
+        return Settling(self.seen, self.settled, self.seen)
 
 
 @dg.sensor(
@@ -29,31 +60,28 @@ def raw_data_changed(
     context: dg.SensorEvaluationContext, raw_data: RawData, store: Store, backbone: BackboneSetting
 ) -> dg.SensorResult:
     """A run for each split whose raw files have changed and have settled."""
-    cursor: dict[str, dict[str, str]] = json.loads(context.cursor or "{}")
+    known = {split: Settling(**values) for split, values in json.loads(context.cursor or "{}").items()}
     data, sought = raw_data.folder(), backbone.sought()
     requests: list[dg.RunRequest] = []
     told: list[str] = []
     for split in SPLITS:
         raw = list_raw(data, split)
-        known = cursor.setdefault(split, {})
-        if raw.digest == known.get("dealt_with"):
-            told.append(f"{split}: unchanged.")
-        elif raw.digest != known.get("seen"):
-            known["seen"] = raw.digest
-            told.append(f"{split}: changed; looked at again next time, in case it is still being copied.")
-        elif (wish := features_wish(raw, store, sought)) is None:
-            known["dealt_with"] = raw.digest
-            told.append(f"{split}: the store holds just these files, or there are none.")
+        known[split] = known.get(split, Settling()).look(raw.digest)
+        if not known[split].is_due:
+            told.append(f"{split}: {'unchanged.' if known[split].settled else WAITING}")
+            continue
+        wish = features_wish(raw, store, sought)
+        answer = ask(context.instance, wish) if wish else f"{split}: the store holds what is to be had of it."
+        if isinstance(answer, dg.RunRequest):
+            requests.append(answer)
         else:
-            answer = ask(context.instance, wish)
-            if isinstance(answer, dg.RunRequest):
-                known["dealt_with"] = raw.digest
-                requests.append(answer)
-            else:
-                told.append(answer)
+            told.append(answer)
+        if wish is None or isinstance(answer, dg.RunRequest):
+            known[split] = known[split].dealt_with()
+    cursor = json.dumps({split: vars(settling) for split, settling in known.items()})
     return dg.SensorResult(
         run_requests=requests,
-        cursor=json.dumps(cursor),
+        cursor=cursor,
         skip_reason=None if requests else dg.SkipReason(" ".join(told)),
     )
 

@@ -1,7 +1,10 @@
 """What tests share: the real data where it is there, small photos, and small raw data sets."""
 
 import io
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
@@ -11,6 +14,9 @@ from PIL import Image
 
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
+
+if TYPE_CHECKING:
+    from snake_assets_tests.places import Place
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # Share of the demo set that tests draw: a few observations of every species.
@@ -62,3 +68,42 @@ def finished_run(
 
     store = tmp_path_factory.mktemp("run") / "store"
     return store, run_job(definitions(small_set, store, demo_backbone), run_config=QUICK)
+
+
+@pytest.fixture(scope="session")
+def featured(small_set: Path, demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data and the store after the features of all splits were run; not to be changed."""
+    from snake_assets.definitions import build_definitions
+    from snake_assets_tests.places import EVERY_SPLIT, Place
+
+    root = tmp_path_factory.mktemp("featured")
+    shutil.copytree(small_set, root / "data")
+    with dg.DagsterInstance.ephemeral() as instance:
+        place = Place(root / "data", root / "store", demo_backbone, instance)
+        job = build_definitions(place.resources()).resolve_job_def("features")
+        assert job.execute_in_process(instance=instance, tags=EVERY_SPLIT).success
+    return root
+
+
+@pytest.fixture(scope="session")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """An instance that keeps its runs in files."""
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("home"))) as instance:
+        yield instance
+
+
+@pytest.fixture
+def place(featured: Path, demo_backbone: Path, instance: dg.DagsterInstance, tmp_path: Path) -> "Place":
+    """A place that is up to date, of whose runs Dagster knows nothing."""
+    from snake_assets_tests.places import Place
+
+    instance.wipe()
+    shutil.copytree(featured / "store", tmp_path / "store")
+    return Place(featured / "data", tmp_path / "store", demo_backbone, instance)
+
+
+@pytest.fixture
+def empty(place: "Place") -> "Place":
+    """The same before anything was run."""
+    shutil.rmtree(place.store)
+    return place

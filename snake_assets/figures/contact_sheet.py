@@ -8,8 +8,8 @@ from snake_assets.figures.captions import abbreviated, fitting
 from snake_assets.storage.tables import Table
 from snake_assets.vision.photos import UnreadablePhoto, decode
 
-COLUMNS, ROWS = 6, 3
-TILE = 96
+COLUMNS, ROWS = 5, 3
+TILE = 88
 CAPTION = 16
 FONT_SIZE = 10
 GAP = 4
@@ -17,7 +17,7 @@ PAPER, INK = (255, 255, 255), (40, 40, 40)
 
 
 def contact_sheet(table: Table) -> bytes:
-    """A WebP of up to 18 photos, evenly spread over `image_table`, each with its species or observation."""
+    """A WebP of up to 15 photos, evenly spread over `image_table`, each with its species or observation."""
     rows = table.sample(COLUMNS * ROWS, ["image", "binomial_name", "observation_id"]).to_pylist()
     height = -(-max(1, len(rows)) // COLUMNS) * (TILE + CAPTION + GAP) + GAP
     sheet = Image.new("RGB", (COLUMNS * (TILE + GAP) + GAP, height), PAPER)

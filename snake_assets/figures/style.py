@@ -15,7 +15,7 @@ HARMLESS, VENOMOUS = PALETTE[0], PALETTE[5]
 DPI = 100
 # Inches: the UI shows pictures in a window of 820 pixels.
 WIDEST = 8.2
-COLOURS = 32
+COLOURS = 24
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -26,7 +26,7 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def to_png(figure: "Figure") -> bytes:
-    """The figure as a PNG file of at most 32 colours; the same figure gives the same bytes."""
+    """The figure as a PNG file of at most 24 colours; the same figure gives the same bytes."""
     drawn, encoded = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
     # A quarter of the bytes, which the UI loads with every materialization; an eye misses nothing.

@@ -29,7 +29,8 @@ def to_png(figure: "Figure") -> bytes:
     """The figure as a PNG file of at most 24 colours; the same figure gives the same bytes."""
     drawn, encoded = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
-    # A quarter of the bytes, which the UI loads with every materialization; an eye misses nothing.
-    few_colours = Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    image = Image.open(drawn).convert("RGB")
+    # A quarter of the bytes, which the UI loads each time; a colour of few pixels is kept too.
+    few_colours = image.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few_colours.save(encoded, "PNG", optimize=True)
     return encoded.getvalue()

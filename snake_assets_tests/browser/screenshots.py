@@ -17,16 +17,14 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from snake_assets.definitions import defs
-from snake_assets_tests.browser.ui import RUNS, Ui, browser_page
+from snake_assets_tests.browser.ui import LAUNCH, RUNS, Ui, browser_page, launch_of
 from snake_assets_tests.graph import described
 from snake_assets_tests.serving import PROJECT, Servers, dev, until
 
 DOCS = PROJECT / "docs"
 GROUPS = sorted({asset["group"] for asset in described(defs)["assets"].values()})
-LAUNCH = """mutation Launch($params: ExecutionParams!) { launchRun(executionParams: $params) {
-  __typename ... on PythonError { message } } }"""
 SECONDS_OF_A_RUN = 1800.0
-MARGIN = 24
+COLOURS, MARGIN = 128, 24
 # So high that the whole graph is in the window with all that is written in it.
 # Above an asset's page end its description and columns, and the places on this machine begin.
 GRAPH_WINDOW, PAGE_WINDOW = (2300, 3400), (1500, 1130)
@@ -34,15 +32,7 @@ GRAPH_WINDOW, PAGE_WINDOW = (2300, 3400), (1500, 1130)
 
 def run_snakeclef(servers: Servers) -> None:
     """Run the job over all splits; returns when it has succeeded."""
-    tags = defs.resolve_job_def("snakeclef").tags
-    params = {
-        "selector": {
-            "repositoryLocationName": "snake_assets",
-            "repositoryName": "__repository__",
-            "pipelineName": "snakeclef",
-        },
-        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
-    }
+    params = launch_of("snakeclef", tags=defs.resolve_job_def("snakeclef").tags)
     launched = servers.ask(LAUNCH, params=params)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
 
@@ -60,7 +50,9 @@ def keep(picture: bytes, name: str, width: int) -> None:
     if image.width > width:
         image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
     path = DOCS / name
-    image.save(path, "PNG", optimize=True)
+    # This method keeps rare colours, such as those of a warning.
+    few = image.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, "PNG", optimize=True)
     sys.stdout.write(f"{path}: {image.width} x {image.height}, {path.stat().st_size:,} bytes\n")
 
 

@@ -3,6 +3,7 @@
 The tests share one server, and those behind the first work on what its backfill has made.
 """
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -103,6 +104,18 @@ def test_a_backfill_of_all_splits_from_the_ui_makes_everything(filled: Site):
             else [filled.store / name]
         )
         assert all((folder / "_manifest.json").is_file() for folder in folders), name
+
+
+def test_the_launchpad_refuses_wrong_values_and_no_run_is_made(site: Site):
+    page, config = site.ui.page, "ops:\n  species_classifier:\n    config:\n      "
+    for of_another_kind in ("rules: [coin]", "folds: five"):
+        site.ui.type_config("train", config + of_another_kind)
+        page.get_by_text(re.compile("not in enum type|is not valid for expected type")).first.wait_for()
+        assert page.get_by_role("button", name="Launch run").is_disabled()
+    site.ui.type_config("train", config + "folds: 1")
+    page.get_by_role("button", name="Launch run").click()
+    page.get_by_text("folds=1: Input should be greater than or equal to 2").first.wait_for()
+    assert site.runs("train") == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The parts of Dagster's UI that people use here, driven in headless Chromium."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -13,8 +13,25 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 60_000
 RUNS = """query Runs($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
   id jobName status tags { key value } } } } }"""
+LAUNCH = """mutation Launch($params: ExecutionParams!) { launchRun(executionParams: $params) {
+  __typename ... on PythonError { message } } }"""
 BACKFILLS = """{ partitionBackfillsOrError { ... on PartitionBackfills { results {
   id status numPartitions error { message } } } } }"""
+
+
+def launch_of(
+    job: str, run_config: object = None, tags: Mapping[str, str] | None = None
+) -> dict[str, object]:
+    """What the mutation `LAUNCH` takes as `params`."""
+    return {
+        "selector": {
+            "repositoryLocationName": "snake_assets",
+            "repositoryName": "__repository__",
+            "pipelineName": job,
+        },
+        "runConfigData": run_config or {},
+        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in (tags or {}).items()]},
+    }
 
 
 @dataclass(frozen=True)
@@ -117,6 +134,13 @@ class Ui:
         """Open the window of a metadata entry that is too long for its line."""
         row = self.page.locator("tr").filter(has=self.page.get_by_text(key, exact=True))
         row.get_by_text("[Show Markdown]").click()
+
+    def type_config(self, job: str, text: str) -> None:
+        """Put a text into a job's launchpad, in place of what is there."""
+        self.page.goto(f"{self.url}/locations/snake_assets/jobs/{job}/playground")
+        self.page.locator(".CodeMirror").first.click()
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.insert_text(text)
 
     def switch_on(self, schedule: str) -> None:
         """Open a schedule's page and turn it on, if it is off."""

@@ -10,6 +10,7 @@ from snake_assets.resources import BackboneSetting, RawData, Store
 from snake_assets.snakeclef.freshness import state_sought, why_features_are_stale
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.snakeclef.raw_listing import RawListing, list_raw
+from snake_assets.storage.manifest import read_manifest
 from snake_assets.vision.freshness import SoughtBackbone
 
 EVERY_HOUR = "0 * * * *"
@@ -17,11 +18,9 @@ EVERY_HOUR = "0 * * * *"
 
 def features_wish(raw: RawListing, store: Store, backbone: SoughtBackbone) -> Wish | None:
     """The run that would bring a split's features up to date; None where they are, or there is no photo."""
-    if raw.is_empty and not store.folder("raw_images", raw.split).is_dir():
+    if raw.is_empty and read_manifest(store.folder("raw_images", raw.split)) is None:
         return None
-    why = why_features_are_stale(
-        raw, lambda asset: store.folder(asset, raw.split), backbone, list(FEATURE_TABLES)
-    )
+    why = why_features_are_stale(raw, lambda asset: store.folder(asset, raw.split), backbone, FEATURE_TABLES)
     return Wish(features.name, raw.split, state_sought(raw, backbone), why) if why else None
 
 

@@ -53,7 +53,7 @@ class Settling:
     description="Every minute: lists each split's photos, archives and metadata, and runs the job features "
     "for a split that changed, for that one alone. A change counts once two looks have found the same files: "
     "a copy in progress starts nothing, nor does a state that the store holds already. 180,000 files take "
-    "about two seconds. If it does nothing, its ticks say why.",
+    "about three seconds. If it does nothing, its ticks say why.",
 )
 def raw_data_changed(
     context: dg.SensorEvaluationContext, raw_data: RawData, store: Store, backbone: BackboneSetting

@@ -7,7 +7,7 @@ UV := $(BIN)/python -m uv
 export DAGSTER_HOME ?= $(CURDIR)/.snake/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo dev test test-real lint types bench lock clean-demo
+.PHONY: help setup demo dev test test-real test-daemon lint types bench lock clean-demo
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-11s %s\n", $$1, $$2 }'
@@ -45,6 +45,9 @@ test: $(VENV)/.dev ## the tests, without real data
 
 test-real: $(VENV)/.dev ## the tests on the real photos, weights and official files (../shared)
 	$(BIN)/python -m pytest -m real
+
+test-daemon: $(VENV)/.dev ## the tests that start Dagster's servers, kill them, and start them again
+	$(BIN)/python -m pytest -m daemon
 
 lint: $(VENV)/.dev ## style and import rules
 	$(BIN)/ruff check .

@@ -1,8 +1,10 @@
 """Schedules, off until somebody switches them on: they ask for what is missing or stale, for nothing else."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
-from snake_assets.asking import Wish, ask
+from snake_assets.asking import Refusal, Wish, ask
 from snake_assets.assets.feature_tables import FEATURE_TABLES
 from snake_assets.assets.freshness import features_digest, why_answers_are_stale
 from snake_assets.jobs import deliver, features
@@ -66,10 +68,10 @@ def refresh_submission(
 
 
 def _answer(
-    context: dg.ScheduleEvaluationContext, asked: list[dg.RunRequest | str], nothing: str
+    context: dg.ScheduleEvaluationContext, asked: Sequence[dg.RunRequest | Refusal], nothing: str
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """The requests; what was not requested is told in the tick's log, or as the reason where nothing was."""
-    told = [answer for answer in asked if isinstance(answer, str)]
+    told = [answer.why for answer in asked if isinstance(answer, Refusal)]
     requests = [answer for answer in asked if isinstance(answer, dg.RunRequest)]
     if not requests:
         return dg.SkipReason(" ".join(told) or nothing)

@@ -7,7 +7,7 @@ UV := $(BIN)/python -m uv
 export DAGSTER_HOME ?= $(CURDIR)/.snake/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo dev test test-real test-browser screenshots snapshot lint types bench lock clean-demo
+.PHONY: help setup demo dev test test-real test-browser test-daemon screenshots snapshot lint types bench lock clean-demo
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-13s %s\n", $$1, $$2 }'
@@ -54,6 +54,9 @@ screenshots: $(VENV)/.dev ## remake the README's pictures of the UI from the dem
 
 snapshot: $(VENV)/.dev ## write the snapshot of the whole graph anew, after a change that is meant
 	$(BIN)/python -m pytest snake_assets_tests/test_graph.py --snapshot-update
+
+test-daemon: $(VENV)/.dev ## the tests that start Dagster's servers, kill them, and start them again
+	$(BIN)/python -m pytest -m daemon
 
 lint: $(VENV)/.dev ## style and import rules
 	$(BIN)/ruff check .

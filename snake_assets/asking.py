@@ -32,21 +32,30 @@ class Wish:
     why: str
 
 
-def ask(instance: dg.DagsterInstance, wish: Wish) -> dg.RunRequest | str:
-    """The request for a run, or in one sentence why none is made.
+@dataclass(frozen=True)
+class Refusal:
+    """Why no run is asked for, in one sentence; `for_now` where that passes by itself."""
+
+    why: str
+    for_now: bool
+
+
+def ask(instance: dg.DagsterInstance, wish: Wish) -> dg.RunRequest | Refusal:
+    """The request for a run, or why none is made.
 
     None is made while another run or a backfill is at it, nor when the last run for the same state failed or
     was cancelled: it would fail again. A person may re-execute that one; a change makes another state.
     """
     about = wish.split or wish.job
     if busy := _busy(instance, wish.split):
-        return f"{about}: {wish.why}; {busy} is at it."
+        return Refusal(f"{about}: {wish.why}; {busy} is at it.", for_now=True)
     tags = {STATE_TAG: wish.state} | ({PARTITION_NAME_TAG: wish.split} if wish.split else {})
     earlier = instance.get_runs(dg.RunsFilter(job_name=wish.job, tags=tags))
     if earlier and not earlier[0].is_success:
-        return (
+        return Refusal(
             f"{about}: {wish.why}; run {earlier[0].run_id[:8]} for just this state ended as "
-            f"{earlier[0].status.value}. Mend what it names, or re-execute it in the UI."
+            f"{earlier[0].status.value}. Mend what it names, or re-execute it in the UI.",
+            for_now=False,
         )
     # Earlier runs succeeded and their results are gone: what they have made was removed, or was another's.
     key = f"{about}:{wish.state[:16]}:{len(earlier)}"

@@ -3,6 +3,7 @@
 Dagster takes a workspace file in `dev`, `definitions validate` and `job launch`, and finds `workspace.yaml`
 in the working folder by itself, but does neither in the commands that run in their own process. There, the
 file is replaced here by the module that it names. Every other command line reaches Dagster as it was typed.
+Before a run, those that were killed earlier are marked as failed: their slot of a pool would be waited for.
 """
 
 import argparse

@@ -20,6 +20,8 @@ FOLDER = "run_failures"
 # How an error begins whose message our own code wrote (assets/faults.py).
 OUR_PREFIX = "dagster._core.definitions.events.Failure: "
 
+SAYS_NOTHING = "This run has been marked as failed from outside the execution context."
+
 
 @dataclass(frozen=True)
 class RunFailure:
@@ -76,9 +78,18 @@ def read_failure(context: dg.RunFailureSensorContext) -> RunFailure:
         asked_by,
         run.tags.get(WHY_TAG),
         steps,
-        context.failure_event.message or "",
+        _what_dagster_says(context),
         run.tags.get(WILL_RETRY_TAG) == "true",
     )
+
+
+def _what_dagster_says(context: dg.RunFailureSensorContext) -> str:
+    """Its message on the run; where that says nothing, the last thing that happened, such as a signal."""
+    said = context.failure_event.message or ""
+    if said != SAYS_NOTHING:
+        return said
+    happened = context.instance.all_logs(context.dagster_run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    return (happened[-1].message if happened else "") or said
 
 
 def summary(failure: RunFailure, store: Path) -> str:

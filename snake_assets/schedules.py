@@ -1,8 +1,10 @@
 """Schedules, off until somebody switches them on: they ask for what is missing or stale, for nothing else."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
-from snake_assets.asking import Wish, ask
+from snake_assets.asking import Refusal, Wish, ask
 from snake_assets.assets.feature_tables import FEATURE_TABLES
 from snake_assets.assets.freshness import features_digest, why_answers_are_stale
 from snake_assets.jobs import deliver, features
@@ -10,6 +12,7 @@ from snake_assets.resources import BackboneSetting, RawData, Store
 from snake_assets.snakeclef.freshness import state_sought, why_features_are_stale
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.snakeclef.raw_listing import RawListing, list_raw
+from snake_assets.storage.manifest import read_manifest
 from snake_assets.vision.freshness import SoughtBackbone
 
 EVERY_HOUR = "0 * * * *"
@@ -17,11 +20,9 @@ EVERY_HOUR = "0 * * * *"
 
 def features_wish(raw: RawListing, store: Store, backbone: SoughtBackbone) -> Wish | None:
     """The run that would bring a split's features up to date; None where they are, or there is no photo."""
-    if raw.is_empty and not store.folder("raw_images", raw.split).is_dir():
+    if raw.is_empty and read_manifest(store.folder("raw_images", raw.split)) is None:
         return None
-    why = why_features_are_stale(
-        raw, lambda asset: store.folder(asset, raw.split), backbone, list(FEATURE_TABLES)
-    )
+    why = why_features_are_stale(raw, lambda asset: store.folder(asset, raw.split), backbone, FEATURE_TABLES)
     return Wish(features.name, raw.split, state_sought(raw, backbone), why) if why else None
 
 
@@ -69,10 +70,10 @@ def refresh_submission(
 
 
 def _answer(
-    context: dg.ScheduleEvaluationContext, asked: list[dg.RunRequest | str], nothing: str
+    context: dg.ScheduleEvaluationContext, asked: Sequence[dg.RunRequest | Refusal], nothing: str
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """The requests; what was not requested is told in the tick's log, or as the reason where nothing was."""
-    told = [answer for answer in asked if isinstance(answer, str)]
+    told = [answer.why for answer in asked if isinstance(answer, Refusal)]
     requests = [answer for answer in asked if isinstance(answer, dg.RunRequest)]
     if not requests:
         return dg.SkipReason(" ".join(told) or nothing)

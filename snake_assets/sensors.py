@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from snake_assets.asking import ask
+from snake_assets.asking import Refusal, ask
 from snake_assets.jobs import features
 from snake_assets.orphans import end_orphans
 from snake_assets.resources import BackboneSetting, RawData, Store
@@ -15,6 +15,7 @@ from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.snakeclef.raw_listing import list_raw
 from snake_assets.storage.files import write_whole
 
+AS_IT_SHOULD_BE = "the store holds what is to be had of these files."
 WAITING = "changed; looked at again next time, in case it is still being copied."
 
 
@@ -53,8 +54,8 @@ class Settling:
     description="Every minute: lists each split's photos, archives and metadata, and runs the job features "
     "for a split that changed, for that one alone. A change counts once two looks have found the same files: "
     "a copy in progress starts nothing, nor does a state that the store holds already. 180,000 files take "
-    "about two seconds. If it does nothing, its ticks say why; if a "
-    "tick fails, its error names the setting or the file that is wrong.",
+    "about three seconds. If it does nothing, its ticks say why; if a tick fails, its error names the "
+    "setting or the file that is wrong.",
 )
 def raw_data_changed(
     context: dg.SensorEvaluationContext, raw_data: RawData, store: Store, backbone: BackboneSetting
@@ -71,12 +72,14 @@ def raw_data_changed(
             told.append(f"{split}: {'unchanged.' if known[split].settled else WAITING}")
             continue
         wish = features_wish(raw, store, sought)
-        answer = ask(context.instance, wish) if wish else f"{split}: the store holds what is to be had of it."
+        answer = (
+            ask(context.instance, wish) if wish else Refusal(f"{split}: {AS_IT_SHOULD_BE}", for_now=False)
+        )
         if isinstance(answer, dg.RunRequest):
             requests.append(answer)
         else:
-            told.append(answer)
-        if wish is None or isinstance(answer, dg.RunRequest):
+            told.append(answer.why)
+        if isinstance(answer, dg.RunRequest) or not answer.for_now:
             known[split] = known[split].dealt_with()
     cursor = json.dumps({split: vars(settling) for split, settling in known.items()})
     return dg.SensorResult(

@@ -1,10 +1,15 @@
 """The `dagster` command takes a workspace file everywhere, and is Dagster's own otherwise."""
 
+import subprocess
+import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from snake_assets import command_line
 from snake_assets.command_line import WorkspaceError, without_workspace
+from snake_assets_tests.test_sensors import run_of_process
 
 WORKSPACE = """
 load_from:
@@ -76,3 +81,24 @@ def test_a_workspace_of_no_or_several_modules_is_refused(tmp_path: Path, content
 def test_a_missing_workspace_is_named():
     with pytest.raises(WorkspaceError, match=r"nowhere\.yaml"):
         without_workspace(["job", "execute", "-w", "nowhere.yaml"])
+
+
+def test_a_run_that_was_killed_is_ended_before_another_starts(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    instance.wipe()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    run = run_of_process(instance, gone.pid)
+    monkeypatch.setenv("DAGSTER_HOME", instance.root_directory)
+
+    def dagster(*arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["dagster", *arguments])
+        with pytest.raises(SystemExit):
+            command_line.main()
+
+    dagster("job", "list", "-m", "no.such.module")
+    assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED
+    dagster("job", "execute", "-m", "no.such.module")
+    assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
+    assert f"Run {run.run_id} was killed earlier" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
+from snake_assets.assets.freshness import why_answers_are_stale
 from snake_assets.definitions import build_definitions
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
@@ -274,6 +275,22 @@ def test_the_same_photos_give_the_same_files_elsewhere(
         ours = {name: data for name, (_, data) in snapshot(store / asset).items()}
         theirs = {name: data for name, (_, data) in snapshot(tmp_path / "other" / asset).items()}
         assert ours == theirs
+
+
+def test_answers_are_stale_when_one_is_gone_or_its_features_are_others(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    root = tmp_path / "store"
+    shutil.copytree(finished[0], root)
+    store, graph = Store(root=str(root)), definitions(small_set, root, demo_backbone)
+    assert why_answers_are_stale(store) is None
+    shutil.rmtree(root / "submission")
+    assert "submission" in why_answers_are_stale(store)
+    assert run_job(graph, "deliver", run_config=QUICK).success
+    assert why_answers_are_stale(store) is None
+    shutil.rmtree(root / "dct_embeddings" / "val")
+    shutil.copytree(root / "dct_embeddings" / "test", root / "dct_embeddings" / "val")
+    assert "validation_report was made of other features" in why_answers_are_stale(store)
 
 
 def test_one_split_at_a_time(small_set: Path, demo_backbone: Path, tmp_path: Path):

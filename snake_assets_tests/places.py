@@ -35,18 +35,18 @@ class Place:
 
     def tick(self, schedule: str = "backfill_missing_splits") -> Asked:
         """What a tick asks for, by split; or why it asks for nothing."""
-        context = dg.build_schedule_context(
+        with dg.build_schedule_context(
             self.instance, repository_def=REPOSITORY, resources=self.resources()
-        )
-        told = REPOSITORY.get_schedule_def(schedule).evaluate_tick(context)
+        ) as context:
+            told = REPOSITORY.get_schedule_def(schedule).evaluate_tick(context)
         return {request.partition_key: request for request in told.run_requests or ()} or told.skip_message
 
     def look(self, cursor: str | None = None) -> tuple[Asked, str]:
         """What a look of `raw_data_changed` asks for, by split, or why nothing; and the next cursor."""
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             self.instance, cursor=cursor, repository_def=REPOSITORY, resources=self.resources()
-        )
-        told = REPOSITORY.get_sensor_def("raw_data_changed").evaluate_tick(context)
+        ) as context:
+            told = REPOSITORY.get_sensor_def("raw_data_changed").evaluate_tick(context)
         asked = {request.partition_key: request for request in told.run_requests or ()}
         return asked or told.skip_message, told.cursor
 

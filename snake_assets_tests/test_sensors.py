@@ -127,14 +127,14 @@ def test_a_failed_run_leaves_a_page(empty: Place):
         raise_on_error=False,
     )
     assert not result.success
-    context = dg.build_run_status_sensor_context(
+    with dg.build_run_status_sensor_context(
         "run_failed",
         result.get_run_failure_event(),
         place.instance,
         result.dagster_run,
         resources={"store": place.resources()["store"]},
-    ).for_run_failure()
-    sensors.run_failed(context)
+    ).for_run_failure() as context:
+        sensors.run_failed(context)
     page = (place.store / "run_failures" / f"{result.run_id}.md").read_text()
     assert page.startswith(f"# Run {result.run_id[:8]} of features (val) failed")
     assert "the schedule backfill_missing_splits: raw_images is missing" in page

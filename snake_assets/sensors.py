@@ -54,7 +54,7 @@ class Settling:
     description="Every minute: lists each split's photos, archives and metadata, and runs the job features "
     "for a split that changed, for that one alone. A change counts once two looks have found the same files: "
     "a copy in progress starts nothing, nor does a state that the store holds already. 180,000 files take "
-    "about three seconds. If it does nothing, its ticks say why; if a tick fails, its error names the "
+    "about two seconds. If it does nothing, its ticks say why; if a tick fails, its error names the "
     "setting or the file that is wrong.",
 )
 def raw_data_changed(

@@ -31,17 +31,8 @@ def thumbnail(data: bytes) -> bytes | None:
 def thumbnails(images: Table, image_ids: Collection[str]) -> dict[str, bytes]:
     """Thumbnails of some photos of `image_table`: image_id -> JPEG; what cannot be decoded has none.
 
-    Only the shards that hold one of the photos are read, a few rows at a time.
+    Of the photos, only the row groups that hold one of these are read.
     """
-    wanted = set(image_ids)
-    found: dict[str, bytes] = {}
-    for shard in images.manifest.shards:
-        names = images.read_shard(shard, ["image_id"])["image_id"].to_pylist()
-        if wanted.isdisjoint(names):
-            continue
-        for batch in images.batches(shard, ["image_id", "image"]):
-            for row, name in enumerate(batch["image_id"].to_pylist()):
-                small = thumbnail(batch["image"][row].as_py()) if name in wanted else None
-                if small is not None:
-                    found[name] = small
-    return found
+    rows = images.matching("image_id", image_ids, ["image_id", "image"])
+    small = {name.as_py(): thumbnail(image.as_py()) for name, image in zip(*rows.itercolumns(), strict=True)}
+    return {name: shown for name, shown in small.items() if shown is not None}

@@ -1,13 +1,15 @@
 """Committed tables, read through their manifest."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from snake_assets.storage.errors import StorageError
@@ -73,6 +75,20 @@ class Table:
                 parts.append(self.rows(shard, wanted, columns))
             offset += shard.rows
         return pa.concat_tables(parts).slice(0, count) if parts else self.read(columns)
+
+    def matching(self, column: str, values: Collection[object], columns: Sequence[str]) -> pa.Table:
+        """The rows whose `column` is one of `values`, in the table's order; only their row groups are read.
+
+        `column` itself is read in full.
+        """
+        wanted = pa.array(sorted(values), self.schema.field(column).type)  # type: ignore[type-var]
+        parts = [self.schema.empty_table().select(columns)]
+        for shard in self.manifest.shards:
+            found = pc.is_in(self.read_shard(shard, [column])[column], wanted)
+            numbers = np.flatnonzero(found.to_numpy(zero_copy_only=False)).tolist()
+            if numbers:
+                parts.append(self.rows(shard, numbers, columns))
+        return pa.concat_tables(parts)
 
     def _file(self, shard: Shard) -> pq.ParquetFile:
         path = self.folder / shard.file

@@ -213,6 +213,16 @@ def test_rows_are_found_by_their_numbers_in_whatever_groups_they_lie(batches: li
         assert open_table(Path(folder)).rows(shard, asked, ["n"])["n"].to_pylist() == asked
 
 
+@given(wanted=st.sets(st.integers(0, 60)))
+@settings(max_examples=30, deadline=None)
+def test_rows_are_found_by_a_columns_values(wanted: set[int]):
+    with TemporaryDirectory() as folder:
+        fill(Path(folder), {"a": tuple(range(0, 40, 2)), "b": tuple(range(1, 40, 2))})
+        table = open_table(Path(folder))
+        found = table.matching("n", wanted, ["n"])["n"].to_pylist()
+    assert found == [n for n in [*range(0, 40, 2), *range(1, 40, 2)] if n in wanted]
+
+
 def test_samples_are_spread_over_the_table(tmp_path: Path):
     fill(tmp_path, {"a": tuple(range(10)), "b": tuple(range(10, 20))})
     assert open_table(tmp_path).sample(4, ["n"])["n"].to_pylist() == [0, 5, 10, 15]

@@ -38,7 +38,7 @@ def test_nothing_named_says_what_to_set(named: str | None):
 
 
 def test_another_mode_or_device_is_refused(weights: Path):
-    with pytest.raises(DetectionError, match=r"SNAKE_CROPS is 'detr'; choose none, yolo"):
+    with pytest.raises(DetectionError, match=r"SNAKE_CROPS is 'detr'; choose none, yolo, owlvit, sam"):
         open_finder("detr", str(weights))
     with pytest.raises(DetectionError, match="SNAKE_DEVICE is 'tpu'"):
         open_finder("yolo", str(weights), device="tpu")

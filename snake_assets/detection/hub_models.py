@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 _CONFIG = "config.json"
 # Published folders have the first; transformers 5 writes the second.
 _PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
-# Either is enough; merges.txt goes with the second.
+# Without them transformers makes an empty vocabulary, and no error.
 _VOCABULARY = ("tokenizer.json", "vocab.json")
+_MERGES = ("tokenizer.json", "merges.txt")
 _TOKENIZER_FILES = (
     *_VOCABULARY,
     "merges.txt",
@@ -55,7 +56,7 @@ def owl(variable: str) -> HubKind:
     files = ModelKind(
         variable, (_CONFIG,), (*_PREPROCESSING, *_TOKENIZER_FILES), DetectionError, fetched=False
     )
-    return HubKind("OWL-ViT or OWLv2", files, (_PREPROCESSING, _VOCABULARY), ("owlvit", "owlv2"))
+    return HubKind("OWL-ViT or OWLv2", files, (_PREPROCESSING, _VOCABULARY, _MERGES), ("owlvit", "owlv2"))
 
 
 def sam(variable: str) -> HubKind:
@@ -153,7 +154,7 @@ def failures_told(model: HubModel, device: str) -> Iterator[None]:
         yield
     except DetectionError:
         raise
-    except (RuntimeError, MemoryError, ValueError) as error:
+    except (RuntimeError, MemoryError, ValueError, IndexError) as error:
         raise DetectionError(
             f"{model.kind.called} ({model.folder}) failed on {device}: {error} If memory ran out, set a "
             "smaller batch or model; else its configs and weights may not belong together."

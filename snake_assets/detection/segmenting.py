@@ -161,11 +161,11 @@ class SamFinder:
                     image_embeddings=embedding, input_points=points[:, few], input_labels=labels[:, few]
                 )
                 kept.append(self._sure(outputs.pred_masks[0], outputs.iou_scores[0], inputs))
-            masks = [mask for some, _, _ in kept for mask in some]
-            if not masks:
+            runs = [mask for some, _, _ in kept for mask in some]
+            if not runs:
                 return []
             scores, boxes = (torch.cat([one[part] for one in kept]).cpu() for part in (1, 2))
-            masks, scores, _, _ = images.post_process_for_mask_generation(masks, scores, boxes, self.iou)
+            masks, scores, _, _ = images.post_process_for_mask_generation(runs, scores, boxes, self.iou)
         regions = (
             region_of_mask(mask.numpy(), float(score), LABEL)
             for mask, score in zip(masks[: self.most], scores, strict=False)

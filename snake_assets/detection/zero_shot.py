@@ -95,15 +95,17 @@ class OwlFinder:
         model, processor = self.model, self.processor
         with failures_told(self.files, self.device), torch.inference_mode():
             # The text goes along each time: beside a photo it costs next to nothing.
-            inputs = processor(text=queries, images=images, padding="max_length", return_tensors="pt")
-            self._refuse_long_queries(inputs["input_ids"].shape[1])
+            most = model.config.text_config.max_position_embeddings
+            inputs = processor(
+                text=queries, images=images, padding="max_length", max_length=most, return_tensors="pt"
+            )
+            self._refuse_long_queries(inputs["input_ids"].shape[1], most)
             found = processor.post_process_grounded_object_detection(
                 model(**inputs.to(self.device)), self.confidence, sizes, queries
             )
         return [self._regions(one, size) for one, size in zip(found, sizes, strict=True)]
 
-    def _refuse_long_queries(self, tokens: int) -> None:
-        most = self.model.config.text_config.max_position_embeddings
+    def _refuse_long_queries(self, tokens: int, most: int) -> None:
         if tokens > most:
             raise DetectionError(
                 f"A query is too long: {self.files.name} reads {most} tokens, the longest of {self.queries} "

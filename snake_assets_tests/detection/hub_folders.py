@@ -27,8 +27,13 @@ OWL = {
 WORDS = ["a</w>", "photo</w>", "of</w>", "snake</w>", "viper</w>", "rope</w>"]
 
 
-def save_owl(folder: Path, kind: Literal["owlvit", "owlv2"], seed: int = 0) -> Path:
-    """64 x 64 pixels in patches of 16, one layer each; finds something at every patch."""
+def save_owl(
+    folder: Path, kind: Literal["owlvit", "owlv2"], seed: int = 0, wandering: float = 0.02
+) -> Path:
+    """64 x 64 pixels in patches of 16, one layer each; finds something at every patch.
+
+    Without wandering, boxes are the architecture's own: of a patch's size, round its lower right corner.
+    """
     config, model, images = OWL[kind]
     tokens = save_tokenizer(folder)
     small: dict[str, Any] = {
@@ -51,7 +56,11 @@ def save_owl(folder: Path, kind: Literal["owlvit", "owlv2"], seed: int = 0) -> P
             projection_dim=32,
         )
     )
-    randomised(owl, 0.2)
+    randomised(owl, 0.05)
+    with torch.no_grad():
+        owl.box_head.dense2.weight.mul_(wandering)
+        owl.box_head.dense2.bias.zero_()
+        owl.class_head.logit_shift.weight.mul_(0.1)
     owl.save_pretrained(folder)
     images(size={"height": OWL_SIDE, "width": OWL_SIDE}).save_pretrained(folder)
     return folder
@@ -119,12 +128,13 @@ def save_sam(folder: Path, seed: int = 0) -> Path:
             },
         )
     )
-    randomised(sam, 0.2)
+    randomised(sam, 0.1)
     with torch.no_grad():
         sam.mask_decoder.iou_prediction_head.proj_out.weight.mul_(0.02)
         sam.mask_decoder.iou_prediction_head.proj_out.bias.fill_(0.9)
         for network in sam.mask_decoder.output_hypernetworks_mlps:
             network.proj_out.weight.mul_(50)
+        sam.mask_decoder.upscale_conv2.weight.mul_(50)
     sam.save_pretrained(folder)
     square = {"height": SAM_SIDE, "width": SAM_SIDE}
     SamImageProcessor(size={"longest_edge": SAM_SIDE}, pad_size=square).save_pretrained(folder)

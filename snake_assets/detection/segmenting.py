@@ -164,7 +164,8 @@ class SamFinder:
             runs = [mask for some, _, _ in kept for mask in some]
             if not runs:
                 return []
-            scores, boxes = (torch.cat([one[part] for one in kept]).cpu() for part in (1, 2))
+            scores = torch.cat([some for _, some, _ in kept]).cpu()
+            boxes = torch.cat([some for _, _, some in kept]).cpu()
             masks, scores, _, _ = images.post_process_for_mask_generation(runs, scores, boxes, self.iou)
         regions = (
             region_of_mask(mask.numpy(), float(score), LABEL)

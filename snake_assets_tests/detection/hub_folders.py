@@ -28,9 +28,12 @@ WORDS = ["a</w>", "photo</w>", "of</w>", "snake</w>", "viper</w>", "rope</w>"]
 
 
 def save_owl(
-    folder: Path, kind: Literal["owlvit", "owlv2"], seed: int = 0, wandering: float = 0.02
+    folder: Path,
+    kind: Literal["owlvit", "owlv2"],
+    side: int = OWL_SIDE,
+    wandering: float = 0.02,
 ) -> Path:
-    """64 x 64 pixels in patches of 16, one layer each; finds something at every patch.
+    """Patches of 16 x 16 pixels, one layer each; finds something at every patch.
 
     Without wandering, boxes are the architecture's own: of a patch's size, round its lower right corner.
     """
@@ -42,7 +45,7 @@ def save_owl(
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
     }
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     owl = model(
         config(
             text_config={
@@ -52,7 +55,7 @@ def save_owl(
                 "bos_token_id": tokens - 2,
                 "eos_token_id": tokens - 1,
             },
-            vision_config={**small, "image_size": OWL_SIDE, "patch_size": 16},
+            vision_config={**small, "image_size": side, "patch_size": 16},
             projection_dim=32,
         )
     )
@@ -62,7 +65,7 @@ def save_owl(
         owl.box_head.dense2.bias.zero_()
         owl.class_head.logit_shift.weight.mul_(0.1)
     owl.save_pretrained(folder)
-    images(size={"height": OWL_SIDE, "width": OWL_SIDE}).save_pretrained(folder)
+    images(size={"height": side, "width": side}).save_pretrained(folder)
     return folder
 
 
@@ -96,9 +99,9 @@ def save_tokenizer(folder: Path) -> int:
     return len(numbers)
 
 
-def save_sam(folder: Path, seed: int = 0) -> Path:
-    """64 x 64 pixels in patches of 8, masks of 32 x 32; sure of what it sees, and of clear outlines."""
-    torch.manual_seed(seed)
+def save_sam(folder: Path, side: int = SAM_SIDE, patch: int = 8) -> Path:
+    """Masks of 4 x 4 pixels a patch; sure of what it sees, and of clear outlines."""
+    torch.manual_seed(0)
     sam = SamModel(
         SamConfig(
             vision_config={
@@ -106,8 +109,8 @@ def save_sam(folder: Path, seed: int = 0) -> Path:
                 "output_channels": 32,
                 "num_hidden_layers": 2,
                 "num_attention_heads": 2,
-                "image_size": SAM_SIDE,
-                "patch_size": 8,
+                "image_size": side,
+                "patch_size": patch,
                 "window_size": 4,
                 "global_attn_indexes": [1],
                 "num_pos_feats": 16,
@@ -115,8 +118,8 @@ def save_sam(folder: Path, seed: int = 0) -> Path:
             },
             prompt_encoder_config={
                 "hidden_size": 32,
-                "image_size": SAM_SIDE,
-                "patch_size": 8,
+                "image_size": side,
+                "patch_size": patch,
                 "mask_input_channels": 4,
             },
             mask_decoder_config={
@@ -136,8 +139,8 @@ def save_sam(folder: Path, seed: int = 0) -> Path:
             network.proj_out.weight.mul_(50)
         sam.mask_decoder.upscale_conv2.weight.mul_(50)
     sam.save_pretrained(folder)
-    square = {"height": SAM_SIDE, "width": SAM_SIDE}
-    SamImageProcessor(size={"longest_edge": SAM_SIDE}, pad_size=square).save_pretrained(folder)
+    square = {"height": side, "width": side}
+    SamImageProcessor(size={"longest_edge": side}, pad_size=square).save_pretrained(folder)
     return folder
 
 

@@ -32,7 +32,7 @@ def photo(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_finds_are_those_of_transformers_own_pipeline(owl_folders: dict[str, Path], kind: str):
-    """The same scores, queries and boxes, to the pixel that the pipeline rounds to, of photos of any shape."""
+    """The same scores, queries and boxes, to the pixel that the pipeline rounds to."""
     folder = owl_folders[kind]
     ours = finder(folder, queries=QUERIES, iou=0.9999, most=99)
     reference = pipeline(
@@ -126,7 +126,7 @@ def test_what_decides_the_finds_is_in_the_fingerprint(owl_folders: dict[str, Pat
 def test_a_query_of_too_many_words_is_refused(owl_folders: dict[str, Path]):
     for queries in (("snake " * 14,), ("a snake", "snake " * 14)):
         assert finder(owl_folders["owlvit"], queries=queries).find([photo(60, 40)])
-    with pytest.raises(DetectionError, match="reads 16 tokens.*has 17.*fewer words"):
+    with pytest.raises(DetectionError, match=r"reads 16 tokens.*has 17.*fewer words"):
         finder(owl_folders["owlvit"], queries=("snake " * 15,)).find([photo(60, 40)])
 
 
@@ -146,3 +146,11 @@ def test_a_pass_resumes_and_keeps_each_photos_own_find(owl_folders: dict[str, Pa
         sides = found[0].x0, found[0].y0, found[0].x1, found[0].y1, found[0].score
         told = [row[name] for name in ("x0", "y0", "x1", "y1", "score")]
         assert np.allclose(told, sides, atol=0.05)
+
+
+@pytest.mark.parametrize(("kind", "side", "longest"), [("owlvit", 768, 1536), ("owlv2", 960, 960)])
+def test_at_the_size_of_the_published_models(tmp_path: Path, kind: str, side: int, longest: int):
+    ours = finder(save_owl(tmp_path / kind, kind, side), confidence=1e-3)  # type: ignore[arg-type]
+    assert ours.longest_side == longest
+    (found,) = ours.find([photo(1500, 1000)])
+    assert len(found) == 10

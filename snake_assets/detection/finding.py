@@ -21,8 +21,9 @@ from snake_assets.vision.keys import DIGEST
 from snake_assets.vision.passes import PassRun, Progress, SeenBatch, WantedTable, Work, make_tables
 from snake_assets.vision.preparation import Prepared, timed
 from snake_assets.vision.reading import PhotoBatch
-from snake_assets.vision.regions import CROPS
+from snake_assets.vision.regions import CROPS, Region
 from snake_assets.vision.stages import MODEL
+from snake_assets.vision.subjects import WholePhotos
 
 # Counts as an input: raise it when the same photos and finder would give other rows.
 FINDING_VERSION = 1
@@ -95,7 +96,7 @@ def find_snakes(
         return Work(_Looking(finder), _FinderInput(finder.longest_side), decoders, settings.read_ahead)
 
     batch_size = settings.photos_in_a_batch(finder.device)
-    return make_tables(images, [wanted], KEYS, batch_size, begin, progress)
+    return make_tables(WholePhotos(images, KEYS), [wanted], batch_size, begin, progress)
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class _FinderInput:
 
     longest_side: int
 
-    def prepared(self, data: bytes) -> Prepared:
+    def prepared(self, data: bytes, region: Region) -> Prepared:
         return timed(data, self.longest_side, partial(fitted, longest_side=self.longest_side))
 
     def together(self, photos: Sequence[NDArray[np.uint8]]) -> Photos:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from snake_assets.assets.classifier import species_classifier
+from snake_assets.assets.crops import yolo_crops
 from snake_assets.assets.delivery import submission
 from snake_assets.assets.embeddings import embeddings
 from snake_assets.assets.ladder import paper_ladder
@@ -13,8 +14,9 @@ from snake_assets.assets.photos import image_table, raw_images
 from snake_assets.assets.pictures import embedding_map, species_histogram
 from snake_assets.assets.report import validation_report
 from snake_assets.checks import all_checks
+from snake_assets.finder_resources import Crops
 from snake_assets.jobs import all_jobs
-from snake_assets.resources import BackboneSetting, Crops, Engine, Limits, RawData, Store
+from snake_assets.resources import BackboneSetting, Engine, Limits, RawData, Store
 from snake_assets.schedules import all_schedules
 from snake_assets.sensors import all_sensors
 
@@ -29,6 +31,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
         assets=[
             raw_images,
             image_table,
+            yolo_crops,
             embeddings,
             species_classifier,
             validation_report,

@@ -38,15 +38,6 @@ class Precision(StrEnum):
     fp16 = "fp16"
 
 
-class CropMode(StrEnum):
-    """What finds the snake that photos are cropped to."""
-
-    none = "none"
-    yolo = "yolo"
-    owlvit = "owlvit"
-    sam = "sam"
-
-
 class EngineName(StrEnum):
     """What spreads the embedding pass over machines."""
 
@@ -54,7 +45,7 @@ class EngineName(StrEnum):
     ray = "ray"
 
 
-CROPS, ENGINES = tuple(CropMode), tuple(EngineName)
+ENGINES = tuple(EngineName)
 LIMITS = {
     "most_rejects": 0.01,
     "fewest_photos": 5,
@@ -74,16 +65,18 @@ def home() -> Path:
     return (project if (project / "pyproject.toml").is_file() else Path.cwd()) / ".snake"
 
 
-def _setting(value: str | None, variable: str, default: str) -> str:
+def setting(value: str | None, variable: str, default: str) -> str:
+    """What a run's config says, else the environment variable, else the default."""
     return value or os.environ.get(variable) or default
 
 
-def _choice(value: str, variable: str, choices: tuple[str, ...], built: tuple[str, ...]) -> str:
+def choice(value: str, variable: str, choices: tuple[str, ...], built: tuple[str, ...] = ()) -> str:
+    """A value that is one of some; raises SettingError for another, or for one that is not `built` yet."""
     if value not in choices:
         raise SettingError(
             f"{variable}={value!r} is not one of {', '.join(choices)}: set one of them, or unset it."
         )
-    if value not in built:
+    if built and value not in built:
         raise SettingError(
             f"{variable}={value!r} is not part of this version: set {' or '.join(built)}, or unset it."
         )
@@ -101,7 +94,7 @@ class RawData(dg.ConfigurableResource[None]):
 
     def folder(self) -> Path:
         """The root; draws the demo set if nothing else is set. Raises SettingError for what is no folder."""
-        root = _setting(self.root, "SNAKE_DATA", "")
+        root = setting(self.root, "SNAKE_DATA", "")
         if root:
             folder = local_root(root, "SNAKE_DATA")
             if not folder.is_dir():
@@ -126,7 +119,7 @@ class Store(dg.ConfigurableResource[None]):
 
     def folder(self, asset: str, split: str | None = None) -> Path:
         """The folder of an asset's table for one split, or of an asset that has no splits."""
-        root = local_root(_setting(self.root, "SNAKE_STORE", str(home() / "store")), "SNAKE_STORE")
+        root = local_root(setting(self.root, "SNAKE_STORE", str(home() / "store")), "SNAKE_STORE")
         return root / asset / split if split else root / asset
 
 
@@ -156,16 +149,16 @@ class BackboneSetting(dg.ConfigurableResource[None]):
         """Find the backbone, whose model loads at first use; builds the demo's if nothing else is set."""
         from snake_assets.vision.backbone import open_backbone
 
-        name = _setting(self.name, "SNAKE_BACKBONE", "")
+        name = setting(self.name, "SNAKE_BACKBONE", "")
         if not name:
             demo = home() / "demo" / "backbone"
             build_demo_backbone(demo)
             name = str(demo)
         return open_backbone(
             name,
-            revision=_setting(self.revision, "SNAKE_REVISION", "") or None,
-            device=_setting(self.device, "SNAKE_DEVICE", "auto"),
-            precision=_setting(self.precision, "SNAKE_PRECISION", "auto"),
+            revision=setting(self.revision, "SNAKE_REVISION", "") or None,
+            device=setting(self.device, "SNAKE_DEVICE", "auto"),
+            precision=setting(self.precision, "SNAKE_PRECISION", "auto"),
             view=view,
         )
 
@@ -175,24 +168,12 @@ class BackboneSetting(dg.ConfigurableResource[None]):
         Raises:
             BackboneError: a folder that is no backbone.
         """
-        name = _setting(self.name, "SNAKE_BACKBONE", "")
+        name = setting(self.name, "SNAKE_BACKBONE", "")
         folder = Path(name).expanduser() if name else home() / "demo" / "backbone"
         if folder.is_dir() or name.startswith((".", "/", "~")):
             weights = BACKBONE.digest(BACKBONE.locate(str(folder)))
             return SoughtBackbone(folder.resolve().name, weights=weights)
-        return SoughtBackbone(name or folder.name, _setting(self.revision, "SNAKE_REVISION", "") or None)
-
-
-class Crops(dg.ConfigurableResource[None]):
-    """Whether photos are cropped to the snake before embedding."""
-
-    mode: CropMode | None = Field(
-        default=None, description="none, yolo, owlvit or sam. Default: SNAKE_CROPS, else none."
-    )
-
-    def checked(self) -> str:
-        """The mode. Raises SettingError for what is no mode, or not part of this version."""
-        return _choice(_setting(self.mode, "SNAKE_CROPS", "none"), "SNAKE_CROPS", CROPS, built=("none",))
+        return SoughtBackbone(name or folder.name, setting(self.revision, "SNAKE_REVISION", "") or None)
 
 
 class Engine(dg.ConfigurableResource[None]):
@@ -204,9 +185,7 @@ class Engine(dg.ConfigurableResource[None]):
 
     def checked(self) -> str:
         """The engine. Raises SettingError for what is no engine, or not part of this version."""
-        return _choice(
-            _setting(self.name, "SNAKE_ENGINE", "local"), "SNAKE_ENGINE", ENGINES, built=("local",)
-        )
+        return choice(setting(self.name, "SNAKE_ENGINE", "local"), "SNAKE_ENGINE", ENGINES, built=("local",))
 
 
 class Limits(dg.ConfigurableResource[None]):

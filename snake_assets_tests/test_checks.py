@@ -317,7 +317,7 @@ def test_a_warning_does_not_stop_anything(store: Path, small_set: Path, demo_bac
     assert not vectors.passed
     assert vectors.severity == dg.AssetCheckSeverity.WARN
     made_now = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
-    assert made_now == {"raw_images", "image_table", *VECTORS}
+    assert made_now == {"raw_images", "image_table", "yolo_crops", *VECTORS}
 
 
 def test_a_check_runs_on_its_own_over_all_splits(finished_run, small_set: Path, demo_backbone: Path):

@@ -23,6 +23,15 @@ COLUMNS: Mapping[str, str] = {
     "width": "Width of the photo as it is shown (turned by its EXIF), in pixels.",
     "height": "Height of the photo as it is shown (turned by its EXIF), in pixels.",
     "sha256": "SHA-256 digest of the photo file's bytes, as hex: the same for exact copies.",
+    # yolo_crops
+    "x0": "Left edge of the surest find, as a share of the upright photo's width, 0 to 1.",
+    "y0": "Top edge of the surest find, as a share of the upright photo's height, 0 to 1.",
+    "x1": "Right edge of the surest find, as a share of the upright photo's width, 0 to 1.",
+    "y1": "Bottom edge of the surest find, as a share of the upright photo's height, 0 to 1.",
+    "score": "How sure the finder is of it, 0 to 1; 0 where nothing was found, with the whole frame as box.",
+    "label": "What the finder calls it, in its own words; empty where nothing was found.",
+    "finds": "How many finds there were, of which this is the surest.",
+    "mask": "Which pixels belong to the snake, as a PNG of one bit a pixel; none unless SAM found it.",
     # embeddings
     "embedding": "CLS token of the last layer after the final norm, float32, no unit.",
     "dct_embeddings.embedding": "The 8x8 lowest coefficients of a 2-D DCT over the token matrix, row by row, "

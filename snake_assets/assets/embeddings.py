@@ -1,18 +1,18 @@
 """The vectors: all embedding tables out of one forward pass."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.launchpad import config_of, launchpad
+from snake_assets.assets.passes import pass_metadata
 from snake_assets.assets.photos import image_table
 from snake_assets.assets.progress import progress
-from snake_assets.assets.reporting import markdown_table, split_version, table_metadata
+from snake_assets.assets.reporting import split_version, table_metadata
 from snake_assets.partitions import ACCELERATOR, splits
-from snake_assets.resources import BackboneSetting, Crops, Engine, Store
+from snake_assets.resources import BackboneSetting, Engine, Store
 from snake_assets.storage.tables import open_table
 from snake_assets.vision.embedding import (
     DCT,
@@ -23,8 +23,6 @@ from snake_assets.vision.embedding import (
     embed,
 )
 from snake_assets.vision.embedding_settings import Choice
-from snake_assets.vision.memory import peak_memory_bytes
-from snake_assets.vision.passes import PassRun
 from snake_assets.vision.views import MAX_SCALE, ResizePolicy, View
 
 IF_IT_FAILS = (
@@ -146,12 +144,10 @@ def embeddings(
     context: dg.AssetExecutionContext,
     store: Store,
     backbone: BackboneSetting,
-    crops: Crops,
     engine: Engine,
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Embed a split's photos; shards that are there already are kept."""
     config = config_of(context, EmbeddingConfig)
-    crops.checked()
     engine.checked()
     model = backbone.open(config.view())
     names = sorted(key.to_user_string() for key in context.selected_asset_keys)
@@ -166,7 +162,7 @@ def embeddings(
             context.add_asset_metadata(
                 {
                     **table_metadata(open_table(folders[name])),
-                    **_pass_metadata(run),
+                    **pass_metadata(run),
                     "precision": model.precision,
                     "recipe": dg.MetadataValue.json(dict(run.manifests[name].recipe)),
                 },
@@ -175,25 +171,3 @@ def embeddings(
             )
     for name in names:
         yield dg.MaterializeResult(asset_key=name, data_version=split_version(digests[name]))
-
-
-def _pass_metadata(run: PassRun) -> dict[str, Any]:
-    on_device = (
-        {"peak_device_memory_mb": round(run.peak_device_bytes / 2**20)} if run.peak_device_bytes else {}
-    )
-    return {
-        "photos_computed": run.computed,
-        "rows_copied": run.copied,
-        "images_per_second": round(run.images_per_second, 1),
-        "seconds": round(run.seconds, 1),
-        "time_per_stage": markdown_table(
-            ["stage", "seconds of work", "share of the pass"],
-            [
-                [stage, f"{seconds:.1f}", f"{run.shares[stage]:.0%}"]
-                for stage, seconds in run.stages.seconds.items()
-            ],
-        ),
-        "peak_memory_mb": round(peak_memory_bytes() / 2**20),
-        "devices": ", ".join(run.devices) or "none: nothing had to be computed",
-        **on_device,
-    }

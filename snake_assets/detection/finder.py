@@ -21,6 +21,10 @@ class Finder(Protocol):
     def longest_side(self) -> int:
         """Pixels of a photo's longer side that it makes use of: larger ones may be scaled down first."""
 
+    @property
+    def warning(self) -> str | None:
+        """What is wrong with its model although it can be used; None where nothing is."""
+
     def fingerprint_parts(self) -> Mapping[str, Json]:
         """All that decides what is found besides the photos, in JSON types."""
 

@@ -75,7 +75,14 @@ def test_every_split_is_materialized_by_one_run(finished):
         (event.asset_key.to_user_string(), event.partition)
         for event in result.get_asset_materialization_events()
     }
-    by_split = {"raw_images", "image_table", "dinov2_embeddings", "dct_embeddings", "layer_embeddings"}
+    by_split = {
+        "raw_images",
+        "image_table",
+        "yolo_crops",
+        "dinov2_embeddings",
+        "dct_embeddings",
+        "layer_embeddings",
+    }
     whole = {"species_classifier", "validation_report", "submission", "embedding_map", "species_histogram"}
     assert made == {(a, s) for a in by_split for s in SPLITS} | {(a, None) for a in whole}
 
@@ -395,7 +402,9 @@ def test_nonsense_settings_fail_at_the_first_asset_that_needs_them(
         with monkeypatch.context() as environment:
             environment.setenv(variable, value)
             broken = definitions(small_set, store, demo_backbone, resources)
-            assert variable in failing("dinov2_embeddings", broken)
+            assert variable in failing(
+                "yolo_crops" if variable == "SNAKE_CROPS" else "dinov2_embeddings", broken
+            )
 
 
 def test_settings_come_from_the_environment_when_a_run_needs_them(

@@ -30,6 +30,7 @@ class MarkFinder:
     masks: bool = False
     device: str = "cpu"
     longest_side: int = 200
+    warning: str | None = None
     shown: list[tuple[int, ...]] = field(default_factory=list)
 
     def fingerprint_parts(self) -> Mapping[str, Json]:
@@ -57,6 +58,7 @@ class Finds:
     regions: tuple[Region, ...]
     device: str = "cpu"
     longest_side: int = 640
+    warning: str | None = None
 
     def fingerprint_parts(self) -> Mapping[str, Json]:
         return {"finder": "the same"}

@@ -36,7 +36,6 @@ class OwlFinder:
     confidence: float = 0.1
     iou: float = 0.7
     most: int = 10
-    warning: None = None
 
     @cached_property
     def model(self) -> Any:
@@ -60,6 +59,11 @@ class OwlFinder:
         """The model's side; twice that for OWL-ViT, which stretches the shorter side of a photo to it."""
         side = max(self.processor.image_processor.size.height, self.processor.image_processor.size.width)
         return int(side) * (2 if self.files.model_type == "owlvit" else 1)
+
+    @property
+    def warning(self) -> str | None:
+        """None: it looks for the words that it is given."""
+        return None
 
     def fingerprint_parts(self) -> dict[str, Json]:
         """What decides the finds besides the photos."""

@@ -67,7 +67,7 @@ types: $(VENV)/.dev ## static types, strict
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev ## the benchmarks; each ends with one JSON line
-	for name in dct ingest embedding scale classifier; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in dct ingest embedding scale classifier detect; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 lock: $(VENV)/.uv ## pin the newest allowed versions
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate pyproject.toml -o requirements.lock

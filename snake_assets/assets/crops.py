@@ -60,7 +60,7 @@ class CropsConfig(dg.Config):
         default=None,
         ge=1,
         le=4096,
-        description="Photos that the finder sees at once, 1 to 4,096. Default: 16, on CUDA 64.",
+        description="Photos that the finder sees at once, 1 to 4,096. Default: 4, on CUDA 64.",
     )
     decoders: int | None = Field(
         default=None,

@@ -70,18 +70,32 @@ def open_weights(path: str, pinned_sha256: str | None = None, data_root: Path | 
             "can add photos could add such a file: move it elsewhere, or allow it explicitly "
             "(SNAKE_DETECTOR_IN_DATA=1) if you trust it."
         )
+    digest = _digest(file)
+    check_pin(file, digest, pinned_sha256)
+    return Weights(file, digest)
+
+
+def check_pin(model: Path, digest: str, pinned_sha256: str | None) -> None:
+    """Let a model pass that has the pinned digest, or for which none is pinned; called before it is loaded.
+
+    Args:
+        model: its file or folder.
+        digest: its SHA-256, as hex in lower case.
+        pinned_sha256: the digest that it must have, as hex; None or blank for no pin.
+
+    Raises:
+        DetectionError: it has another, or the pin is no SHA-256.
+    """
     pin = (pinned_sha256 or "").strip().lower()
     if pin and not re.fullmatch("[0-9a-f]{64}", pin):
         raise DetectionError(
-            f"{pinned_sha256!r} is no SHA-256: pin 64 hex digits, as `sha256sum {file}` prints them."
+            f"{pinned_sha256!r} is no SHA-256: pin 64 hex digits; those of {model} are {digest}."
         )
-    digest = _digest(file)
     if pin and digest != pin:
         raise DetectionError(
-            f"{file} has the SHA-256 {digest}, not the pinned {pin}: nothing of it was loaded. Set the "
+            f"{model} has the SHA-256 {digest}, not the pinned {pin}: nothing of it was loaded. Set the "
             "weights that were pinned, or pin these if you trust them."
         )
-    return Weights(file, digest)
 
 
 def _weights_file(path: Path, named: str) -> Path:

@@ -60,7 +60,8 @@ class YoloFinder:
         import torch
 
         model = load_detector(self.weights).fuse(verbose=False).eval()
-        return model.to(self.device, torch.float16 if self.precision == "fp16" else torch.float32)
+        numbers = torch.float16 if self.precision == "fp16" else torch.float32
+        return model.to(self.device, numbers, memory_format=torch.channels_last)
 
     @property
     def longest_side(self) -> int:
@@ -101,7 +102,7 @@ class YoloFinder:
     def find(self, photos: Sequence[NDArray[np.uint8]]) -> list[list[Region]]:
         """See `Finder.find`. A photo's finds do not depend on the photos that it is asked together with."""
         by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        boxed = [self._letterbox(photo) for photo in photos]
+        boxed = [self.letterboxed(photo) for photo in photos]
         for index, pixels in enumerate(boxed):
             by_shape[pixels.shape].append(index)
         finds: list[list[Region]] = [[] for _ in photos]
@@ -111,7 +112,7 @@ class YoloFinder:
                 finds[index] = self._regions(found, boxed[index].shape[:2], photos[index].shape[:2])
         return finds
 
-    def _letterbox(self, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def letterboxed(self, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The photo scaled to `image_size` and padded with grey to the next multiple of the stride."""
         quiet_ultralytics()
         from ultralytics.data.augment import LetterBox
@@ -120,6 +121,15 @@ class YoloFinder:
         scaled: NDArray[np.uint8] = LetterBox(size, auto=True, stride=STRIDE)(image=photo)
         return scaled
 
+    def pixel_values(self, batch: NDArray[np.uint8]) -> Any:
+        """What the model takes, a tensor [B, 3, h, w] of 0 to 1 on its device, of uint8 [B, h, w, 3]."""
+        import torch
+
+        # It takes RGB; ultralytics' own loaders read BGR and turn it, ours read RGB. A pixel's channels stay
+        # side by side, as photos come: on a processor the convolutions are then half as fast again.
+        pixels = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
+        return pixels.to(next(self.model.parameters()).dtype, memory_format=torch.channels_last) / 255
+
     def _finds_in_pixels(self, batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """float32 [n, 6] of each of uint8 [B, h, w, 3]: x0 y0 x1 y1 in pixels of the batch, score, class."""
         import torch
@@ -127,10 +137,8 @@ class YoloFinder:
 
         try:
             with torch.inference_mode():
-                # The network takes RGB; ultralytics' own loaders read BGR and turn it, ours read RGB.
-                pixels = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2).contiguous()
                 found = non_max_suppression(
-                    self.model(pixels.to(next(self.model.parameters()).dtype) / 255),
+                    self.model(self.pixel_values(batch)),
                     self.confidence,
                     self.iou,
                     agnostic=True,

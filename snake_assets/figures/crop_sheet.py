@@ -42,4 +42,4 @@ def _cell(image: bytes | None, region: Region, finds: int) -> BoxCell:
     if not finds:
         return BoxCell(photo, [], "no find")
     box = DrawnBox(region.x0, region.y0, region.x1, region.y1, f"{region.score:.2f}")
-    return BoxCell(photo, [box], f"{region.label} {region.score:.2f}")
+    return BoxCell(photo, [box], region.label)

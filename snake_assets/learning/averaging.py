@@ -1,13 +1,21 @@
 """The average of the chosen heads, which is one linear model again."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from snake_assets.learning.feature_table import FeatureTable
+from snake_assets.learning.feature_table import AVERAGES, BLOCKS, FeatureTable
 from snake_assets.learning.fitting import LinearModel, fit_models
 from snake_assets.learning.selection import Candidate
 from snake_assets.learning.settings import TrainingSettings
 from snake_assets.learning.standardisation import Standardisation
+
+
+def blocks_of(members: Sequence[Candidate], table: FeatureTable) -> dict[str, int]:
+    """All blocks that the recipes of some candidates name -> columns in a table; in a model's input order."""
+    used: set[str] = {name for member in members for name in member.recipe.features}
+    return {name: table.dims[name] for name in (*BLOCKS, *AVERAGES) if name in used}
 
 
 def average_model(

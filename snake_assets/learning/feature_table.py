@@ -12,7 +12,13 @@ from snake_assets.learning.errors import LearningError
 CLS, PATCH_MEAN, DCT = "cls", "patch_mean", "dct"
 # Only where the embedding table has them: CLS of the layers before the last, mean patch of the middle layer.
 EARLIER_CLS, MIDDLE_MEAN = "earlier_cls", "middle_mean"
-BLOCKS: tuple[str, ...] = (CLS, PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN, DCT)
+WHOLE_BLOCKS: tuple[str, ...] = (CLS, PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN, DCT)
+# The same of the crop to the snake, where there are crops.
+CROP_OF_BLOCK = {name: f"crop_{name}" for name in WHOLE_BLOCKS}
+CROP_BLOCKS = tuple(CROP_OF_BLOCK.values())
+BLOCKS = (*WHOLE_BLOCKS, *CROP_BLOCKS)
+# Means of a block and its crop's, made when they are asked for: name -> the two.
+AVERAGES = {f"average_{name}": (name, crop) for name, crop in CROP_OF_BLOCK.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,23 +63,37 @@ class FeatureTable:
 
     @property
     def dims(self) -> dict[str, int]:
-        """Columns of each block."""
-        return {name: values.shape[1] for name, values in self.blocks.items()}
+        """Columns of each block, and of each average that two of them have."""
+        own = {name: values.shape[1] for name, values in self.blocks.items()}
+        averages = {
+            name: own[whole]
+            for name, (whole, crop) in AVERAGES.items()
+            if whole in own and own[whole] == own.get(crop)
+        }
+        return own | averages
 
     def matrix(self, names: Sequence[str]) -> npt.NDArray[np.float32]:
         """The named blocks side by side, in the order asked for: float32 [N, sum of D].
 
-        A single block is given as it is, not copied.
+        A single block is given as it is, not copied. An average is made of its two blocks each time.
 
         Raises:
             LearningError: no name, or the table has no block of that name.
         """
-        missing = [name for name in names if name not in self.blocks]
+        missing = [name for name in names if name not in self.dims]
         if missing or not names:
             raise LearningError(
                 f"The table holds {sorted(self.blocks)}, not {missing or 'an empty list of blocks'}."
             )
-        return self.blocks[names[0]] if len(names) == 1 else np.hstack([self.blocks[name] for name in names])
+        values = [self._values(name) for name in names]
+        return values[0] if len(values) == 1 else np.hstack(values)
+
+    def _values(self, name: str) -> npt.NDArray[np.float32]:
+        if name not in AVERAGES:
+            return self.blocks[name]
+        whole, crop = (self.blocks[block] for block in AVERAGES[name])
+        average: npt.NDArray[np.float32] = (whole + crop) / np.float32(2)
+        return average
 
     def _check(self) -> None:
         photos = len(self.image_id)

@@ -7,6 +7,7 @@ import pyarrow as pa
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import (
     CLS,
+    CROP_OF_BLOCK,
     DCT,
     EARLIER_CLS,
     MIDDLE_MEAN,
@@ -16,9 +17,11 @@ from snake_assets.learning.feature_table import (
 from snake_assets.learning.places import NOWHERE, Place
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.tables import Table
+from snake_assets.vision.embedding_tables import CROP_DCT, CROP_DINOV2, CROP_OF
 
 # Columns that any table may have, or none; blocks of the same name.
-EXTRA_COLUMNS = (EARLIER_CLS, MIDDLE_MEAN)
+NAMED_COLUMNS = (PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN)
+EMBEDDING_OF_CROPS = {CROP_DINOV2: CLS, CROP_DCT: DCT}
 
 
 def read_features(dinov2: Table, dct: Table, *more: Table | None) -> FeatureTable:
@@ -29,7 +32,8 @@ def read_features(dinov2: Table, dct: Table, *more: Table | None) -> FeatureTabl
     Args:
         dinov2: `dinov2_embeddings`, which has the CLS token and the mean patch.
         dct: `dct_embeddings`.
-        more: tables with further columns, such as `layer_embeddings`; None where one was not made.
+        more: tables with further columns, such as `layer_embeddings`, or of crops; None where one was not
+            made. The blocks of crops are named for it.
 
     Raises:
         LearningError: the tables do not hold the same photos.
@@ -38,18 +42,16 @@ def read_features(dinov2: Table, dct: Table, *more: Table | None) -> FeatureTabl
     others = [table for table in more if table is not None]
     rows = dinov2.read()
     image_id, class_id = rows["image_id"], rows["class_id"]
-    extra = _extra_blocks(rows)
+    blocks = _blocks(rows, CLS) | _blocks(_of_the_same_photos(dct, image_id), DCT)
     for table in others:
-        extra |= _extra_blocks(_of_the_same_photos(table, image_id))
+        name = table.manifest.table
+        found = _blocks(_of_the_same_photos(table, image_id), EMBEDDING_OF_CROPS.get(name))
+        of_crops = name in CROP_OF.values()
+        blocks |= {CROP_OF_BLOCK[block]: values for block, values in found.items()} if of_crops else found
     return FeatureTable(
         image_id=image_id.to_pylist(),
         observation_id=rows["observation_id"].to_pylist(),
-        blocks={
-            CLS: _matrix(rows["embedding"]),
-            PATCH_MEAN: _matrix(rows["patch_mean"]),
-            **extra,
-            DCT: _matrix(_of_the_same_photos(dct, image_id)["embedding"]),
-        },
+        blocks=blocks,
         class_id=None if class_id.null_count else class_id.to_numpy(),
         sha256=rows["sha256"].to_pylist(),
         fingerprint=fingerprint(
@@ -89,8 +91,10 @@ def _of_the_same_photos(table: Table, image_id: pa.ChunkedArray) -> pa.Table:
     return rows
 
 
-def _extra_blocks(rows: pa.Table) -> dict[str, npt.NDArray[np.float32]]:
-    return {name: _matrix(rows[name]) for name in EXTRA_COLUMNS if name in rows.column_names}
+def _blocks(rows: pa.Table, embedding: str | None) -> dict[str, npt.NDArray[np.float32]]:
+    """The blocks in a table's columns; `embedding` names the block of the column of that name."""
+    columns = {name: name for name in NAMED_COLUMNS} | ({"embedding": embedding} if embedding else {})
+    return {block: _matrix(rows[name]) for name, block in columns.items() if name in rows.column_names}
 
 
 def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:

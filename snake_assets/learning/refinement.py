@@ -17,6 +17,7 @@ from snake_assets.learning.probabilities import softmax
 from snake_assets.learning.references import HeldOutVotes
 from snake_assets.learning.selection import Candidate, LinearChoice, clearly_above, clearly_better
 from snake_assets.learning.settings import TrainingSettings
+from snake_assets.learning.views import ViewChoice
 
 LocationOnFolds = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
@@ -38,6 +39,8 @@ class Selection(BaseModel):
         chosen: position of the best single candidate.
         members: positions of the candidates whose logits are averaged; the chosen one is among them.
         alternatives: the average of the heads, and the poolings that were not taken.
+        views: the heads that whole photos alone, crops alone, or both would be answered by; empty without
+            crops. Their photos are pooled by the mean.
         pooling: how an observation's photos are pooled.
         votes: nearest and mean photos by themselves, and whether the heads are blended with their votes.
         location: scores with the location prior on top; None where train has no places.
@@ -54,6 +57,7 @@ class Selection(BaseModel):
     chosen: int
     members: tuple[int, ...]
     alternatives: tuple[Alternative, ...]
+    views: tuple[ViewChoice, ...] = ()
     pooling: Pooling
     votes: VoteChoice = VoteChoice()
     location: FoldScores | None = None
@@ -69,12 +73,13 @@ class Selection(BaseModel):
         return self.candidates[self.chosen]
 
     def rows(self) -> list[dict[str, float | str]]:
-        """A table: what was chosen, then the alternatives, then all candidates, least log-loss first."""
+        """A table: what was chosen, views and alternatives, then all candidates, least log-loss first."""
         ranked = sorted(self.candidates, key=lambda one: one.scores.log_loss)
         located = [] if self.location is None else [self.location.row("with the location prior")]
         return [
             self.scores.row("the classifier"),
             *located,
+            *(one.scores.row(one.view) for one in self.views),
             *(one.scores.row(one.name) for one in self.alternatives),
             *(one.scores.row(one.recipe.name) for one in self.votes.baselines),
             *(one.scores.row(one.recipe.name) for one in ranked),
@@ -88,6 +93,7 @@ def refine(
     settings: TrainingSettings,
     votes: HeldOutVotes | None = None,
     locate: LocationOnFolds | None = None,
+    views: tuple[ViewChoice, ...] = (),
 ) -> Selection:
     """Choose pooling, blend and decision rule on top of the linear part.
 
@@ -103,6 +109,7 @@ def refine(
         settings: what is tried; the first of its poolings and of its rules is the plain one.
         votes: of reference photos on the held-out photos; None tries none.
         locate: lays a location prior over the probabilities of the held-out observations.
+        views: what the views are worth by themselves; kept as it is.
     """
     poolings = settings.poolings
     pooled = {pooling: judge.judge(linear.logits, pooling) for pooling in poolings}
@@ -137,6 +144,7 @@ def refine(
         chosen=linear.chosen,
         members=linear.members,
         alternatives=tuple(alternatives),
+        views=views,
         pooling=pooling,
         votes=choice,
         location=location,

@@ -10,7 +10,23 @@ from snake_assets.learning.heads import HeadRecipe, Optimisation, Precision
 from snake_assets.learning.losses import ClassWeighting, HeadLoss
 from snake_assets.learning.observations import POOLINGS, Pooling
 
-BlockName = Literal["cls", "patch_mean", "earlier_cls", "middle_mean", "dct"]
+BlockName = Literal[
+    "cls",
+    "patch_mean",
+    "earlier_cls",
+    "middle_mean",
+    "dct",
+    "crop_cls",
+    "crop_patch_mean",
+    "crop_earlier_cls",
+    "crop_middle_mean",
+    "crop_dct",
+    "average_cls",
+    "average_patch_mean",
+    "average_earlier_cls",
+    "average_middle_mean",
+    "average_dct",
+]
 FeatureSet = Annotated[tuple[BlockName, ...], Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Shrinkage = Annotated[float, Field(gt=0, le=1)]
@@ -65,9 +81,10 @@ class TrainingSettings(BaseModel):
     """All choices that a sweep runs through, and how its heads are trained.
 
     The candidates are every combination of the tuples up to `standardise`; the best `average` of them
-    (selection.py) become one head. Defaults were found on folds of some hundred photos. There, seesaw loss
-    and label smoothing changed nothing, and heads on unstandardised features did better one by one but not in
-    the average.
+    (selection.py) become one head. Feature sets with `crop_` (of the crop) and `average_` (the mean of whole
+    photo and crop) are tried only where there are crops. Defaults were found on folds of some hundred photos.
+    There, seesaw loss and label smoothing changed nothing, and heads on unstandardised features did better
+    one by one but not in the average.
 
     Photos whose CLS tokens, less their mean, have a cosine above `near_duplicates` stay on one side of every
     fold; None looks for exact copies only. On top of the heads, the folds choose among `poolings` and among
@@ -90,6 +107,11 @@ class TrainingSettings(BaseModel):
         ("cls", "patch_mean", "dct"),
         ("cls", "patch_mean", "earlier_cls"),
         ("cls", "patch_mean", "earlier_cls", "middle_mean"),
+        ("crop_cls", "crop_patch_mean"),
+        ("crop_cls", "crop_patch_mean", "crop_earlier_cls", "crop_middle_mean"),
+        ("cls", "patch_mean", "crop_cls", "crop_patch_mean"),
+        ("average_cls", "average_patch_mean"),
+        ("average_cls", "average_patch_mean", "average_earlier_cls", "average_middle_mean"),
     )
     shrinkages: Annotated[tuple[Shrinkage, ...], Field(min_length=1)] = (1.0, 0.6, 0.3)
     weight_decays: Annotated[tuple[NotNegative, ...], Field(min_length=1)] = (0.03, 0.1, 0.3, 1.0)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from snake_assets.learning.averaging import average_model
+from snake_assets.learning.averaging import average_model, blocks_of
 from snake_assets.learning.blending import vote_recipes
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.decisions import venom_flags
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.feature_table import BLOCKS, CLS, FeatureTable
+from snake_assets.learning.feature_table import CLS, FeatureTable
 from snake_assets.learning.fold_scores import FoldJudge, out_of_fold_logits
 from snake_assets.learning.folds import grouped_folds
 from snake_assets.learning.location import LocationPrior
@@ -20,6 +20,7 @@ from snake_assets.learning.refinement import Selection, refine
 from snake_assets.learning.selection import Candidate, choose_linear
 from snake_assets.learning.settings import Recipe, TrainingSettings
 from snake_assets.learning.training_table import available_sets, photos_alike, refuse_useless, species_of
+from snake_assets.learning.views import choose_views
 
 
 def train_classifier(
@@ -89,6 +90,7 @@ def train_classifier(
         settings,
         _votes(table, labels, len(class_ids), folds, settings),
         (lambda said: out_of_fold_places(said, seen, labels[first], folds[first])) if somewhere else None,
+        choose_views(candidates, logits, judge.judge, settings.average),
     )
     location = fit_places(seen, labels[first], len(class_ids)) if somewhere else None
     return _train(table, venomous, settings, selection, fingerprint, location)
@@ -128,8 +130,7 @@ def _train(
     class_ids, labels = species_of(table)
     flags = venom_flags(class_ids, venomous)
     members = [selection.candidates[number] for number in selection.members]
-    used: set[str] = {name for member in members for name in member.recipe.features}
-    features: dict[str, int] = {name: table.dims[name] for name in BLOCKS if name in used}
+    features = blocks_of(members, table)
     first_photos = np.unique(table.observation_id, return_index=True)[1]
     observations = np.bincount(labels[first_photos], minlength=len(class_ids))
     return SpeciesClassifier(

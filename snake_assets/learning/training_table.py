@@ -50,7 +50,7 @@ def photos_alike(table: FeatureTable, least_cosine: float | None) -> npt.NDArray
 
 def available_sets(table: FeatureTable, settings: TrainingSettings) -> list[FeatureSet]:
     """The feature sets of which the table has all blocks; LearningError where it has none."""
-    available = [names for names in settings.feature_sets if set(names) <= table.blocks.keys()]
+    available = [names for names in settings.feature_sets if set(names) <= table.dims.keys()]
     if not available:
         raise LearningError(
             f"The table holds the blocks {sorted(table.blocks)}, with which none of the feature sets "

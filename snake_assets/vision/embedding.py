@@ -10,20 +10,50 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.tables import Table
+from snake_assets.vision.crop_table import Regions
+from snake_assets.vision.crops import CropInput, CropSettings
 from snake_assets.vision.embedding_settings import EmbeddingSettings
-from snake_assets.vision.embedding_tables import DCT, DINOV2, EMBEDDING_VERSION, KEYS, LAYERS, recipes, schema
+from snake_assets.vision.embedding_tables import (
+    CROP_DCT,
+    CROP_DINOV2,
+    CROP_LAYERS,
+    DCT,
+    DINOV2,
+    EMBEDDING_VERSION,
+    KEYS,
+    LAYERS,
+    crop_recipes,
+    recipes,
+    schema,
+)
 from snake_assets.vision.features import PhotoFeatures
 from snake_assets.vision.passes import PassRun, Progress, WantedTable, Work, make_tables
-from snake_assets.vision.preparation import BackboneInput
+from snake_assets.vision.preparation import BackboneInput, Preparation
 from snake_assets.vision.replicas import Replicas, devices_like
+from snake_assets.vision.subjects import CroppedPhotos, Subjects, WholePhotos
 
 if TYPE_CHECKING:
     import torch
 
     from snake_assets.vision.backbone import Backbone
 
-__all__ = ["DCT", "DINOV2", "EMBEDDING_VERSION", "LAYERS", "EmbeddingSettings", "embed", "recipes"]
+__all__ = [
+    "CROP_DCT",
+    "CROP_DINOV2",
+    "CROP_LAYERS",
+    "DCT",
+    "DINOV2",
+    "EMBEDDING_VERSION",
+    "LAYERS",
+    "CropSettings",
+    "EmbeddingSettings",
+    "crop_recipes",
+    "embed",
+    "embed_crops",
+    "recipes",
+]
 
 
 def embed(
@@ -48,29 +78,77 @@ def embed(
         BackboneError: the model cannot be loaded.
         EmbeddingError: memory does not suffice, or a process that decodes was ended.
     """
-    recipe_of = recipes(backbone, settings)
+    photos = WholePhotos(images, KEYS)
+    seen_as = BackboneInput(backbone.preprocessing)
+    return _embed(photos, seen_as, folders, recipes(backbone, settings), backbone, settings, progress)
+
+
+def embed_crops(
+    images: Table,
+    crops: Table,
+    folders: Mapping[str, Path],
+    backbone: Backbone,
+    settings: EmbeddingSettings,
+    cut: CropSettings,
+    progress: Progress | None = None,
+) -> PassRun:
+    """As `embed`, of the part of each photo where the snake is; no crop is ever written.
+
+    A photo that is a reject of the crops is one here too. Where nothing was found, the whole photo is seen.
+
+    Args:
+        images: the split's `image_table`.
+        crops: its `yolo_crops`.
+        folders: of the tables that are wanted (`crop_dinov2_embeddings`, `crop_dct_embeddings`,
+            `crop_layer_embeddings`): name -> folder.
+        backbone: as above.
+        settings: as above.
+        cut: how crops are cut.
+        progress: as above.
+
+    Raises:
+        StorageError: a table cannot be read or written, or the crops are of other photos.
+        MaskError: a mask among the crops is damaged.
+        BackboneError: as above.
+        EmbeddingError: as above.
+    """
+    photos = CroppedPhotos(images, KEYS, Regions(crops))
+    seen_as = CropInput(backbone.preprocessing, cut)
+    made_by = crop_recipes(backbone, settings, cut, crops.manifest.recipe)
+    return _embed(photos, seen_as, folders, made_by, backbone, settings, progress)
+
+
+def _embed(
+    subjects: Subjects,
+    seen_as: Preparation[torch.Tensor],
+    folders: Mapping[str, Path],
+    recipe_of: Mapping[str, Mapping[str, Json]],
+    backbone: Backbone,
+    settings: EmbeddingSettings,
+    progress: Progress | None,
+) -> PassRun:
     wanted = [
         WantedTable(name, folder, schema(name, backbone, recipe_of[name]), recipe_of[name])
         for name, folder in folders.items()
     ]
 
     def begin(to_compute: int) -> Work[torch.Tensor, PhotoFeatures]:
-        decided = settings.for_work(backbone.device, to_compute, images.manifest.rows_out)
+        decided = settings.for_work(backbone.device, to_compute, subjects.images.manifest.rows_out)
         # Where all rows are copied, not even the model is loaded.
         compiled = to_compute > 0 and decided.compiled == "always"
         replicas = Replicas(
             backbone,
             decided.devices or devices_like(backbone.device),
             orthonormal=decided.orthonormal_dct,
-            layers=LAYERS in folders,
+            layers=LAYERS in folders or CROP_LAYERS in folders,
             compiled_for=decided.batch_size if compiled else None,
         )
         return Work(
             replicas,
-            BackboneInput(backbone.preprocessing),
+            seen_as,
             decided.decoders or 1,
             decided.read_ahead,
             processes=decided.processes == "always",
         )
 
-    return make_tables(images, wanted, KEYS, settings.photos_in_a_batch(backbone.device), begin, progress)
+    return make_tables(subjects, wanted, settings.photos_in_a_batch(backbone.device), begin, progress)

@@ -8,16 +8,21 @@ import numpy as np
 import pyarrow as pa
 
 from snake_assets.storage.fingerprints import Json
+from snake_assets.vision.crops import CropSettings
 from snake_assets.vision.embedding_settings import EmbeddingSettings
 from snake_assets.vision.features import PhotoFeatures
-from snake_assets.vision.keys import DIGEST
+from snake_assets.vision.keys import DIGEST, REGION
 
 if TYPE_CHECKING:
     from snake_assets.vision.backbone import Backbone
 
 DINOV2, DCT, LAYERS = "dinov2_embeddings", "dct_embeddings", "layer_embeddings"
-# Counts as an input: raise it when the same photos and backbone would give other rows.
+CROP_DINOV2, CROP_DCT, CROP_LAYERS = f"crop_{DINOV2}", f"crop_{DCT}", f"crop_{LAYERS}"
+# Of whole photos -> of crops, with the same columns and how the crop was cut besides.
+CROP_OF = {DINOV2: CROP_DINOV2, DCT: CROP_DCT, LAYERS: CROP_LAYERS}
+# Count as inputs: raise one when the same photos, crops and backbone would give other rows.
 EMBEDDING_VERSION = 2
+CROP_VERSION = 1
 DCT_KEPT = 8
 KEYS = ["image_id", "observation_id", "class_id", DIGEST]
 # By table: column -> which of the `PhotoFeatures`.
@@ -26,6 +31,7 @@ VECTORS = {
     DCT: {"embedding": "dct"},
     LAYERS: {"earlier_cls": "earlier_cls", "middle_mean": "middle_mean"},
 }
+VECTORS |= {crop: VECTORS[whole] for whole, crop in CROP_OF.items()}
 
 
 def recipes(backbone: "Backbone", settings: EmbeddingSettings) -> dict[str, dict[str, Json]]:
@@ -41,6 +47,22 @@ def recipes(backbone: "Backbone", settings: EmbeddingSettings) -> dict[str, dict
     return {DINOV2: common, DCT: {**common, "dct": dct}, LAYERS: {**common, "layers": layers}}
 
 
+def crop_recipes(
+    backbone: "Backbone", settings: EmbeddingSettings, cut: CropSettings, finder: Mapping[str, Json]
+) -> dict[str, dict[str, Json]]:
+    """By table, everything that decides the rows of crops besides the photos and the boxes in them.
+
+    Args:
+        backbone: sees the crops.
+        settings: of the pass.
+        cut: how crops are cut.
+        finder: the recipe of the table of crops.
+    """
+    crop: dict[str, Json] = {"version": CROP_VERSION, **cut.as_dict(), "finder": dict(finder)}
+    whole = recipes(backbone, settings)
+    return {CROP_OF[name]: {**recipe, "view": "crop", "crop": crop} for name, recipe in whole.items()}
+
+
 def schema(name: str, backbone: "Backbone", recipe: Mapping[str, Json]) -> pa.Schema:
     """Columns of a table; its metadata is the recipe, so that the table explains itself."""
     keys = [
@@ -48,6 +70,7 @@ def schema(name: str, backbone: "Backbone", recipe: Mapping[str, Json]) -> pa.Sc
         ("observation_id", pa.string()),
         ("class_id", pa.int32()),
         (DIGEST, pa.string()),
+        *([(REGION, pa.string())] if name in CROP_OF.values() else []),
     ]
     return pa.schema(
         [*keys, *vectors(name, backbone, []).schema],

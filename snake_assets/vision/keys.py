@@ -3,7 +3,8 @@
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.manifest import Shard
 
-DIGEST = "sha256"
+# Columns: of a photo's file, and of that and the part that is cut from it.
+DIGEST, REGION = "sha256", "region"
 
 
 def unit_made_of(shard: Shard) -> str:

@@ -1,4 +1,4 @@
-"""Rows that are there already, found by the digest of the photo they came from."""
+"""Rows that are there already, found by what their photo is known by: its digest, for whole photos."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,35 +6,35 @@ import pyarrow as pa
 
 from snake_assets.storage.manifest import Reject, Shard
 from snake_assets.storage.writer import TableWriter
-from snake_assets.vision.keys import DIGEST
 
 
 class KnownRows:
     """Looks photos up in all shards that some tables of one recipe have at hand, old ones and new ones.
 
-    Only digests and places are held in memory; rows are read from their shards when asked for.
+    Only digests and places are held in memory; rows are read from their shards when asked for. A digest is a
+    value of the column `known_by`.
     """
 
-    def __init__(self, writers: Mapping[str, TableWriter]) -> None:
+    def __init__(self, writers: Mapping[str, TableWriter], known_by: str) -> None:
         """Index what the writers have now; `add` tells of more."""
         self._writers = writers
         self._places: dict[str, dict[str, tuple[Shard, int]]] = {name: {} for name in writers}
         self._rejects: dict[str, Reject] = {}
         for name, writer in writers.items():
             for shard in writer.shards:
-                digests = writer.read(shard, [DIGEST])[DIGEST].to_pylist()
+                digests = writer.read(shard, [known_by])[known_by].to_pylist()
                 self._index(name, shard, digests)
 
     def has(self, digest: str) -> bool:
-        """Whether every table has a row of this photo."""
-        return all(digest in places for places in self._places.values())
+        """Whether every table has a row of this photo, or it is refused."""
+        return digest in self._rejects or all(digest in places for places in self._places.values())
 
     def add(self, name: str, shard: Shard, digests: Sequence[str]) -> None:
         """A shard has been written; `digests` are those of its rows."""
         self._index(name, shard, digests)
 
     def refuse(self, rejects: Mapping[str, Reject]) -> None:
-        """Photos that could not be decoded, by digest; their copies cannot be either."""
+        """Photos that cannot be shown, by digest; their copies cannot be either."""
         self._rejects.update(rejects)
 
     def rejects_of(self, image_ids: Sequence[str], digests: Sequence[str]) -> list[Reject]:

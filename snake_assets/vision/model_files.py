@@ -27,6 +27,7 @@ class ModelKind:
         further: patterns of files that it also reads where they are there.
         error: what is raised, a ValueError.
         revision: the setting that names a revision on the hub, for messages; None where there is none.
+        fetched: whether what the hub's cache lacks is fetched; else the cache alone is looked into.
     """
 
     variable: str
@@ -34,13 +35,15 @@ class ModelKind:
     further: tuple[str, ...]
     error: type[ValueError]
     revision: str | None = None
+    fetched: bool = True
 
     def locate(self, name: str, revision: str | None = None) -> Path:
         """Find the folder with a model's configs and safetensors weights.
 
         A name that exists as a directory or starts with ".", "/" or "~" is a folder and never touches the
         network; it has no revisions, so `revision` is ignored. Any other name is a model id on the hub: the
-        needed files, and no others, are fetched into the hub's cache, or taken from there without a network.
+        needed files, and no others, are fetched into the hub's cache, or taken from there without a network
+        (only so unless `fetched`).
 
         Raises:
             ValueError: of the kind's class: the folder lacks a file or holds only pickled weights, or the hub
@@ -73,8 +76,19 @@ class ModelKind:
 
         wanted = [*self.needed, *self.further, _WEIGHTS, _WEIGHTS_INDEX, _WEIGHTS_SHARDS]
         try:
-            return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+            return Path(
+                snapshot_download(
+                    name, revision=revision, allow_patterns=wanted, local_files_only=not self.fetched
+                )
+            )
         except Exception as error:  # validation, HTTP, connection and disk errors share no base class
+            if not self.fetched:
+                raise self.error(
+                    f"{self.variable} is {name!r}, which is no folder here, and the Hugging Face hub's cache "
+                    f"on this machine does not hold it (revision {revision or 'main'}): {error} Nothing is "
+                    f"downloaded here: run `hf download {name}` once, or set {self.variable} to a folder "
+                    "that holds the model."
+                ) from error
             to_check = f"the name, {self.revision}" if self.revision else "the name"
             raise self.error(
                 f"{self.variable} is {name!r}, which is no folder here, and the Hugging Face hub does not "

@@ -1,9 +1,9 @@
 """A pass of a model over the photos of `image_table`, into tables that have a shard for each of its shards.
 
 Photos are read and decoded ahead of the model, and a shard is written while the next is computed. A photo
-is known by its digest: one that a table of the same recipe has already, or that stands twice, is copied and
-not computed again. A batch never crosses a shard, and an interrupted run is resumed shard by shard, so it
-ends in the same tables as an undisturbed one.
+is known by its digest, and by the region where one is cut from it (subjects.py): one that a table of the same
+recipe has already, or that stands twice, is copied and not computed again. A batch never crosses a shard, and
+an interrupted run is resumed shard by shard, so it ends in the same tables as an undisturbed one.
 """
 
 import time
@@ -19,15 +19,14 @@ import pyarrow as pa
 
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.manifest import Manifest, Reject, Shard
-from snake_assets.storage.tables import Table
 from snake_assets.storage.writer import write_table
-from snake_assets.vision.keys import unit_made_of
 from snake_assets.vision.known import KnownRows
 from snake_assets.vision.preparation import Preparation
 from snake_assets.vision.read_ahead import read_in_processes, read_in_threads
 from snake_assets.vision.reading import BatchPlan, BatchReader, PhotoBatch, Pixels, plan_batches
 from snake_assets.vision.shard_writing import Computed, ShardWriter
 from snake_assets.vision.stages import WAITING, WRITING, StageTimes
+from snake_assets.vision.subjects import Subjects
 
 Found = TypeVar("Found")
 Progress = Callable[[int, int], None]
@@ -120,9 +119,9 @@ class Work(Generic[Pixels, Found]):
     read_ahead: int
     processes: bool = False
 
-    def read(self, images: Table, plans: Sequence[BatchPlan]) -> Generator[PhotoBatch[Pixels]]:
+    def read(self, subjects: Subjects, plans: Sequence[BatchPlan]) -> Generator[PhotoBatch[Pixels]]:
         """The batches, ahead of whoever takes them."""
-        reader = BatchReader(images, self.preparation, plans)
+        reader = BatchReader(subjects, self.preparation, plans)
         if self.processes:
             pinned = self.model.devices[0].startswith("cuda")
             return read_in_processes(reader, self.decoders, self.read_ahead, pinned=pinned)
@@ -130,9 +129,8 @@ class Work(Generic[Pixels, Found]):
 
 
 def make_tables(
-    images: Table,
+    subjects: Subjects,
     wanted: Sequence[WantedTable],
-    keys: Sequence[str],
     batch_size: int,
     begin: Callable[[int], Work[Pixels, Found]],
     progress: Progress | None = None,
@@ -140,9 +138,8 @@ def make_tables(
     """Make the tables of one split; what is there already is kept.
 
     Args:
-        images: the split's `image_table`.
+        subjects: what there is to see of the split's `image_table`, and the columns that tables take over.
         wanted: the tables.
-        keys: columns that each of them takes over from `image_table`, its digest among them.
         batch_size: photos that the model sees at once.
         begin: told how many photos there are to compute, says how; not asked where every shard is there.
         progress: called after each batch with photos done and photos to compute in this run.
@@ -152,11 +149,12 @@ def make_tables(
         Exception: whatever the model raises; shards that are finished are kept.
     """
     run, began = PassRun(), time.perf_counter()
-    unit_of = {shard: unit_made_of(shard) for shard in images.manifest.shards}
+    manifest = subjects.images.manifest
+    unit_of = {shard: subjects.unit(shard) for shard in manifest.shards}
     with ExitStack() as stack:
         writers = {
             table.name: stack.enter_context(
-                write_table(table.folder, table.name, images.manifest.split, table.schema, table.recipe)
+                write_table(table.folder, table.name, manifest.split, table.schema, table.recipe)
             )
             for table in wanted
         }
@@ -166,10 +164,12 @@ def make_tables(
             if not all(writer.has(unit) for writer in writers.values())
         ]
         if pending:
-            known = KnownRows(writers)
-            plans = plan_batches(images, pending, known.has, batch_size)
+            known = KnownRows(writers, subjects.known_by)
+            for shard in pending:
+                known.refuse(subjects.refused(shard))
+            plans = plan_batches(subjects, pending, known.has, batch_size)
             work = begin(sum(len(plan.rows) for plan in plans))
-            writer = ShardWriter(images, keys, known, writers)
+            writer = ShardWriter(subjects, known, writers)
             _Pass(work, plans, writer, run, progress).write_all(unit_of)
         run.manifests = {name: writer.commit(list(unit_of.values())) for name, writer in writers.items()}
     run.seconds = time.perf_counter() - began
@@ -210,7 +210,7 @@ class _Pass(Generic[Pixels, Found]):
 
     def _batches(self) -> Generator[PhotoBatch[Pixels]]:
         """The batches as they come, and how long they were waited for."""
-        with closing(self._work.read(self._writer.images, self._plans)) as batches:
+        with closing(self._work.read(self._writer.subjects, self._plans)) as batches:
             while True:
                 with self._run.stages.timed(WAITING):
                     batch = next(batches, None)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from snake_assets.vision.photos import decode
 from snake_assets.vision.preprocessing import Preprocessing
+from snake_assets.vision.regions import WHOLE_FRAME, Region
 
 if TYPE_CHECKING:
     import torch
@@ -31,8 +32,8 @@ class Prepared:
 class Preparation(Protocol[Pixels_co]):
     """How photos are made ready for a model. It goes to other processes, and is asked by several threads."""
 
-    def prepared(self, data: bytes) -> Prepared:
-        """One photo from its file's bytes. Raises UnreadablePhoto."""
+    def prepared(self, data: bytes, region: Region) -> Prepared:
+        """One photo, or the part of it that is wanted, from its file's bytes. Raises UnreadablePhoto."""
 
     def together(self, photos: Sequence[NDArray[np.uint8]]) -> Pixels_co:
         """The pixels of a batch, which may be empty, as the model takes them."""
@@ -40,12 +41,12 @@ class Preparation(Protocol[Pixels_co]):
 
 @dataclass(frozen=True)
 class BackboneInput:
-    """Photos at a backbone's input size, stacked: uint8 [B, h, w, 3] in main memory."""
+    """Whole photos at a backbone's input size, stacked: uint8 [B, h, w, 3] in main memory."""
 
     preprocessing: Preprocessing
 
-    def prepared(self, data: bytes) -> Prepared:
-        """Decode and resize one photo. Raises UnreadablePhoto."""
+    def prepared(self, data: bytes, region: Region = WHOLE_FRAME) -> Prepared:
+        """Decode and resize one photo, whatever its region. Raises UnreadablePhoto."""
         return timed(data, self.preprocessing.needed_side, self.preprocessing.resized)
 
     def together(self, photos: Sequence[NDArray[np.uint8]]) -> torch.Tensor:

@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from snake_assets.storage.manifest import Reject, Shard
-from snake_assets.storage.tables import Table
-from snake_assets.vision.keys import DIGEST
 from snake_assets.vision.photos import UnreadablePhoto
 from snake_assets.vision.preparation import Preparation, Prepared
 from snake_assets.vision.stages import DECODING, READING, RESIZING
+from snake_assets.vision.subjects import Subject, Subjects
 
 if TYPE_CHECKING:
     import torch
 
-PHOTO_COLUMNS = ["image_id", DIGEST, "image"]
 Pixels = TypeVar("Pixels")
 
 
@@ -35,9 +33,9 @@ class PhotoBatch(Generic[Pixels]):
 
     Attributes:
         shard: where they are from.
-        digests: of the B photos in `pixels`.
+        digests: what the B photos in `pixels` are known by.
         pixels: of them, as their preparation puts them together, in main memory.
-        rejects: what could not be decoded, by digest.
+        rejects: what could not be decoded, likewise.
         seconds: of work by stage.
     """
 
@@ -53,7 +51,7 @@ class PhotoBatch(Generic[Pixels]):
 
 
 Each = Callable[
-    [Callable[[bytes], Prepared | UnreadablePhoto], Sequence[bytes]], Iterable[Prepared | UnreadablePhoto]
+    [Callable[[Subject], Prepared | UnreadablePhoto], Sequence[Subject]], Iterable[Prepared | UnreadablePhoto]
 ]
 
 
@@ -65,7 +63,7 @@ class BatchReader(Generic[Pixels]):
         StorageError: a shard cannot be read.
     """
 
-    images: Table
+    subjects: Subjects
     preparation: Preparation[Pixels]
     plans: Sequence[BatchPlan]
 
@@ -81,40 +79,37 @@ class BatchReader(Generic[Pixels]):
         """As item `number`; `each` is `map`, or that of a pool, which shares the photos out."""
         plan = self.plans[number]
         began = time.perf_counter()
-        columns = self.images.rows(plan.shard, plan.rows, PHOTO_COLUMNS).columns if plan.rows else []
-        photos = list(zip(*(column.to_pylist() for column in columns), strict=True))
+        photos = self.subjects.read(plan.shard, plan.rows) if plan.rows else []
         seconds = {READING: time.perf_counter() - began, DECODING: 0.0, RESIZING: 0.0}
         pixels = []
         digests: list[str] = []
         rejects: dict[str, Reject] = {}
-        for (image_id, digest, _), found in zip(
-            photos, each(self._prepared, [p[2] for p in photos]), strict=True
-        ):
+        for photo, found in zip(photos, each(self._prepared, photos), strict=True):
             if isinstance(found, UnreadablePhoto):
-                rejects[digest] = Reject(image_id, found.reason, found.detail)
+                rejects[photo.known_by] = Reject(photo.image_id, found.reason, found.detail)
                 continue
             pixels.append(found.pixels)
-            digests.append(digest)
+            digests.append(photo.known_by)
             seconds[DECODING] += found.decoding
             seconds[RESIZING] += found.resizing
         return PhotoBatch(plan.shard, digests, self.preparation.together(pixels), rejects, seconds)
 
-    def _prepared(self, data: bytes) -> Prepared | UnreadablePhoto:
+    def _prepared(self, photo: Subject) -> Prepared | UnreadablePhoto:
         try:
-            return self.preparation.prepared(data)
+            return self.preparation.prepared(photo.data, photo.region)
         except UnreadablePhoto as fault:
             return fault
 
 
 def plan_batches(
-    images: Table, shards: Sequence[Shard], known: Callable[[str], bool], batch_size: int
+    subjects: Subjects, shards: Sequence[Shard], known: Callable[[str], bool], batch_size: int
 ) -> list[BatchPlan]:
     """Batches of the photos that are not known, each content once; every shard has one batch at least.
 
     Args:
-        images: the table.
+        subjects: what there is to see.
         shards: those to go through.
-        known: whether a digest needs no look.
+        known: whether what is known by a digest needs no look.
         batch_size: photos in a batch; only the last of a shard has fewer.
 
     Raises:
@@ -124,7 +119,7 @@ def plan_batches(
     seen: set[str] = set()
     for shard in shards:
         rows: list[int] = []
-        for row, digest in enumerate(images.read_shard(shard, [DIGEST])[DIGEST].to_pylist()):
+        for row, digest in enumerate(subjects.keys(shard)[subjects.known_by].to_pylist()):
             if digest not in seen and not known(digest):
                 seen.add(digest)
                 rows.append(row)

@@ -1,6 +1,9 @@
 """Where in a photo the snake is: what finders find, and what crops are cut by."""
 
+import hashlib
 from dataclasses import dataclass
+
+from snake_assets.storage.fingerprints import fingerprint
 
 CROPS = "yolo_crops"
 
@@ -29,3 +32,16 @@ class Region:
 
 
 WHOLE_FRAME = Region(0.0, 0.0, 1.0, 1.0, score=0.0, label="")
+
+
+def region_digest(photo: str, region: Region | None) -> str:
+    """What a cut photo is known by: its file's SHA-256, the box and the mask; who found it plays no part.
+
+    Args:
+        photo: SHA-256 of the file.
+        region: what is cut from it; None where no finder could read the photo.
+    """
+    if region is None:
+        return fingerprint([photo, None])
+    mask = hashlib.sha256(region.mask).hexdigest() if region.mask is not None else None
+    return fingerprint([photo, [region.x0, region.y0, region.x1, region.y1], mask])

@@ -1,15 +1,14 @@
 """A shard of each of a pass's tables: what was computed, what is known already, and what was rejected."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from snake_assets.storage.manifest import Reject, Shard
-from snake_assets.storage.tables import Table
 from snake_assets.storage.writer import TableWriter
-from snake_assets.vision.keys import DIGEST
 from snake_assets.vision.known import KnownRows
+from snake_assets.vision.subjects import Subjects
 
 
 @dataclass(frozen=True)
@@ -17,9 +16,9 @@ class Computed:
     """What was computed of a shard.
 
     Attributes:
-        digests: of the photos that a model saw.
+        digests: what the photos that a model saw are known by.
         rows: by table, all columns but the keys; row i of photo i.
-        rejects: what could not be decoded, by digest.
+        rejects: what could not be decoded, likewise.
     """
 
     digests: list[str]
@@ -32,14 +31,12 @@ class ShardWriter:
     """Writes the shards of all tables, in the rows' order; what was not computed is copied.
 
     Attributes:
-        images: the `image_table`.
-        keys: columns that every table takes over from it; its digest is one of them.
+        subjects: what is shown to the model, with the columns that every table takes over.
         known: the rows that are there.
         writers: by table.
     """
 
-    images: Table
-    keys: Sequence[str]
+    subjects: Subjects
     known: KnownRows
     writers: Mapping[str, TableWriter]
 
@@ -50,19 +47,20 @@ class ShardWriter:
             StorageError: a table cannot be read or written.
         """
         self.known.refuse(computed.rejects)
-        keys = self.images.read_shard(shard, self.keys)
-        rejects = self.known.rejects_of(keys["image_id"].to_pylist(), keys[DIGEST].to_pylist())
+        keys, known_by = self.subjects.keys(shard), self.subjects.known_by
+        rejects = self.known.rejects_of(keys["image_id"].to_pylist(), keys[known_by].to_pylist())
         refused = {reject.image_id for reject in rejects}
         readable = [image_id not in refused for image_id in keys["image_id"].to_pylist()]
         kept = keys.filter(pa.array(readable, pa.bool_()))
         for name, writer in self.writers.items():
             if not writer.has(unit):
                 rows = self._rows(name, kept, computed, writer.schema)
-                self.known.add(name, writer.write(unit, rows.to_batches(), rejects), kept[DIGEST].to_pylist())
+                written = writer.write(unit, rows.to_batches(), rejects)
+                self.known.add(name, written, kept[known_by].to_pylist())
         return int(kept.num_rows) - len(computed.digests)
 
     def _rows(self, name: str, kept: pa.Table, computed: Computed, schema: pa.Schema) -> pa.Table:
-        wanted = kept[DIGEST].to_pylist()
+        wanted = kept[self.subjects.known_by].to_pylist()
         old = sorted(set(wanted) - set(computed.digests))
         place = {digest: row for row, digest in enumerate([*computed.digests, *old])}
         rows = computed.rows[name]

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import classifier, common, dct, embedding, ingest, scale, synthetic
+from benchmarks import classifier, common, dct, detect, embedding, ingest, scale, synthetic
 from benchmarks.backbones import flops_per_photo
 from snake_assets.vision.photos import decode, probe
 from snake_assets_tests.conftest import photo_bytes
+from snake_assets_tests.detection.detectors import save_detector
 
 Main = Callable[[list[str]], dict[str, object]]
 
@@ -103,6 +104,20 @@ def test_classifier(measured, monkeypatch: pytest.MonkeyPatch):
     assert 0 < result["ours_final_loss"] < np.log(8)
     assert result["paper_best_loss"] <= result["paper_final_loss"]
     assert result["peak_rss_mb"] > 10
+
+
+def test_detect(measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(detect, "REAL_WEIGHTS", tmp_path / "absent.pt")
+    monkeypatch.setattr(detect, "untrained_weights", save_detector)
+    result = measured(
+        detect.main,
+        *("--photos", "5", "--batch-size", "2", "--image-size", "64", "--device", "cpu"),
+        rounds=1,
+    )
+    assert result["forward_img_s"] > 0 and result["predict_img_s"] > 0
+    for ratio in ("pipeline_over_forward", "pipeline_over_predict", "pipeline_over_batched"):
+        assert_ratio(result, ratio)
+    assert (result["weights"], result["photo_count"]) == ("untrained", 5)
 
 
 def test_sklearn_reports_where_it_got_to(tmp_path: Path):

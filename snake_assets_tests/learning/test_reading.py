@@ -70,6 +70,36 @@ def test_further_tables_bring_their_columns_and_may_be_absent(tmp_path: Path) ->
     assert without.fingerprint == read_features(*own).fingerprint != rich.fingerprint
 
 
+def test_tables_of_crops_bring_blocks_of_their_own(tmp_path: Path) -> None:
+    own = embeddings(tmp_path, {})
+    keys = {"image_id": pa.array(PHOTOS)}
+    crops = [
+        stored(
+            tmp_path / "crop_dinov2_embeddings",
+            {**keys, "embedding": vectors(4, 10), "patch_mean": vectors(4, 300)},
+        ),
+        stored(tmp_path / "crop_dct_embeddings", {**keys, "embedding": vectors(2, 500)}),
+        stored(tmp_path / "crop_layer_embeddings", {**keys, "middle_mean": vectors(4, 400)}),
+    ]
+    table = read_features(*own, *crops)
+    assert table.dims == {
+        **{"cls": 4, "patch_mean": 4, "dct": 2},
+        **{"crop_cls": 4, "crop_patch_mean": 4, "crop_dct": 2, "crop_middle_mean": 4},
+        **{"average_cls": 4, "average_patch_mean": 4, "average_dct": 2},
+    }
+    assert not any(name.startswith("average") for name in table.blocks), "averages are not kept"
+    assert table.matrix(["crop_cls"])[1].tolist() == [14, 15, 16, 17]
+    assert table.matrix(["average_cls", "cls"])[0].tolist() == [5, 6, 7, 8, 0, 1, 2, 3]
+    assert table.matrix(["average_cls"]).dtype == np.float32
+    assert table.fingerprint != read_features(*own).fingerprint
+
+
+def test_vectors_of_other_lengths_have_no_average(tmp_path: Path) -> None:
+    crops = {"image_id": pa.array(PHOTOS), "embedding": vectors(8, 0), "patch_mean": vectors(4, 0)}
+    table = read_features(*embeddings(tmp_path, {}), stored(tmp_path / "crop_dinov2_embeddings", crops))
+    assert "average_cls" not in table.dims and table.dims["average_patch_mean"] == 4
+
+
 def test_tables_of_other_photos_are_not_joined(tmp_path: Path) -> None:
     with pytest.raises(LearningError, match="hold other photos"):
         read_features(*embeddings(tmp_path / "dct", {}, dct_photos=["a.jpg", "c.jpg", "b.jpg"]))

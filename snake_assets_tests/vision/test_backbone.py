@@ -325,7 +325,10 @@ class TestHub:
         shutil.copytree(backbone_folders["dinov2"], snapshot)
         asked: dict[str, Any] = {}
 
-        def download(repo_id: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        def download(
+            repo_id: str, *, revision: str | None, allow_patterns: list[str], local_files_only: bool
+        ) -> str:
+            assert not local_files_only
             asked.update(repo_id=repo_id, revision=revision, allow_patterns=allow_patterns)
             return str(snapshot)
 

@@ -3,7 +3,7 @@
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -15,18 +15,29 @@ from snake_assets.snakeclef.photo_files import find_photos
 from snake_assets.storage.tables import open_table
 from snake_assets.storage.writer import write_table
 from snake_assets.vision.backbone import load_backbone, open_backbone
-from snake_assets.vision.embedding import DCT, DINOV2, EmbeddingSettings, embed, recipes
+from snake_assets.vision.embedding import (
+    CROP_DCT,
+    CROP_DINOV2,
+    DCT,
+    DINOV2,
+    CropSettings,
+    EmbeddingSettings,
+    embed,
+    embed_crops,
+    recipes,
+)
 from snake_assets.vision.embedding_tables import schema
 from snake_assets_tests.interrupting import Job, Runner, interruptible
+from snake_assets_tests.vision.boxes import box, write_crops
 from snake_assets_tests.vision.conftest import encode, picture
 
-TABLES = (DINOV2, DCT)
-PHOTOS, SHARD_ROWS, KILLS = 20, 4, 10
+TABLES, CROP_TABLES = (DINOV2, DCT), (CROP_DINOV2, CROP_DCT)
+PHOTOS, SHARD_ROWS, KILLS, KILLS_OF_CROPS = 20, 4, 10, 3
 SETTINGS = EmbeddingSettings(batch_size=2)
 
 
 def embedding_job(backbone_folder: str, images: str) -> Job:
-    """Embeds photos into a store, or dies before one of the steps by which bytes reach the disk.
+    """Embeds photos, or crops, into a store, or dies before one of the steps by which bytes reach the disk.
 
     Returns how many photos were computed, and how many such steps there were.
     """
@@ -35,7 +46,7 @@ def embedding_job(backbone_folder: str, images: str) -> Job:
     torch.set_num_threads(1)  # the threads of a pool would not live on in what is forked
     backbone = load_backbone(backbone_folder, device="cpu", precision="fp32")
 
-    def job(store: Path, last: int) -> tuple[int, int]:
+    def job(store: Path, last: int, crops: str | None = None) -> tuple[int, int]:
         steps, sync = count(), os.fsync
 
         def dying(descriptor: int) -> None:
@@ -44,9 +55,14 @@ def embedding_job(backbone_folder: str, images: str) -> Job:
             sync(descriptor)
 
         os.fsync = dying
-        folders = {name: store / name for name in TABLES}
-        computed = embed(open_table(Path(images)), folders, backbone, SETTINGS).computed
-        return computed, next(steps)
+        table = open_table(Path(images))
+        if crops is None:
+            run = embed(table, {name: store / name for name in TABLES}, backbone, SETTINGS)
+        else:
+            folders = {name: store / name for name in CROP_TABLES}
+            cut = CropSettings(least_side=8)
+            run = embed_crops(table, open_table(Path(crops)), folders, backbone, SETTINGS, cut)
+        return run.computed, next(steps)
 
     return job
 
@@ -83,8 +99,8 @@ def finished(store: Path, backbone_folder: Path) -> dict[str, dict[str, tuple[st
     return found
 
 
-def contents(store: Path) -> dict[str, list[dict[str, object]]]:
-    return {name: open_table(store / name).read().to_pylist() for name in TABLES}
+def contents(store: Path, names: Sequence[str] = TABLES) -> dict[str, list[dict[str, object]]]:
+    return {name: open_table(store / name).read().to_pylist() for name in names}
 
 
 def test_a_run_killed_at_ten_random_moments_loses_no_committed_shard(
@@ -109,3 +125,20 @@ def test_a_run_killed_at_ten_random_moments_loses_no_committed_shard(
             assert shards.items() <= after[name].items()
         kept += len(done)
     assert kept > KILLS
+
+
+def test_a_run_over_crops_that_is_killed_goes_on_where_it_was(runner: Runner, images: Path, tmp_path: Path):
+    found = {f"{n:02}.jpg": box(0, 0, 0.5, 0.4 + n / 50) for n in range(PHOTOS) if n % 3}
+    crops = str(write_crops(tmp_path / "crops", open_table(images), found, rejects={"07.jpg"}).folder)
+    computed, steps = runner.run(tmp_path / "whole", -1, crops).returned
+    assert computed == PHOTOS - 1
+    expected = contents(tmp_path / "whole", CROP_TABLES)
+    draw = random.Random(5)
+    for number in range(KILLS_OF_CROPS):
+        store = tmp_path / str(number)
+        last = int(steps * (number + draw.random()) / KILLS_OF_CROPS)
+        assert runner.run(store, last, crops).exitcode == -signal.SIGKILL
+        again, _ = runner.run(store, -1, crops).returned
+        assert contents(store, CROP_TABLES) == expected
+        # Of what was finished nothing is computed again: the first third of a run may end before any shard.
+        assert again < PHOTOS - 1 or number == 0

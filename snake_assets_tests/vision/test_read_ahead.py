@@ -18,6 +18,7 @@ from snake_assets.vision.preparation import BackboneInput
 from snake_assets.vision.preprocessing import Preprocessing
 from snake_assets.vision.read_ahead import read_in_processes, read_in_threads
 from snake_assets.vision.reading import BatchReader, Each, PhotoBatch, plan_batches
+from snake_assets.vision.subjects import WholePhotos
 from snake_assets_tests.vision.conftest import encode, picture
 
 SQUARE = BackboneInput(
@@ -46,7 +47,8 @@ def reader(tmp_path: Path) -> BatchReader:
     whole = {f"{n:02}.jpg": encode(picture(90 + n, 80, n)) for n in range(11)}
     whole["04.jpg"] = whole["04.jpg"][: len(whole["04.jpg"]) * 2 // 3] + b"\xff\xd9"
     table = images(tmp_path, whole, shard_rows=5)
-    return BatchReader(table, SQUARE, plan_batches(table, table.manifest.shards, lambda digest: False, 2))
+    photos = WholePhotos(table, ["image_id", "sha256"])
+    return BatchReader(photos, SQUARE, plan_batches(photos, table.manifest.shards, lambda digest: False, 2))
 
 
 def test_threads_and_processes_give_the_same_batches_in_order(reader: BatchReader):
@@ -62,7 +64,7 @@ def test_threads_and_processes_give_the_same_batches_in_order(reader: BatchReade
 @pytest.mark.parametrize("read", [read_in_threads, in_processes])
 def test_a_shard_that_cannot_be_read_is_named(reader: BatchReader, read: Read):
     shard = reader.plans[-1].shard
-    path = reader.images.folder / shard.file
+    path = reader.subjects.images.folder / shard.file
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(StorageError, match=shard.file):
         list(read(reader, 1, 1))
@@ -76,7 +78,7 @@ def test_no_more_batches_are_made_than_may_be_in_memory(reader: BatchReader):
             made.append(number)
             return super().batch(number, each)
 
-    watched = Watched(reader.images, reader.preparation, reader.plans)
+    watched = Watched(reader.subjects, reader.preparation, reader.plans)
     for given, _ in enumerate(read_in_threads(watched, 2, 1)):
         assert len(made) <= given + 2
     assert sorted(made) == list(range(len(reader)))
@@ -91,7 +93,7 @@ class Dies(BatchReader):
 
 
 def test_a_decoding_process_that_is_ended_is_told_of(reader: BatchReader):
-    dies = Dies(reader.images, reader.preparation, reader.plans)
+    dies = Dies(reader.subjects, reader.preparation, reader.plans)
     with pytest.raises(EmbeddingError, match="lower `decoders`"):
         list(in_processes(dies, 1, 1))
 
@@ -100,7 +102,8 @@ def test_each_content_is_planned_once_and_every_shard_has_a_batch(tmp_path: Path
     one, two = encode(picture(40, 30, 1)), encode(picture(40, 30, 2))
     table = images(tmp_path, {"a.jpg": one, "b.jpg": two, "c.jpg": one, "d.jpg": two}, shard_rows=2)
     first, second = table.manifest.shards
-    plans = plan_batches(table, [first, second], lambda digest: False, 8)
+    photos = WholePhotos(table, ["image_id", "sha256"])
+    plans = plan_batches(photos, [first, second], lambda digest: False, 8)
     assert [(plan.shard, plan.rows) for plan in plans] == [(first, (0, 1)), (second, ())]
     known = table.read(["sha256"])["sha256"].to_pylist()[0]
-    assert [plan.rows for plan in plan_batches(table, [first], known.__eq__, 8)] == [(1,)]
+    assert [plan.rows for plan in plan_batches(photos, [first], known.__eq__, 8)] == [(1,)]

@@ -1,0 +1,152 @@
+"""Crops: the part of a photo around the snake, cut while the photo is decoded and stored nowhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snake_assets.storage.fingerprints import Json
+from snake_assets.vision.errors import EmbeddingError
+from snake_assets.vision.masks import BACKGROUNDS, Background, mask_from_bytes, without_background
+from snake_assets.vision.preparation import BackboneInput, Prepared, timed
+from snake_assets.vision.preprocessing import Preprocessing
+from snake_assets.vision.regions import Region
+
+if TYPE_CHECKING:
+    import torch
+
+MAX_MARGIN, MAX_LEAST_SIDE = 4.0, 1024
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """How crops are cut. All of it is part of the tables' recipe.
+
+    Attributes:
+        margin: kept around the box on each side, as a share of its longer side, 0 to 4.
+        background: what becomes of the pixels outside a mask, where the finder gives one (masks.py).
+        least_side: side of the smallest window in pixels of the full-size photo, 1 to 1,024: a box of a few
+            pixels is shown with its surroundings instead of as one blur.
+
+    Raises:
+        EmbeddingError: a value out of its range.
+    """
+
+    margin: float = 0.15
+    background: Background = "keep"
+    least_side: int = 64
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 <= self.margin <= MAX_MARGIN:
+            raise EmbeddingError(f"The margin {self.margin} is not within 0 to {MAX_MARGIN:g}.")
+        if self.background not in BACKGROUNDS:
+            raise EmbeddingError(f"The background {self.background!r} is none of {', '.join(BACKGROUNDS)}.")
+        if not 1 <= self.least_side <= MAX_LEAST_SIDE:
+            raise EmbeddingError(f"least_side is {self.least_side}, not within 1 to {MAX_LEAST_SIDE:,}.")
+
+    def as_dict(self) -> dict[str, Json]:
+        """All of it in JSON types, for the recipe."""
+        return {"margin": self.margin, "background": self.background, "least_side": self.least_side}
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a photo in whole pixels, inside the frame and at least one pixel large."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def cut(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The part of a photo, uint8 [H, W, 3] to uint8 [height, width, 3]; a view, not a copy."""
+        return rgb[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def cut_mask(self, mask: NDArray[np.bool_], frame: tuple[int, int]) -> NDArray[np.bool_]:
+        """The part of a mask on a grid of its own over the frame of [H, W] pixels: bool [height, width]."""
+        rows = (self.top + np.arange(self.height) + 0.5) * mask.shape[0] / frame[0]
+        columns = (self.left + np.arange(self.width) + 0.5) * mask.shape[1] / frame[1]
+        cut: NDArray[np.bool_] = mask[np.ix_(rows.astype(np.int64), columns.astype(np.int64))]
+        return cut
+
+
+def window_around(region: Region, frame: tuple[int, int], settings: CropSettings) -> Window:
+    """The square around a box with its margin, moved into the frame; clipped where the frame is too narrow.
+
+    Args:
+        region: with the box.
+        frame: (height, width) of the upright photo in pixels, both 1 or more.
+        settings: margin and least side.
+    """
+    height, width = frame
+    longer = max((region.x1 - region.x0) * width, (region.y1 - region.y0) * height)
+    side = max(round(longer * (1 + 2 * settings.margin)), settings.least_side)
+    top, rows = _within((region.y0 + region.y1) / 2 * height, side, height)
+    left, columns = _within((region.x0 + region.x1) / 2 * width, side, width)
+    return Window(top, left, rows, columns)
+
+
+@dataclass(frozen=True)
+class CropInput:
+    """Crops at a backbone's input size, stacked as whole photos are.
+
+    The square window is resized to the whole input: a centre crop, with which many backbones were
+    published, would cut the snake's ends off, and the margin is cut here already. Where a window is no
+    square because the frame is too narrow for one, it is fitted in with bands of the mean colour; unless the
+    whole photos are squashed, then so is it. A region that is the whole frame, as where nothing was found, is
+    seen just as the whole photo is.
+    """
+
+    preprocessing: Preprocessing
+    settings: CropSettings
+
+    def prepared(self, data: bytes, region: Region) -> Prepared:
+        """Decode a photo, cut its region and resize that. Raises UnreadablePhoto.
+
+        Raises:
+            MaskError: the region's mask is damaged.
+        """
+        masked = region.mask is not None and self.settings.background != "keep"
+        whole = (region.x0, region.y0, region.x1, region.y1) == (0, 0, 1, 1)
+        if whole and not masked:
+            return BackboneInput(self.preprocessing).prepared(data)
+        return timed(data, self._shortest_side(region), partial(self._cropped, region=region))
+
+    def together(self, photos: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+        """Stack what `prepared` gave."""
+        return BackboneInput(self.preprocessing).together(photos)
+
+    @property
+    def _fitting(self) -> Preprocessing:
+        own = self.preprocessing
+        squashed = own.crop is None and not own.pad
+        return replace(own, resize=own.input_size, crop=None, pad=not squashed)
+
+    def _shortest_side(self, region: Region) -> int:
+        # Of the frame, so that its window keeps what a whole photo would (`needed_side`). The window is at
+        # least as large as if its longer side lay along the frame's shorter one.
+        needed = max(2 * max(self.preprocessing.input_size), self.settings.least_side)
+        share = max(region.x1 - region.x0, region.y1 - region.y0) * (1 + 2 * self.settings.margin)
+        return math.ceil(needed / min(1.0, share))
+
+    def _cropped(self, rgb: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+        frame = rgb.shape[:2]
+        window = window_around(region, frame, self.settings)
+        cut = window.cut(rgb)
+        if region.mask is not None and self.settings.background != "keep":
+            mask = window.cut_mask(mask_from_bytes(region.mask), frame)
+            cut = without_background(cut, mask, self.settings.background)
+        return self._fitting.resized(np.ascontiguousarray(cut))
+
+
+def _within(centre: float, side: int, length: int) -> tuple[int, int]:
+    """Start and length of an interval around a centre, moved into 0 to `length`, or clipped to it."""
+    side = min(side, length)
+    return min(max(0, round(centre - side / 2)), length - side), side

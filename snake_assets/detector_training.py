@@ -10,7 +10,11 @@ from snake_assets.resources import Device, SettingError, setting
 from snake_assets.storage.places import local_root
 
 if TYPE_CHECKING:
+    from snake_assets.detection.finder import Finder
     from snake_assets.detection.starting import Start
+
+# Of two boxes around one snake, one is to be learnt from.
+LABELLER_IOU = 0.5
 
 
 class DetectorTraining(dg.ConfigurableResource[None]):
@@ -31,6 +35,16 @@ class DetectorTraining(dg.ConfigurableResource[None]):
         default=None,
         description="SHA-256 that the weights to start from must have, 64 hex digits; others are refused "
         "before anything of them is loaded. Default: SNAKE_DETECTOR_START_SHA256, else no pin.",
+    )
+    labeller: str | None = Field(
+        default=None,
+        description="A folder of OWL-ViT or OWLv2, or a hub id that is in the hub's cache here, which draws "
+        "boxes on photos of train to learn from too; never to judge by. Default: SNAKE_LABELLER, else none.",
+    )
+    labeller_sha256: str | None = Field(
+        default=None,
+        description="Digest that the labeller must have, 64 hex digits. Default: SNAKE_LABELLER_SHA256, else "
+        "no pin.",
     )
     device: Device | None = Field(
         default=None,
@@ -65,6 +79,25 @@ class DetectorTraining(dg.ConfigurableResource[None]):
 
         named = setting(self.start, "SNAKE_DETECTOR_START", UNTRAINED)
         return open_start(named, setting(self.start_sha256, "SNAKE_DETECTOR_START_SHA256", "") or None, data)
+
+    def open_labeller(self, least_score: float) -> "Finder | None":
+        """What draws boxes on photos of train, whose model loads at first use; None where none is set.
+
+        Args:
+            least_score: finds of a lower score are left out, 0 to 1.
+
+        Raises:
+            DetectionError: the model cannot be used.
+        """
+        from snake_assets.detection.hub_models import open_hub_model, owl
+        from snake_assets.detection.zero_shot import OwlFinder
+
+        named = setting(self.labeller, "SNAKE_LABELLER", "")
+        if not named:
+            return None
+        pin = setting(self.labeller_sha256, "SNAKE_LABELLER_SHA256", "") or None
+        files = open_hub_model(owl("SNAKE_LABELLER"), named, pin)
+        return OwlFinder(files, device=self.resolved_device(), confidence=least_score, iou=LABELLER_IOU)
 
     def resolved_device(self) -> str:
         """The device that is there. Raises BackboneError for another."""

@@ -19,6 +19,8 @@ from snake_assets.detector_training import DetectorTraining
 from snake_assets.resources import RawData, Store
 from snake_assets_tests.detection.boxed import marked_photos, write_boxes
 from snake_assets_tests.detection.detectors import save_detector
+from snake_assets_tests.detection.hub_folders import save_owl
+from snake_assets_tests.detection.marks import image_table, marked
 
 QUICK = {"epochs": 1, "image_size": 64, "batch": 4}
 
@@ -26,7 +28,7 @@ QUICK = {"epochs": 1, "image_size": 64, "batch": 4}
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with boxes, a detector to start from and raw data without photos; and nothing set."""
-    for name in ("BOXES", "DETECTOR_START", "DETECTOR_START_SHA256", "DEVICE"):
+    for name in ("LABELLER", "LABELLER_SHA256", "BOXES", "DETECTOR_START", "DETECTOR_START_SHA256", "DEVICE"):
         monkeypatch.delenv(f"SNAKE_{name}", raising=False)
     photos = marked_photos(8)
     write_boxes(tmp_path / "boxes", {**photos, "07.png": (photos["07.png"][0], None)})
@@ -129,6 +131,26 @@ def test_settings_come_from_the_environment_too(root: Path, monkeypatch: pytest.
     assert unset.boxes_folder() == root / "boxes"
     assert unset.open_start(root / "data").name == "stock.pt"
     assert unset.resolved_device() == "cpu"
+
+
+def test_a_labellers_boxes_are_learnt_from_shown_and_can_be_refused(root: Path) -> None:
+    photos = {f"{n}.png": marked(64, 48, None, 50 + n, "PNG") for n in range(4)}
+    copy = root / "boxes" / "images" / "00.png"
+    table = image_table(root, {**photos, "copy.png": copy.read_bytes()})
+    (root / "store" / "image_table").mkdir(parents=True)
+    table.folder.rename(root / "store" / "image_table" / "train")
+    labelling = training(root, labeller=str(save_owl(root / "owl", "owlvit")))
+    config = {"labels_at_least": 1e-6, "most_labelled": 9, "held_out": 0.9}
+    shown = materialized(root, labelling, **config)
+    assert shown["labels"]["looked_at"] == shown["labels"]["with_a_box"] == 5
+    assert "copy.png" in shown["left_out"] and shown["photos_held_out"] == 8
+    assert shown["photos_to_learn_from"] == 4
+    assert shown["labels_to_review"].startswith("![boxes that the labeller drew")
+    told = pl.read_csv(root / "store" / "snake_detector" / "labels.csv")
+    assert told.columns == ["image_id", "x0", "y0", "x1", "y1", "score"]
+    assert set(told["image_id"]) == {*photos, "copy.png"}
+    again = materialized(root, labelling, **config, refused_labels=["2.png"])
+    assert again["labels"]["refused"] == 1 and again["photos_to_learn_from"] == 3
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snake_assets.detection.auto_labels import LabelledPhoto
 from snake_assets.detection.box_files import read_box_files
 from snake_assets.detection.judging import JudgedPhoto, Judgement, judge
 from snake_assets.figures.detector_curve import detector_curve_png
 from snake_assets.figures.finds_sheet import finds_sheet
+from snake_assets.figures.label_sheet import label_sheet
 from snake_assets.vision.regions import Region
 from snake_assets_tests.detection.boxed import marked_photos, write_boxes
 from snake_assets_tests.detection.marks import Finds, MarkFinder
@@ -32,6 +34,17 @@ def test_the_curves_are_small_and_of_any_detectors(judgements: dict[str, Judgeme
     assert Image.open(io.BytesIO(every)).size == Image.open(io.BytesIO(one)).size == (640, 460)
     assert len(one) < len(every) < 30_000
     assert detector_curve_png(judgements) == every
+
+
+def test_labels_to_review_run_from_the_least_sure_to_the_surest(judgements: dict[str, Judgement]) -> None:
+    photos = [judged.photo for judged in judgements["finds all"].photos]
+    labelled = [
+        LabelledPhoto(photo, [Region(0, 0, 0.5, 0.5, n / 30, "snake")]) for n, photo in enumerate(photos)
+    ]
+    sheet = label_sheet(labelled)
+    assert Image.open(io.BytesIO(sheet)).height > Image.open(io.BytesIO(label_sheet(labelled[:3]))).height
+    assert label_sheet(labelled[::-1]) == sheet
+    assert Image.open(io.BytesIO(label_sheet([]))).format == "WEBP"
 
 
 def test_long_curves_stay_small(judgements: dict[str, Judgement]) -> None:

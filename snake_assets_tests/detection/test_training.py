@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.font_manager  # noqa: F401 - whoever imports it first makes its list of fonts, at home
 import numpy as np
 import pytest
 import torch

@@ -95,7 +95,7 @@ def snake_detector(
     bundle = open_bundle(folder)
     context.add_asset_metadata(_pictures(bundle))
     return dg.MaterializeResult(
-        metadata=_shown(bundle, boxes, start, config.image_size), data_version=data_version(bundle.files)
+        metadata=_shown(bundle, boxes, start), data_version=data_version(bundle.files)
     )
 
 
@@ -112,7 +112,7 @@ def _pictures(bundle: Bundle) -> dict[str, dg.MarkdownMetadataValue]:
     }
 
 
-def _shown(bundle: Bundle, boxes: BoxFiles, start: Start, image_size: int) -> dict[str, Any]:
+def _shown(bundle: Bundle, boxes: BoxFiles, start: Start) -> dict[str, Any]:
     scores = json.loads(bundle.path(SCORES_FILE).read_text())
     ours, theirs, photos = scores["detector"], scores["start"], scores["photos"]
     figures = ("map50", "map50_95", "precision", "recall", "best_confidence")
@@ -136,7 +136,7 @@ def _shown(bundle: Bundle, boxes: BoxFiles, start: Start, image_size: int) -> di
         "sha256": scores["sha256"],
         "to_use_it": dg.MetadataValue.md(
             f"```\nSNAKE_CROPS=yolo SNAKE_DETECTOR={bundle.path(WEIGHTS_FILE)} "
-            f"SNAKE_DETECTOR_SHA256={scores['sha256']}\n```\nand `image_size: {image_size}` for `yolo_crops`"
+            f"SNAKE_DETECTOR_SHA256={scores['sha256']}\n```"
         ),
         "training_seconds": scores["seconds"],
         "training_processor_seconds": scores["processor_seconds"],

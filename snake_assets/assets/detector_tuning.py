@@ -21,8 +21,8 @@ class DetectorConfig(dg.Config):
         ge=32,
         le=4096,
         multiple_of=32,
-        description="The longer side that photos are scaled to, 32 to 4,096 pixels in steps of 32. Set "
-        "yolo_crops to the same.",
+        description="The longer side that photos are scaled to, 32 to 4,096 pixels in steps of 32; "
+        "yolo_crops then does the same.",
     )
     batch: int = Field(default=BY_DEFAULT.batch, ge=1, le=4096, description="Photos in a step, 1 to 4,096.")
     learning_rate: float = Field(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from snake_assets.assets.classifier import species_classifier
+from snake_assets.assets.crop_embeddings import crop_embeddings
 from snake_assets.assets.crops import yolo_crops
 from snake_assets.assets.delivery import submission
 from snake_assets.assets.detector import snake_detector
@@ -35,6 +36,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             image_table,
             yolo_crops,
             embeddings,
+            crop_embeddings,
             species_classifier,
             validation_report,
             submission,

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import dagster as dg
 
 from snake_assets.asking import Refusal, Wish, ask
-from snake_assets.assets.feature_tables import FEATURE_TABLES
+from snake_assets.assets.feature_tables import CROP_TABLES, FEATURE_TABLES
 from snake_assets.assets.freshness import features_digest, why_answers_are_stale
+from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.jobs import deliver, features
 from snake_assets.resources import BackboneSetting, RawData, Store
 from snake_assets.snakeclef.freshness import state_sought, why_features_are_stale
@@ -18,12 +19,20 @@ from snake_assets.vision.freshness import SoughtBackbone
 EVERY_HOUR = "0 * * * *"
 
 
-def features_wish(raw: RawListing, store: Store, backbone: SoughtBackbone) -> Wish | None:
+def features_wish(raw: RawListing, store: Store, backbone: SoughtBackbone, crops: CropMode) -> Wish | None:
     """The run that would bring a split's features up to date; None where they are, or there is no photo."""
     if raw.is_empty and read_manifest(store.folder("raw_images", raw.split)) is None:
         return None
-    why = why_features_are_stale(raw, lambda asset: store.folder(asset, raw.split), backbone, FEATURE_TABLES)
-    return Wish(features.name, raw.split, state_sought(raw, backbone), why) if why else None
+    cropped = crops is not CropMode.none
+    why = why_features_are_stale(
+        raw,
+        lambda asset: store.folder(asset, raw.split),
+        backbone,
+        FEATURE_TABLES,
+        CROP_TABLES if cropped else (),
+    )
+    state = state_sought(raw, backbone, crops.value if cropped else None)
+    return Wish(features.name, raw.split, state, why) if why else None
 
 
 @dg.schedule(
@@ -39,11 +48,15 @@ def features_wish(raw: RawListing, store: Store, backbone: SoughtBackbone) -> Wi
     "are embedded at the default once they change.",
 )
 def backfill_missing_splits(
-    context: dg.ScheduleEvaluationContext, raw_data: RawData, store: Store, backbone: BackboneSetting
+    context: dg.ScheduleEvaluationContext,
+    raw_data: RawData,
+    store: Store,
+    backbone: BackboneSetting,
+    crops: Crops,
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """One run for each split whose features are missing or stale."""
     data, sought = raw_data.folder(), backbone.sought()
-    wishes = [features_wish(list_raw(data, split), store, sought) for split in SPLITS]
+    wishes = [features_wish(list_raw(data, split), store, sought, crops.checked()) for split in SPLITS]
     asked = [ask(context.instance, wish) for wish in wishes if wish]
     return _answer(context, asked, "The features of every split that has photos are up to date.")
 
@@ -57,15 +70,20 @@ def backfill_missing_splits(
     "tick fails, its error names the setting or the file that is wrong.",
 )
 def refresh_submission(
-    context: dg.ScheduleEvaluationContext, raw_data: RawData, store: Store, backbone: BackboneSetting
+    context: dg.ScheduleEvaluationContext,
+    raw_data: RawData,
+    store: Store,
+    backbone: BackboneSetting,
+    crops: Crops,
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """One run for classifier, report and submission, if the features have changed since."""
     data, sought = raw_data.folder(), backbone.sought()
     for split in SPLITS:
-        if wish := features_wish(list_raw(data, split), store, sought):
+        if wish := features_wish(list_raw(data, split), store, sought, crops.checked()):
             return dg.SkipReason(f"The features of {split} come first: {wish.why}.")
-    why = why_answers_are_stale(store)
-    asked = [ask(context.instance, Wish(deliver.name, None, features_digest(store), why))] if why else []
+    why = why_answers_are_stale(store, crops)
+    wish = Wish(deliver.name, None, features_digest(store, crops), why) if why else None
+    asked = [ask(context.instance, wish)] if wish else []
     return _answer(context, asked, "Classifier, report and submission are made of the features as they are.")
 
 

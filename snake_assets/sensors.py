@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from snake_assets.asking import Refusal, ask
+from snake_assets.finder_resources import Crops
 from snake_assets.jobs import features
 from snake_assets.orphans import end_orphans
 from snake_assets.resources import BackboneSetting, RawData, Store
@@ -58,7 +59,11 @@ class Settling:
     "setting or the file that is wrong.",
 )
 def raw_data_changed(
-    context: dg.SensorEvaluationContext, raw_data: RawData, store: Store, backbone: BackboneSetting
+    context: dg.SensorEvaluationContext,
+    raw_data: RawData,
+    store: Store,
+    backbone: BackboneSetting,
+    crops: Crops,
 ) -> dg.SensorResult:
     """A run for each split whose raw files have changed and have settled."""
     known = {split: Settling(**values) for split, values in json.loads(context.cursor or "{}").items()}
@@ -71,7 +76,7 @@ def raw_data_changed(
         if not known[split].is_due:
             told.append(f"{split}: {'unchanged.' if known[split].settled else WAITING}")
             continue
-        wish = features_wish(raw, store, sought)
+        wish = features_wish(raw, store, sought, crops.checked())
         answer = (
             ask(context.instance, wish) if wish else Refusal(f"{split}: {AS_IT_SHOULD_BE}", for_now=False)
         )

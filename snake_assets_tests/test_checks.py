@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +14,7 @@ import pytest
 
 from snake_assets.checks import STEPS, Check, Site, step, vector_checks
 from snake_assets.definitions import defs
+from snake_assets.finder_resources import Crops
 from snake_assets.resources import Limits, RawData, SettingError, Store
 from snake_assets.snakeclef.submission import read_submission, submission_csv
 from snake_assets.storage.manifest import Reject
@@ -22,6 +24,7 @@ from snake_assets_tests.written import vector_rows, vectors_of, with_vectors, wr
 
 SPLITS = ("train", "val", "test")
 VECTORS = ("dinov2_embeddings", "dct_embeddings", "layer_embeddings")
+CROP_VECTORS = tuple(f"crop_{name}" for name in VECTORS)
 CHECKS = {(check.asset, check.name): check for checks in STEPS.values() for check in checks}
 # What the drawn set is made with: four broken photos a split, and species with three photos.
 TRUE_WARNINGS = {("image_table", "few_rejects"), ("image_table", "photos_for_every_species")}
@@ -48,7 +51,7 @@ def store(finished_run, tmp_path: Path) -> Path:
 
 
 def site(store: Path, data: Path, **limits: float) -> Site:
-    return Site(RawData(root=str(data)), Store(root=str(store)), Limits(**limits))
+    return Site(RawData(root=str(data)), Store(root=str(store)), Crops(), Limits(**limits))
 
 
 def test_one_run_over_all_splits_passes_with_the_warnings_that_are_true(finished_run):
@@ -317,7 +320,7 @@ def test_a_warning_does_not_stop_anything(store: Path, small_set: Path, demo_bac
     assert not vectors.passed
     assert vectors.severity == dg.AssetCheckSeverity.WARN
     made_now = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
-    assert made_now == {"raw_images", "image_table", "yolo_crops", *VECTORS}
+    assert made_now == {"raw_images", "image_table", "yolo_crops", *VECTORS, *CROP_VECTORS}
 
 
 def test_a_check_runs_on_its_own_over_all_splits(finished_run, small_set: Path, demo_backbone: Path):
@@ -343,9 +346,12 @@ def test_tables_of_another_pass_are_checked_by_adding_their_names(
     assert off.passed
     assert off.description == "Off: the store holds nothing of crop_dct_embeddings to look at."
     shutil.copytree(store / "dct_embeddings", store / "crop_dct_embeddings")
-    assert all(check.result(site(store, small_set), SPLITS).passed for check in checks.values())
+    on = replace(site(store, small_set), crops=Crops(mode="yolo"))
+    assert all(check.result(on, SPLITS).passed for check in checks.values())
     write_again(store / "crop_dct_embeddings" / "val", lambda rows: rows.slice(1))
-    assert not checks["rows_accounted_for"].result(site(store, small_set), SPLITS).passed
+    assert not checks["rows_accounted_for"].result(on, SPLITS).passed
+    # With crops off nothing reads the table, so its faults stop nothing.
+    assert checks["rows_accounted_for"].result(site(store, small_set), SPLITS).passed
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=map("/".join, CHECKS))
@@ -364,7 +370,7 @@ def checked(job: str) -> list[str]:
 
 
 def test_jobs_check_what_they_make():
-    features = sorted({"image_table", *VECTORS})
+    features = sorted({"image_table", *VECTORS, *CROP_VECTORS})
     assert checked("features") == features
     assert checked("snakeclef") == checked("predict") == sorted([*features, "submission"])
     assert checked("train") == checked("ladder") == []

@@ -8,6 +8,7 @@ from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.reporting import data_version, markdown_table
+from snake_assets.finder_resources import Crops
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.reading import read_features, read_places
 from snake_assets.learning.settings import TrainingSettings
@@ -29,7 +30,8 @@ class ClassifierConfig(ClassifierTuning):
     feature_sets: list[str] = Field(
         default=["+".join(names) for names in TrainingSettings().feature_sets],
         description="Feature sets to try: cls, patch_mean, dct, earlier_cls, middle_mean, or several joined "
-        "by '+'. A set of which the embeddings lack a part is passed over.",
+        "by '+'; with crop_ before the name of the crop, with average_ the mean of whole photo and crop. A "
+        "set of which the embeddings lack a part is passed over.",
     )
     folds: int = Field(default=5, ge=2, le=50, description="Folds of train, grouped by observation, 2 to 50.")
     seed: int = Field(
@@ -62,7 +64,7 @@ class ClassifierConfig(ClassifierTuning):
 )
 @retries_only_what_passes
 def species_classifier(
-    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, crops: Crops
 ) -> dg.MaterializeResult[None]:
     """A classifier of species on frozen embeddings, trained on train alone.
 
@@ -74,7 +76,7 @@ def species_classifier(
     launchpad.
     """
     config = config_of(context, ClassifierConfig)
-    tables = feature_tables(store, "train")
+    tables = feature_tables(store, "train", crops)
     places = read_places(open_table(store.folder("image_table", "train")))
     venom_list = raw_data.folder() / "metadata" / VENOM_LIST
     venomous = read_venom_list(venom_list)

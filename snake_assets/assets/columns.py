@@ -23,6 +23,10 @@ COLUMNS: Mapping[str, str] = {
     "width": "Width of the photo as it is shown (turned by its EXIF), in pixels.",
     "height": "Height of the photo as it is shown (turned by its EXIF), in pixels.",
     "sha256": "SHA-256 digest of the photo file's bytes, as hex: the same for exact copies.",
+    # crop embeddings
+    "region": "SHA-256 digest, as hex, of the photo's digest, the box and the mask that it was cut by.",
+    "crop_dct_embeddings.embedding": "The 8x8 lowest coefficients of a 2-D DCT over the token matrix of the "
+    "crop, row by row, float32, no unit.",
     # yolo_crops
     "x0": "Left edge of the surest find, as a share of the upright photo's width, 0 to 1.",
     "y0": "Top edge of the surest find, as a share of the upright photo's height, 0 to 1.",

@@ -11,6 +11,7 @@ from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.reporting import SHOWN, data_version, markdown_table, some_of
+from snake_assets.finder_resources import Crops
 from snake_assets.learning.answers import ORIGIN_FILE, SUBMISSION_FILE, write_submission
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.feature_table import concat
@@ -54,7 +55,7 @@ class SubmissionConfig(dg.Config):
 )
 @retries_only_what_passes
 def submission(
-    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, crops: Crops
 ) -> dg.MaterializeResult[None]:
     """submission.csv: one row per test observation, in the order and spelling of the test metadata.
 
@@ -71,7 +72,7 @@ def submission(
     images = open_table(store.folder("image_table", "test"))
     order, places = observation_order(read_metadata(data, "test", venomous), images), read_places(images)
     splits = ("train", "val", "test") if config.refit_on_train_and_val else ("test",)
-    tables = {split: feature_tables(store, split) for split in splits}
+    tables = {split: feature_tables(store, split, crops) for split in splits}
     trained = open_bundle(store.folder("species_classifier"))
     recipe: dict[str, Json] = {
         "version": SUBMISSION_VERSION,

@@ -1,6 +1,7 @@
 """The vectors: all embedding tables out of one forward pass."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -13,7 +14,7 @@ from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import split_version, table_metadata
 from snake_assets.partitions import ACCELERATOR, splits
 from snake_assets.resources import BackboneSetting, Engine, Store
-from snake_assets.storage.tables import open_table
+from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.embedding import (
     DCT,
     DINOV2,
@@ -23,6 +24,7 @@ from snake_assets.vision.embedding import (
     embed,
 )
 from snake_assets.vision.embedding_settings import Choice
+from snake_assets.vision.passes import PassRun, Progress
 from snake_assets.vision.views import MAX_SCALE, ResizePolicy, View
 
 IF_IT_FAILS = (
@@ -150,20 +152,42 @@ def embeddings(
     config = config_of(context, EmbeddingConfig)
     engine.checked()
     model = backbone.open(config.view())
+
+    def embed_split(images: Table, folders: Mapping[str, Path], report: Progress) -> PassRun:
+        return embed(images, folders, model, config.settings(), report)
+
+    yield from embedded_splits(context, store, model.precision, embed_split)
+
+
+def embedded_splits(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    precision: str,
+    embed_split: Callable[[Table, Mapping[str, Path], Progress], PassRun],
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Make the selected tables of every split of a run, and report what each pass did.
+
+    Args:
+        context: of the run.
+        store: where tables are.
+        precision: that the backbone computes in.
+        embed_split: makes the tables of a split: called with its `image_table`, name -> folder of the tables
+            that are wanted, and what is to be told of progress.
+    """
     names = sorted(key.to_user_string() for key in context.selected_asset_keys)
     digests: dict[str, dict[str, str]] = {name: {} for name in names}
     for split in context.partition_keys:
         images = open_table(store.folder("image_table", split))
         folders = {name: store.folder(name, split) for name in names}
         with progress(context, f"embed {split}") as report:
-            run = embed(images, folders, model, config.settings(), report)
+            run = embed_split(images, folders, report)
         for name in names:
             digests[name][split] = run.manifests[name].digest
             context.add_asset_metadata(
                 {
                     **table_metadata(open_table(folders[name])),
                     **pass_metadata(run),
-                    "precision": model.precision,
+                    "precision": precision,
                     "recipe": dg.MetadataValue.json(dict(run.manifests[name].recipe)),
                 },
                 asset_key=name,

@@ -2,12 +2,15 @@
 
 import dagster as dg
 
+from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.resources import Store
 from snake_assets.storage.manifest import read_manifest
 from snake_assets.storage.tables import Table, open_table
-from snake_assets.vision.embedding import DCT, DINOV2, LAYERS
+from snake_assets.vision.embedding import CROP_DCT, CROP_DINOV2, CROP_LAYERS, DCT, DINOV2, LAYERS
 
 FEATURE_TABLES = (DINOV2, DCT, LAYERS)
+CROP_TABLES = (CROP_DINOV2, CROP_DCT, CROP_LAYERS)
+MAY_BE_LEFT_OUT = (LAYERS, CROP_LAYERS)
 
 
 def on_split(asset: str, *splits: str) -> dg.AssetDep:
@@ -16,15 +19,23 @@ def on_split(asset: str, *splits: str) -> dg.AssetDep:
 
 
 def on_features(*splits: str) -> list[dg.AssetDep]:
-    """A dependency on the vectors of some splits."""
-    return [on_split(name, *splits) for name in FEATURE_TABLES]
+    """A dependency on the vectors of some splits, of whole photos and of crops."""
+    return [on_split(name, *splits) for name in (*FEATURE_TABLES, *CROP_TABLES)]
 
 
-def feature_tables(store: Store, split: str) -> list[Table]:
-    """The split's tables in the order of `FEATURE_TABLES`; that of earlier layers only where it was made.
+def feature_tables(store: Store, split: str, crops: Crops) -> list[Table]:
+    """The split's tables in the order of `FEATURE_TABLES`, then those of crops unless crops are off.
+
+    Tables of earlier layers are there only where they were made.
 
     Raises:
-        StorageError: one of the other two has not been materialized.
+        StorageError: one of the others has not been materialized.
+        SettingError: crops are set to what is no finder.
     """
-    folders = {name: store.folder(name, split) for name in FEATURE_TABLES}
-    return [open_table(folder) for name, folder in folders.items() if name != LAYERS or read_manifest(folder)]
+    wanted = FEATURE_TABLES if crops.checked() is CropMode.none else (*FEATURE_TABLES, *CROP_TABLES)
+    folders = {name: store.folder(name, split) for name in wanted}
+    return [
+        open_table(folder)
+        for name, folder in folders.items()
+        if name not in MAY_BE_LEFT_OUT or read_manifest(folder)
+    ]

@@ -6,6 +6,7 @@ from typing import cast
 from snake_assets.assets.classifier import CLASSIFIER_VERSION
 from snake_assets.assets.delivery import SUBMISSION_VERSION
 from snake_assets.assets.feature_tables import feature_tables
+from snake_assets.finder_resources import Crops
 from snake_assets.learning.report import REPORT_VERSION
 from snake_assets.resources import Store
 from snake_assets.snakeclef.metadata import SPLITS
@@ -16,17 +17,17 @@ from snake_assets.storage.fingerprints import Json, fingerprint
 Digests = Mapping[str, Mapping[str, str]]
 
 
-def features_digest(store: Store) -> str:
+def features_digest(store: Store, crops: Crops) -> str:
     """What the features of all splits hold, and by what versions they are turned into answers.
 
     Raises:
         StorageError: a split has no features yet.
     """
     versions = [CLASSIFIER_VERSION, REPORT_VERSION, SUBMISSION_VERSION]
-    return fingerprint([_digests(store), versions])
+    return fingerprint([_digests(store, crops), versions])
 
 
-def why_answers_are_stale(store: Store) -> str | None:
+def why_answers_are_stale(store: Store, crops: Crops) -> str | None:
     """Why they should be made again, in one clause; None where all three are up to date.
 
     The settings of a run (folds, seed, refitting) are not judged: they are chosen run by run.
@@ -34,7 +35,7 @@ def why_answers_are_stale(store: Store) -> str | None:
     Raises:
         StorageError: a split has no features yet.
     """
-    made_of = _digests(store)
+    made_of = _digests(store, crops)
     try:
         classifier = open_bundle(store.folder("species_classifier"))
         report = open_bundle(store.folder("validation_report"))
@@ -56,9 +57,9 @@ def why_answers_are_stale(store: Store) -> str | None:
     return None
 
 
-def _digests(store: Store) -> Digests:
+def _digests(store: Store, crops: Crops) -> Digests:
     return {
-        split: {table.manifest.table: table.manifest.digest for table in feature_tables(store, split)}
+        split: {table.manifest.table: table.manifest.digest for table in feature_tables(store, split, crops)}
         for split in SPLITS
     }
 

@@ -14,6 +14,7 @@ from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import data_version, markdown_table, picture
 from snake_assets.figures.ladder_chart import ladder_chart_png
+from snake_assets.finder_resources import Crops
 from snake_assets.ladder.climb import LADDER_VERSION, climb
 from snake_assets.ladder.gathering import Seer, gather
 from snake_assets.ladder.ladder_files import LADDER_FILE, write_ladder
@@ -65,6 +66,7 @@ def paper_ladder(
     raw_data: RawData,
     store: Store,
     backbone: BackboneSetting,
+    crops: Crops,
 ) -> dg.MaterializeResult[None]:
     """Why the paper scored at chance: its recipe with all faults, then one change at a time up to our own.
 
@@ -80,7 +82,7 @@ def paper_ladder(
     venomous = read_venom_list(venom_list)
     rows = read_metadata(data, "val", venomous)
     images = open_table(store.folder("image_table", "val"))
-    train, val = feature_tables(store, "train"), feature_tables(store, "val")
+    train, val = feature_tables(store, "train", crops), feature_tables(store, "val", crops)
     order, truth = observation_order(rows, images), observation_truth(rows)
     classifier = open_bundle(store.folder("species_classifier"))
     recipe: dict[str, Json] = {
@@ -98,7 +100,8 @@ def paper_ladder(
         trained = SpeciesClassifier.load(classifier.folder)
         with progress(context, "embed val with its pixels rescaled twice") as report:
             material = gather(train, val, images, order, truth, venomous, trained, seer, report)
-        ladder = climb(rungs(material.classifier.settings, config.paper_runs), material, context.log.info)
+        steps = rungs(trained.settings, config.paper_runs, crops=bool(trained.selection.views))
+        ladder = climb(steps, material, context.log.info)
         with write_bundle(folder, recipe) as aside:
             write_ladder(ladder, aside)
             (aside / CHART_FILE).write_bytes(ladder_chart_png(ladder))

@@ -14,6 +14,7 @@ from snake_assets.assets.reporting import data_version, markdown_table, picture,
 from snake_assets.figures.history_chart import history_chart_png
 from snake_assets.figures.report_bundle import MISTAKES_FILE, PAGE_FILE, write_pictures
 from snake_assets.figures.report_charts import CHARTS
+from snake_assets.finder_resources import Crops
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.reading import read_features, read_places
 from snake_assets.learning.report import REPORT_VERSION, judge
@@ -45,25 +46,25 @@ SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "acc
 )
 @retries_only_what_passes
 def validation_report(
-    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, crops: Crops
 ) -> dg.MaterializeResult[None]:
     """The official scores on val, which nothing before this asset has seen, with intervals, beside chance.
 
     Every observation of the metadata counts: one whose photos could not be read is answered by the safest
     species and named here. Other ways of answering stand beside the classifier's own: each decision rule, the
-    location prior, nearest and mean photos. Shows where the classifier goes wrong: species by species,
-    venomous taken for harmless, the most costly mistakes beside the training photos that resemble them, and
-    photos that stand in train too. report.html tells all of it in one page; scores.json, species.csv,
-    leakage.csv and predictions.parquet hold the figures, and history.json the scores of every report before.
-    Scores are in percent, Track 2 is a cost. If it fails because the metadata has changed, materialize val's
-    features first: the job features with the partition val.
+    location prior, nearest and mean photos, and with crops each view alone. Shows where the classifier goes
+    wrong: species by species, venomous taken for harmless, the most costly mistakes beside the training
+    photos that resemble them, and photos that stand in train too. report.html tells all of it in one page;
+    scores.json, species.csv, leakage.csv and predictions.parquet hold the figures, and history.json the
+    scores of every report before. Scores are in percent, Track 2 is a cost. If it fails because the metadata
+    has changed, materialize val's features first: the job features with the partition val.
     """
     data = raw_data.folder()
     venom_list = data / "metadata" / VENOM_LIST
     venomous = read_venom_list(venom_list)
     rows = read_metadata(data, "val", venomous)
     train_images, val_images = (open_table(store.folder("image_table", split)) for split in SPLITS)
-    embeddings = {split: feature_tables(store, split) for split in SPLITS}
+    embeddings = {split: feature_tables(store, split, crops) for split in SPLITS}
     order, truth = observation_order(rows, val_images), observation_truth(rows)
     classifier = open_bundle(store.folder("species_classifier"))
     recipe: dict[str, Json] = {

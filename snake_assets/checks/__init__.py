@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from snake_assets.assets.feature_tables import FEATURE_TABLES
+from snake_assets.assets.feature_tables import CROP_TABLES, FEATURE_TABLES
 from snake_assets.checks.check import Check, Site, step
 from snake_assets.checks.images import IMAGE_CHECKS
 from snake_assets.checks.splits import SPLIT_CHECKS
 from snake_assets.checks.submission import SUBMISSION_CHECKS
 from snake_assets.checks.vectors import vector_checks
 
-# Tables that come out of one pass, by which they share a recipe. Add those of crops here.
-PASSES: Sequence[Sequence[str]] = (FEATURE_TABLES,)
+# Tables that come out of one pass, by which they share a recipe.
+PASSES: Sequence[Sequence[str]] = (FEATURE_TABLES, CROP_TABLES)
 
 # Step -> the checks that run in it.
 STEPS: Mapping[str, Sequence[Check]] = {

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import dagster as dg
 
 from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
+from snake_assets.assets.feature_tables import CROP_TABLES
 from snake_assets.assets.reporting import SHOWN, markdown_table
+from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.learning.errors import LearningError
 from snake_assets.resources import Limits, RawData, Store
 from snake_assets.snakeclef.errors import DataError
@@ -29,14 +31,17 @@ EVERYWHERE = "all"
 
 @dataclass(frozen=True)
 class Site:
-    """Where checks look: the raw data, the store, and the limits of warnings."""
+    """Where checks look: the raw data, the store, whether crops are on, and the limits of warnings."""
 
     raw_data: RawData
     store: Store
+    crops: Crops
     limits: Limits
 
     def tables(self, name: str) -> dict[str, Table]:
-        """The table of every split that has it."""
+        """The table of every split that has it; none of crops that are off, which nothing reads."""
+        if name in CROP_TABLES and self.crops.checked() is CropMode.none:
+            return {}
         folders = {split: self.store.folder(name, split) for split in SPLITS}
         return {split: open_table(folder) for split, folder in folders.items() if read_manifest(folder)}
 
@@ -107,9 +112,9 @@ def step(name: str, checks: Sequence[Check]) -> dg.AssetChecksDefinition:
     )
     @retries_only_what_passes
     def run_checks(
-        context: dg.AssetCheckExecutionContext, raw_data: RawData, store: Store, limits: Limits
+        context: dg.AssetCheckExecutionContext, raw_data: RawData, store: Store, crops: Crops, limits: Limits
     ) -> Iterator[dg.AssetCheckResult]:
-        site = Site(raw_data, store, limits)
+        site = Site(raw_data, store, crops, limits)
         of_splits = context.has_partition_key or context.has_partition_key_range
         made = context.partition_keys if of_splits else SPLITS
         for key in sorted(context.selected_asset_check_keys):

@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from snake_assets.ladder.settings import PaperTrainer, Rung, RungSettings
+from snake_assets.learning.feature_table import WHOLE_BLOCKS
 from snake_assets.learning.settings import FeatureSet, TrainingSettings
 
 PAPER = "the paper's recipe"
 OWN = "the package's classifier"
 
 
-def rungs(own: TrainingSettings, paper_runs: int) -> list[Rung]:
+def rungs(own: TrainingSettings, paper_runs: int, *, crops: bool = False) -> list[Rung]:
     """All rungs, each with one change to the one before.
 
     A step that would change nothing, because `own` does without it, is left out.
@@ -20,10 +21,11 @@ def rungs(own: TrainingSettings, paper_runs: int) -> list[Rung]:
     Args:
         own: the settings of the package's classifier, which is the last rung.
         paper_runs: how often each rung with the paper's trainer is run.
+        crops: whether there are vectors of crops.
     """
     faults = RungSettings(trainer=PaperTrainer(runs=paper_runs))
     ladder = [Rung(name=PAPER, change="DCT features, trained and submitted with all faults", settings=faults)]
-    for name, change, updates in [*_REPAIRS, *_additions(own)]:
+    for name, change, updates in [*_REPAIRS, *_additions(own, crops)]:
         before = ladder[-1].settings
         trainer = updates.get("trainer", {})
         if isinstance(trainer, Mapping):
@@ -72,7 +74,7 @@ _REPAIRS: list[_Step] = [
 ]
 
 
-def _additions(own: TrainingSettings) -> list[_Step]:
+def _additions(own: TrainingSettings, crops: bool) -> list[_Step]:
     plain = {
         "feature_sets": [("cls",)],
         "standardise": [True],
@@ -121,7 +123,12 @@ def _additions(own: TrainingSettings) -> list[_Step]:
         (
             "earlier layers",
             "the folds may choose their tokens beside these, where the embeddings hold them",
-            {"trainer": {"feature_sets": own.feature_sets}},
+            {"trainer": {"feature_sets": _made_of(own, *WHOLE_BLOCKS)}},
+        ),
+        (
+            "crops",
+            "the folds may choose what the backbone sees of the crop, beside the whole photo or instead",
+            {"trainer": {"feature_sets": own.feature_sets if crops else _made_of(own, *WHOLE_BLOCKS)}},
         ),
         (
             "columns not standardised",

@@ -6,26 +6,39 @@ Neither a run's log nor a time stamp is believed: the store may have been remove
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from snake_assets.detection.finding import FINDING_VERSION
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.ingest import INGEST_VERSION, ingest_is_current
 from snake_assets.snakeclef.inventory import INVENTORY_VERSION, inventory_is_current, read_inventory
 from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.snakeclef.raw_listing import RawListing
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
-from snake_assets.storage.fingerprints import fingerprint
+from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.tables import open_table
-from snake_assets.vision.embedding_tables import EMBEDDING_VERSION
-from snake_assets.vision.freshness import SoughtBackbone, why_stale
+from snake_assets.vision.embedding_tables import CROP_VERSION, EMBEDDING_VERSION
+from snake_assets.vision.freshness import SoughtBackbone, why_crops_are_stale, why_stale
+from snake_assets.vision.regions import CROPS
 
 
-def state_sought(raw: RawListing, backbone: SoughtBackbone) -> str:
-    """A digest of all that a split's features are to be made from and by; equal ones give equal features."""
+def state_sought(raw: RawListing, backbone: SoughtBackbone, finder: str | None = None) -> str:
+    """A digest of all that a split's features are to be made from and by; equal ones give equal features.
+
+    Args:
+        raw: what lies in the data folder.
+        backbone: what the embeddings are to come from.
+        finder: which kind of finder crops are to come from; None without crops.
+    """
     versions = [INVENTORY_VERSION, INGEST_VERSION, EMBEDDING_VERSION]
-    return fingerprint([str(raw.data), raw.digest, versions, vars(backbone)])
+    of_crops: list[Json] = [finder, FINDING_VERSION, CROP_VERSION] if finder else []
+    return fingerprint([str(raw.data), raw.digest, versions, vars(backbone), *of_crops])
 
 
 def why_features_are_stale(
-    raw: RawListing, folder_of: Callable[[str], Path], backbone: SoughtBackbone, embeddings: Sequence[str]
+    raw: RawListing,
+    folder_of: Callable[[str], Path],
+    backbone: SoughtBackbone,
+    embeddings: Sequence[str],
+    crop_embeddings: Sequence[str] = (),
 ) -> str | None:
     """Why a split should be run again, in one clause; None where everything is up to date.
 
@@ -36,6 +49,7 @@ def why_features_are_stale(
         folder_of: the folder of an asset's table for this split.
         backbone: what the embeddings are to come from.
         embeddings: names of the embedding tables.
+        crop_embeddings: names of those of crops; none where crops are off.
 
     Raises:
         StorageError: a table in the store is damaged.
@@ -52,4 +66,11 @@ def why_features_are_stale(
         return f"the data has a fault that a run will name ({error})"
     images = open_table(folder_of("image_table")).manifest
     reasons = ((name, why_stale(folder_of(name), images, backbone)) for name in embeddings)
+    stale = next((f"{name} {reason}" for name, reason in reasons if reason), None)
+    if stale or not crop_embeddings:
+        return stale
+    if reason := why_crops_are_stale(folder_of(CROPS), images, FINDING_VERSION):
+        return f"{CROPS} {reason}"
+    crops = open_table(folder_of(CROPS))
+    reasons = ((name, why_stale(folder_of(name), images, backbone, crops)) for name in crop_embeddings)
     return next((f"{name} {reason}" for name, reason in reasons if reason), None)

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from snake_assets.storage.fingerprints import Json
+from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.manifest import Manifest, read_manifest
-from snake_assets.vision.embedding_tables import EMBEDDING_VERSION
+from snake_assets.storage.tables import Table
+from snake_assets.vision.crop_table import Regions
+from snake_assets.vision.embedding_tables import CROP_VERSION, EMBEDDING_VERSION
 from snake_assets.vision.keys import unit_made_of
+from snake_assets.vision.subjects import crop_unit
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,19 @@ class SoughtBackbone:
         return recipe.get("backbone") == self.name and (not pinned or recipe.get("revision") == self.revision)
 
 
-def why_stale(folder: Path, images: Manifest, backbone: SoughtBackbone) -> str | None:
+def why_stale(
+    folder: Path, images: Manifest, backbone: SoughtBackbone, crops: Table | None = None
+) -> str | None:
     """Why an embedding table should be made (again), in a few words; None where it is up to date.
 
-    How photos were looked at (resolution, mirror images, layers) is not judged: it is chosen run by run.
+    How photos were looked at (resolution, mirror images, layers, margin) is not judged: it is chosen run by
+    run.
+
+    Args:
+        folder: of the table.
+        images: of the photos.
+        backbone: what the vectors are to come from.
+        crops: by which photos are to be cut, up to date themselves; None where whole photos are seen.
 
     Raises:
         StorageError: the manifest is damaged.
@@ -48,6 +60,38 @@ def why_stale(folder: Path, images: Manifest, backbone: SoughtBackbone) -> str |
         return "was made by another version of the code"
     if not backbone.made(manifest.recipe):
         return f"was made by another backbone ({manifest.recipe.get('backbone')})"
+    units = [unit_made_of(shard) for shard in images.shards]
+    if crops is not None:
+        cut = manifest.recipe.get("crop")
+        if not isinstance(cut, Mapping) or cut.get("version") != CROP_VERSION:
+            return "was cut by another version of the code"
+        if fingerprint(cut.get("finder")) != fingerprint(crops.manifest.recipe):
+            return "was cut by what another finder found"
+        regions = Regions(crops)
+        units = [crop_unit(shard, regions) for shard in images.shards]
+    if not manifest.holds(folder, manifest.recipe, units):
+        return "was made of other photos, or lacks a file"
+    return None
+
+
+def why_crops_are_stale(folder: Path, images: Manifest, version: int) -> str | None:
+    """Why a table of crops should be made (again), in a few words; None where it is up to date.
+
+    Which finder found them is not judged.
+
+    Args:
+        folder: of the table.
+        images: of the photos.
+        version: of the code that finds.
+
+    Raises:
+        StorageError: the manifest is damaged.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return "is missing"
+    if manifest.recipe.get("version") != version:
+        return "was made by another version of the code"
     if not manifest.holds(folder, manifest.recipe, [unit_made_of(shard) for shard in images.shards]):
         return "was made of other photos, or lacks a file"
     return None

@@ -13,6 +13,7 @@ import pytest
 
 from snake_assets.assets.freshness import why_answers_are_stale
 from snake_assets.definitions import build_definitions
+from snake_assets.finder_resources import Crops
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.score_history import read_history
@@ -82,6 +83,9 @@ def test_every_split_is_materialized_by_one_run(finished):
         "dinov2_embeddings",
         "dct_embeddings",
         "layer_embeddings",
+        "crop_dinov2_embeddings",
+        "crop_dct_embeddings",
+        "crop_layer_embeddings",
     }
     whole = {"species_classifier", "validation_report", "submission", "embedding_map", "species_histogram"}
     assert made == {(a, s) for a in by_split for s in SPLITS} | {(a, None) for a in whole}
@@ -290,14 +294,14 @@ def test_answers_are_stale_when_one_is_gone_or_its_features_are_others(
     root = tmp_path / "store"
     shutil.copytree(finished[0], root)
     store, graph = Store(root=str(root)), definitions(small_set, root, demo_backbone)
-    assert why_answers_are_stale(store) is None
+    assert why_answers_are_stale(store, Crops()) is None
     shutil.rmtree(root / "submission")
-    assert "submission" in why_answers_are_stale(store)
+    assert "submission" in why_answers_are_stale(store, Crops())
     assert run_job(graph, "deliver", run_config=QUICK).success
-    assert why_answers_are_stale(store) is None
+    assert why_answers_are_stale(store, Crops()) is None
     shutil.rmtree(root / "dct_embeddings" / "val")
     shutil.copytree(root / "dct_embeddings" / "test", root / "dct_embeddings" / "val")
-    assert "validation_report was made of other features" in why_answers_are_stale(store)
+    assert "validation_report was made of other features" in why_answers_are_stale(store, Crops())
 
 
 def test_one_split_at_a_time(small_set: Path, demo_backbone: Path, tmp_path: Path):

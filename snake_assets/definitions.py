@@ -8,6 +8,7 @@ from snake_assets.assets.classifier import species_classifier
 from snake_assets.assets.crop_embeddings import crop_embeddings
 from snake_assets.assets.crops import yolo_crops
 from snake_assets.assets.delivery import submission
+from snake_assets.assets.detector import snake_detector
 from snake_assets.assets.embeddings import embeddings
 from snake_assets.assets.ladder import paper_ladder
 from snake_assets.assets.launchpad import resource_in_range
@@ -15,6 +16,7 @@ from snake_assets.assets.photos import image_table, raw_images
 from snake_assets.assets.pictures import embedding_map, species_histogram
 from snake_assets.assets.report import validation_report
 from snake_assets.checks import all_checks
+from snake_assets.detector_training import DetectorTraining
 from snake_assets.finder_resources import Crops
 from snake_assets.jobs import all_jobs
 from snake_assets.resources import BackboneSetting, Engine, Limits, RawData, Store
@@ -41,6 +43,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             species_histogram,
             embedding_map,
             paper_ladder,
+            snake_detector,
         ],
         asset_checks=all_checks,
         jobs=all_jobs,
@@ -52,6 +55,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             "store": Store(),
             "backbone": BackboneSetting(),
             "crops": Crops(),
+            "detector_training": DetectorTraining(),
             "engine": Engine(),
             "limits": resource_in_range(Limits),
             **(resources or {}),

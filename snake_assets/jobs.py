@@ -13,6 +13,8 @@ MEND_AND_RUN_AGAIN = (
 )
 # Explains; the submission does not need it.
 LADDER = dg.AssetSelection.assets("paper_ladder")
+# Made from boxes that a person drew, and only then a setting of the others.
+DETECTOR = dg.AssetSelection.assets("snake_detector")
 
 
 def _splits_in_one_run(first: str, last: str) -> dict[str, str]:
@@ -22,10 +24,10 @@ def _splits_in_one_run(first: str, last: str) -> dict[str, str]:
 
 snakeclef = dg.define_asset_job(
     "snakeclef",
-    selection=dg.AssetSelection.all() - LADDER,
+    selection=dg.AssetSelection.all() - LADDER - DETECTOR,
     tags=_splits_in_one_run(SPLITS[0], SPLITS[-1]),
-    description="All splits in one run: raw files to submission, report and pictures. All but the ladder. "
-    + MEND_AND_RUN_AGAIN,
+    description="All splits in one run: raw files to submission, report and pictures. All but the ladder and "
+    "the detector. " + MEND_AND_RUN_AGAIN,
 )
 features = dg.define_asset_job(
     "features",
@@ -58,5 +60,11 @@ ladder = dg.define_asset_job(
     "features and a classifier that are there. If it fails because one is missing, run features and train "
     "first.",
 )
+detector = dg.define_asset_job(
+    "detector",
+    selection=DETECTOR,
+    description="A YOLO detector of snakes of our own, trained on boxes that a person drew. If it fails "
+    "because there are none, set SNAKE_BOXES; weights to start from are set by SNAKE_DETECTOR_START.",
+)
 
-all_jobs = [snakeclef, features, train, predict, deliver, ladder]
+all_jobs = [snakeclef, features, train, predict, deliver, ladder, detector]

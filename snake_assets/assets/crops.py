@@ -48,7 +48,7 @@ class CropsConfig(dg.Config):
         le=4096,
         multiple_of=32,
         description="For yolo: the longer side that photos are scaled to, 32 to 4,096 pixels in steps of 32. "
-        "Default: 640.",
+        "Default: the size that the detector was trained at.",
     )
     queries: list[str] = Field(
         default=["a photo of a snake"],

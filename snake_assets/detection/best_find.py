@@ -23,11 +23,12 @@ def best_find(found: Iterable[Region]) -> BestFind:
     Boxes that reach beyond the frame are cut to it. What then has no area, or no score or side that is a
     number, is no find. Of equal scores the first counts.
     """
-    finds = [region for region in map(_within_frame, found) if region is not None]
+    finds = [region for region in map(within_frame, found) if region is not None]
     return BestFind(max(finds, key=lambda region: region.score, default=WHOLE_FRAME), len(finds))
 
 
-def _within_frame(region: Region) -> Region | None:
+def within_frame(region: Region) -> Region | None:
+    """The find, cut to the frame; None where nothing is left of it, or a side or the score is no number."""
     sides = (region.x0, region.y0, region.x1, region.y1)
     if not all(map(math.isfinite, (*sides, region.score))):
         return None

@@ -8,7 +8,7 @@ from snake_assets.detection.hub_models import open_hub_model, owl, sam
 from snake_assets.detection.segmenting import SamFinder
 from snake_assets.detection.tuning import FinderTuning
 from snake_assets.detection.weights import open_weights
-from snake_assets.detection.yolo import YoloFinder
+from snake_assets.detection.yolo import YoloFinder, trained_size
 from snake_assets.detection.zero_shot import OwlFinder
 from snake_assets.vision.backbone import resolve_device
 from snake_assets.vision.errors import BackboneError
@@ -33,6 +33,8 @@ def open_finder(
     revision: str | None = None,
 ) -> Finder:
     """Find a finder's files and take their digest; its model loads at first use.
+
+    But for YOLO without an image size: its weights tell the one that they were trained at.
 
     Args:
         mode: "yolo", "owlvit" or "sam" (SNAKE_CROPS).
@@ -86,12 +88,13 @@ def _is_yolo(named: str) -> bool:
 def _open_yolo(
     named: str, pinned_sha256: str | None, device: str, tuning: FinderTuning, data_root: Path | None
 ) -> YoloFinder:
+    weights = open_weights(named, pinned_sha256, data_root)
     return YoloFinder(
-        open_weights(named, pinned_sha256, data_root),
+        weights,
         device,
         confidence=YoloFinder.confidence if tuning.confidence is None else tuning.confidence,
         iou=tuning.iou,
-        image_size=tuning.image_size or YoloFinder.image_size,
+        image_size=tuning.image_size or trained_size(weights),
         most=tuning.most,
     )
 

@@ -7,7 +7,7 @@ mirrored (looks.py), stay on one side.
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class Sides:
         training: the detector learns from these.
         held_out: it is judged on these.
         left_out: for neither: they were to be learnt from, and repeat a photo that is held out.
-        alike: photos that repeat another one.
+        alike: photos that repeat another one, of those that were split.
     """
 
     training: tuple[BoxedPhoto, ...]
@@ -74,15 +74,18 @@ def split_sides(photos: Sequence[BoxedPhoto], share: float = HELD_OUT, seed: int
     return sides
 
 
-def without_repeats(photos: Sequence[BoxedPhoto], held_out: Sequence[BoxedPhoto]) -> Sides:
-    """The same sides for photos that may only be learnt from, beside those that are held out already."""
-    group = _groups([*held_out, *photos])
-    repeats = np.isin(group[len(held_out) :], group[: len(held_out)])
-    return Sides(
-        _chosen(photos, ~repeats),
-        tuple(held_out),
-        _chosen(photos, repeats),
-        alike=len(group) - len(np.unique(group)),
+def with_more_to_learn(sides: Sides, photos: Sequence[BoxedPhoto]) -> Sides:
+    """The same sides with more photos to learn from; those that repeat a photo held out are left out.
+
+    Raises:
+        DetectionError: a photo cannot be decoded.
+    """
+    group = _groups([*sides.held_out, *photos])
+    repeats = np.isin(group[len(sides.held_out) :], group[: len(sides.held_out)])
+    return replace(
+        sides,
+        training=(*sides.training, *_chosen(photos, ~repeats)),
+        left_out=(*sides.left_out, *_chosen(photos, repeats)),
     )
 
 

@@ -13,8 +13,8 @@ class FinderTuning:
         confidence: finds of a lower score are left out, 0 to 1; None: the finder's own (YOLO 0.25, OWL 0.1,
             SAM without a prompter 0.88, which is a predicted IoU). With a prompter it is the prompter's.
         iou: of finds that overlap by more than this, the best is kept, 0 to 1.
-        image_size: the longer side that YOLO scales photos to, pixels, a multiple of 32; None: 640. OWL and
-            SAM have one size that they were trained at.
+        image_size: the longer side that YOLO scales photos to, pixels, a multiple of 32; None: that of its
+            training. OWL and SAM take photos at that of theirs alone.
         queries: what OWL is to look for, in words. YOLO and SAM take none.
         most: finds per photo, at most.
     """

@@ -8,7 +8,7 @@ import pytest
 from snake_assets.detection.box_files import read_box_files
 from snake_assets.detection.errors import DetectionError
 from snake_assets.detection.looks import BITS, alike, look_of
-from snake_assets.detection.sides import split_sides, without_repeats
+from snake_assets.detection.sides import Sides, split_sides, with_more_to_learn
 from snake_assets_tests.detection.boxed import photo_file
 from snake_assets_tests.vision.conftest import encode, picture
 
@@ -85,9 +85,9 @@ def test_of_official_sides_what_repeats_a_photo_held_out_is_not_learnt_from(tmp_
 
 
 def test_photos_to_learn_from_do_not_repeat_those_held_out(tmp_path: Path) -> None:
-    held_out = [photo_file(tmp_path, "held.jpg", 1)]
+    drawn = Sides((), (photo_file(tmp_path, "held.jpg", 1),), (), alike=0)
     more = [photo_file(tmp_path, "copy.jpg", 1, mirror=True), photo_file(tmp_path, "other.jpg", 2)]
-    sides = without_repeats(more, held_out)
+    sides = with_more_to_learn(drawn, more)
     assert [names(side) for side in (sides.training, sides.held_out, sides.left_out)] == [
         ["other.jpg"],
         ["held.jpg"],

@@ -12,10 +12,12 @@ import torch
 
 from snake_assets.detection.box_files import BoxedPhoto, read_box_files
 from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.opening import open_finder
 from snake_assets.detection.quiet import load_detector, quiet_ultralytics
 from snake_assets.detection.recipe import DetectorRecipe
 from snake_assets.detection.starting import Start, open_start
 from snake_assets.detection.training import train_detector
+from snake_assets.detection.tuning import FinderTuning
 from snake_assets.detection.weights import Weights, open_weights
 from snake_assets.detection.yolo import YoloFinder
 from snake_assets.storage.fingerprints import file_digest
@@ -50,6 +52,13 @@ def test_what_is_trained_is_taken_as_a_detector_of_snakes(trained: Weights) -> N
     content = torch.load(trained.path, weights_only=False)
     assert content.keys() == {"model", "train_args"}, "paths, dates and the optimiser are not for keeps"
     assert content["model"].args == content["train_args"] == {"task": "detect", "imgsz": 64}
+
+
+def test_photos_are_scaled_as_in_its_training_unless_a_size_is_set(trained: Weights) -> None:
+    plain, tuned = (
+        open_finder("yolo", str(trained.path), tuning=FinderTuning(image_size=size)) for size in (None, 96)
+    )
+    assert (plain.longest_side, tuned.longest_side) == (64, 96)
 
 
 def test_ultralytics_itself_opens_it(trained: Weights) -> None:

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.test_utils import create_run_for_test
 
 from snake_assets.definitions import defs
-from snake_assets.finder_resources import Crops
+from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.resources import BackboneSetting, RawData, Store
 
 SPLITS = ["train", "val", "test"]
@@ -32,7 +32,7 @@ class Place:
             "raw_data": RawData(root=str(self.data)),
             "store": Store(root=str(self.store)),
             "backbone": BackboneSetting(name=str(self.backbone), device="cpu"),
-            "crops": Crops(mode="none"),
+            "crops": Crops(mode=CropMode.none),
         }
 
     def tick(self, schedule: str = "backfill_missing_splits") -> Asked:

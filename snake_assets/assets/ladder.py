@@ -100,8 +100,7 @@ def paper_ladder(
         trained = SpeciesClassifier.load(classifier.folder)
         with progress(context, "embed val with its pixels rescaled twice") as report:
             material = gather(train, val, images, order, truth, venomous, trained, seer, report)
-        steps = rungs(trained.settings, config.paper_runs, crops=bool(trained.selection.views))
-        ladder = climb(steps, material, context.log.info)
+        ladder = climb(rungs(material.classifier.settings, config.paper_runs), material, context.log.info)
         with write_bundle(folder, recipe) as aside:
             write_ladder(ladder, aside)
             (aside / CHART_FILE).write_bytes(ladder_chart_png(ladder))

@@ -12,6 +12,7 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.reading import read_features
+from snake_assets.learning.training_table import available_sets
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.dct import orthonormal_factors
 from snake_assets.vision.embedding import DCT, DINOV2, EmbeddingSettings, embed, recipes
@@ -43,7 +44,8 @@ def gather(
     """Read what is there, and embed val's photos with their pixels rescaled twice, unless that is there too.
 
     Args:
-        train: `dinov2_embeddings`, `dct_embeddings` and, where it is there, `layer_embeddings` of train.
+        train: `dinov2_embeddings`, `dct_embeddings` and, where they are there, `layer_embeddings` and those
+            of crops, of train.
         val: those of val.
         images: `image_table` of val.
         order: every observation of val.
@@ -61,14 +63,18 @@ def gather(
     orthonormal = recipes(backbone, replace(seer.settings, orthonormal_dct=True))[DCT]["dct"]
     is_orthonormal = val[1].manifest.recipe.get("dct") == orthonormal
     rows, columns = backbone.patch_grid
+    features = read_features(*train)
+    # What the sweep passed over for want of embeddings is no step of the ladder.
+    tried = tuple(available_sets(features, classifier.settings))
+    settings = classifier.settings.model_copy(update={"feature_sets": tried})
     return Material(
-        train=read_features(*train),
+        train=features,
         val=read_features(*val),
         val_rescaled_twice=_seen_with_the_fault(images, val[0], seer, is_orthonormal, progress),
         order=order,
         truth=np.array([truth[observation] for observation in order], dtype=np.int32),
         venomous=venomous,
-        classifier=classifier,
+        classifier=replace(classifier, settings=settings),
         dct_factors=orthonormal_factors(1 + rows * columns, backbone.hidden_size),
         dct_is_orthonormal=is_orthonormal,
     )

@@ -13,7 +13,7 @@ PAPER = "the paper's recipe"
 OWN = "the package's classifier"
 
 
-def rungs(own: TrainingSettings, paper_runs: int, *, crops: bool = False) -> list[Rung]:
+def rungs(own: TrainingSettings, paper_runs: int) -> list[Rung]:
     """All rungs, each with one change to the one before.
 
     A step that would change nothing, because `own` does without it, is left out.
@@ -21,11 +21,10 @@ def rungs(own: TrainingSettings, paper_runs: int, *, crops: bool = False) -> lis
     Args:
         own: the settings of the package's classifier, which is the last rung.
         paper_runs: how often each rung with the paper's trainer is run.
-        crops: whether there are vectors of crops.
     """
     faults = RungSettings(trainer=PaperTrainer(runs=paper_runs))
     ladder = [Rung(name=PAPER, change="DCT features, trained and submitted with all faults", settings=faults)]
-    for name, change, updates in [*_REPAIRS, *_additions(own, crops)]:
+    for name, change, updates in [*_REPAIRS, *_additions(own)]:
         before = ladder[-1].settings
         trainer = updates.get("trainer", {})
         if isinstance(trainer, Mapping):
@@ -74,7 +73,7 @@ _REPAIRS: list[_Step] = [
 ]
 
 
-def _additions(own: TrainingSettings, crops: bool) -> list[_Step]:
+def _additions(own: TrainingSettings) -> list[_Step]:
     plain = {
         "feature_sets": [("cls",)],
         "standardise": [True],
@@ -128,7 +127,7 @@ def _additions(own: TrainingSettings, crops: bool) -> list[_Step]:
         (
             "crops",
             "the folds may choose what the backbone sees of the crop, beside the whole photo or instead",
-            {"trainer": {"feature_sets": own.feature_sets if crops else _made_of(own, *WHOLE_BLOCKS)}},
+            {"trainer": {"feature_sets": own.feature_sets}},
         ),
         (
             "columns not standardised",

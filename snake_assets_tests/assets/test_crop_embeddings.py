@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from snake_assets.assets.freshness import why_answers_are_stale
 from snake_assets.detection.finding import FINDING_VERSION
 from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.errors import LearningError
+from snake_assets.learning.reading import read_features
 from snake_assets.resources import BackboneSetting, Store
 from snake_assets.schedules import features_wish
 from snake_assets.snakeclef.raw_listing import list_raw
@@ -27,9 +30,10 @@ ON, NONE = Crops(mode=CropMode.yolo), Crops(mode=CropMode.none)
 FINDER = {"version": FINDING_VERSION, "finder": "by hand"}
 VIEWS = ["whole photo only", "crop only", "both whole photo and crop"]
 SWEEP = ["cls+patch_mean", "crop_cls+crop_patch_mean", "average_cls+average_patch_mean"]
+QUICK = {"folds": 3, "shrinkages": [0.6], "weight_decays": [0.3], "class_weightings": ["none"]}
 CONFIG = {
     "crop_embeddings": {"config": {"margin": 0.25}},
-    "species_classifier": {"config": {"feature_sets": SWEEP, "folds": 3, "shrinkages": [0.6]}},
+    "species_classifier": {"config": {"feature_sets": SWEEP, **QUICK}},
 }
 ANSWERS = ("species_classifier", "validation_report", "submission")
 
@@ -41,9 +45,6 @@ class Cropped:
     backbone: Path
     result: dg.ExecuteInProcessResult
 
-    def run(self, crops: Crops, *assets: str, ops: object = None) -> dg.ExecuteInProcessResult:
-        return run_assets(self.data, self.store, self.backbone, crops, assets, ops)
-
     def wish(self, split: str) -> str | None:
         """Why a split's features are to be made again, with crops on."""
         sought = BackboneSetting(name=str(self.backbone)).sought()
@@ -52,7 +53,7 @@ class Cropped:
 
 
 def run_assets(
-    data: Path, store: Path, backbone: Path, crops: Crops, assets, ops
+    data: Path, store: Path, backbone: Path, crops: Crops, assets: Sequence[str], ops: object = None
 ) -> dg.ExecuteInProcessResult:
     some = dg.define_asset_job("some", selection=dg.AssetSelection.assets(*assets))
     graph = definitions(data, store, backbone, {"crops": crops})
@@ -125,7 +126,7 @@ def test_the_sweep_runs_through_crops_and_the_report_compares_the_views(cropped:
 
 def test_off_nothing_is_computed_and_what_is_there_stays(cropped: Cropped):
     before = contents(cropped.store, CROP_TABLES)
-    result = cropped.run(NONE, *CROP_TABLES)
+    result = run_assets(cropped.data, cropped.store, cropped.backbone, NONE, CROP_TABLES)
     assert result.success
     for name in CROP_TABLES:
         assert metadata(result, name, "val") == {"dagster/row_count": 0, "crops": OFF}
@@ -139,9 +140,6 @@ def test_answers_with_crops_are_stale_without_them(cropped: Cropped):
 
 
 def test_a_classifier_with_crops_refuses_photos_without_them(cropped: Cropped):
-    from snake_assets.learning.errors import LearningError
-    from snake_assets.learning.reading import read_features
-
     classifier = SpeciesClassifier.load(cropped.store / "species_classifier")
     tables = [open_table(cropped.store / name / "val") for name in (*FEATURE_TABLES, *CROP_TABLES)]
     assert np.isfinite(classifier.probabilities(read_features(*tables))).all()
@@ -153,7 +151,7 @@ def test_missing_boxes_are_told_of(cropped: Cropped, tmp_path: Path):
     store = tmp_path / "store"
     shutil.copytree(cropped.store / "image_table", store / "image_table")
     with pytest.raises(dg.Failure) as refused:
-        run_assets(cropped.data, store, cropped.backbone, ON, [CROP_TABLES[0]], {})
+        run_assets(cropped.data, store, cropped.backbone, ON, CROP_TABLES[:1])
     assert "materialize yolo_crops for" in refused.value.description
 
 

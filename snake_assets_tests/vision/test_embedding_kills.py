@@ -32,7 +32,7 @@ from snake_assets_tests.vision.boxes import box, write_crops
 from snake_assets_tests.vision.conftest import encode, picture
 
 TABLES, CROP_TABLES = (DINOV2, DCT), (CROP_DINOV2, CROP_DCT)
-PHOTOS, SHARD_ROWS, KILLS, KILLS_OF_CROPS = 20, 4, 10, 3
+PHOTOS, SHARD_ROWS, KILLS, KILLS_OF_CROPS = 20, 4, 10, 2
 SETTINGS = EmbeddingSettings(batch_size=2)
 
 

@@ -44,7 +44,8 @@ def _lines(context: dg.AssetExecutionContext, what: str, unit: str) -> Progress:
         last = now
         rate = (done - first) / (now - began)
         left = (to_do - done) / rate if rate else float("inf")
-        context.log.info(f"{what}: {done:,} of {to_do:,} {unit}, {rate:.1f} {unit}/s, {left:.0f} s left")
+        shown = f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
+        context.log.info(f"{what}: {done:,} of {to_do:,} {unit}, {shown} {unit}/s, {left:.0f} s left")
 
     return report
 

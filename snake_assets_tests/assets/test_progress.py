@@ -10,9 +10,9 @@ from snake_assets.assets import progress as room
 from snake_assets.command_line import TERMINAL_VARIABLE
 
 
-def run_of_three(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """An asset that reports three steps, five seconds apart; returns the lines of the run's log."""
-    clock = iter(range(0, 1000, 6))
+def run_of_three(monkeypatch: pytest.MonkeyPatch, seconds: int = 6) -> list[str]:
+    """An asset that reports three steps, so many seconds apart; returns the lines of the run's log."""
+    clock = iter(range(0, 1000, seconds))
     monkeypatch.setattr(room.time, "monotonic", lambda: next(clock))
 
     @dg.asset
@@ -35,6 +35,14 @@ def test_lines_tell_what_is_done_the_rate_and_the_time_left(monkeypatch: pytest.
     assert run_of_three(monkeypatch) == [
         "embed val: 20 of 40 photos, 1.7 photos/s, 12 s left",
         "embed val: 40 of 40 photos, 2.5 photos/s, 0 s left",
+    ]
+
+
+def test_slow_work_has_a_rate_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(TERMINAL_VARIABLE, raising=False)
+    assert run_of_three(monkeypatch, seconds=200) == [
+        "embed val: 20 of 40 photos, 0.05 photos/s, 400 s left",
+        "embed val: 40 of 40 photos, 0.075 photos/s, 0 s left",
     ]
 
 

@@ -1,0 +1,94 @@
+"""Nothing is reached beyond this machine, nothing reported, and nothing listens to others."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from snake_assets_tests.serving import PROJECT, dev
+from snake_assets_tests.watching import Watch
+
+pytestmark = pytest.mark.daemon
+
+BEYOND = "192.0.2.1"  # for documentation; nobody has it (RFC 5737)
+LOOPBACK = ("127.0.0.1", "::1")
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Watch:
+    return Watch(tmp_path / "watch")
+
+
+@pytest.fixture
+def settings(small_set: Path, demo_backbone: Path, tmp_path: Path) -> dict[str, str]:
+    return {
+        "SNAKE_DATA": str(small_set),
+        "SNAKE_STORE": str(tmp_path / "store"),
+        "SNAKE_BACKBONE": str(demo_backbone),
+    }
+
+
+def own_environment() -> dict[str, str]:
+    """This one without what would switch reporting off, or name places."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SNAKE_", "DAGSTER_", "HF_", "YOLO_")) and name != "DO_NOT_TRACK"
+    }
+
+
+def test_the_watch_sees_who_reaches_out(watch: Watch):
+    reach_out = (
+        "import socket; s = socket.socket(); s.setblocking(False); "
+        f"s.connect_ex(('{BEYOND}', 80)); s.connect_ex(('127.0.0.1', 9))"
+    )
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {reach_out!r}])"
+    subprocess.run([sys.executable, "-c", child], env=own_environment() | watch.environment, check=True)
+    assert [line.split(" by ")[0] for line in watch.reached] == [f"socket.connect {BEYOND}"]
+
+
+def test_a_whole_run_reaches_nothing_and_reports_nothing(
+    watch: Watch, settings: dict[str, str], tmp_path: Path
+):
+    home = tmp_path / "home"
+    home.mkdir()
+    run = subprocess.run(
+        [
+            Path(sys.executable).with_name("dagster"),
+            "job",
+            "execute",
+            "-w",
+            "workspace.yaml",
+            "-j",
+            "snakeclef",
+        ],
+        cwd=PROJECT,
+        env={**own_environment(), **settings, **watch.environment, "DAGSTER_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert (tmp_path / "store" / "submission" / "submission.csv").is_file()
+    assert watch.reached == []
+    # What Dagster would send is gathered in files first.
+    assert not [path for path in home.rglob("*") if "telemetry" in path.name or path.name == "event.log"]
+
+
+def test_servers_listen_to_this_machine_alone_and_reach_nothing(
+    watch: Watch, settings: dict[str, str], tmp_path: Path
+):
+    with dev(tmp_path / "served", settings | watch.environment) as servers:
+        (started,) = servers.processes.values()
+        processes = [psutil.Process(started.pid), *psutil.Process(started.pid).children(recursive=True)]
+        listening = [
+            connection.laddr.ip
+            for process in processes
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert listening and set(listening) <= set(LOOPBACK)
+    assert watch.reached == []

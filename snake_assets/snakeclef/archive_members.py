@@ -74,6 +74,12 @@ class _ZipFile(io.FileIO):
         super().__init__(archive)
         self._archive, self._most = archive, most
 
+    def seek(self, position: int, whence: int = 0, /) -> int:
+        try:
+            return super().seek(position, whence)
+        except OSError as error:
+            raise zipfile.BadZipFile("it names a place before its beginning") from error
+
     def read(self, size: int | None = -1, /) -> bytes:
         # The list of members comes in one read, however long.
         data = super().read(size) or b""

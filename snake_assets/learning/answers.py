@@ -17,7 +17,7 @@ def write_submission(predictions: Predictions, origin: Mapping[str, Json], folde
     origin.json also names the observations that had no readable photo, and how many had one.
     """
     answers = dict(zip(predictions.observation_id, predictions.class_id.tolist(), strict=True))
-    (folder / SUBMISSION_FILE).write_text(submission_csv(answers))
+    (folder / SUBMISSION_FILE).write_text(submission_csv(answers), encoding="utf-8")
     unreadable = [name for name, photos in zip(answers, predictions.photos, strict=True) if photos == 0]
     content = {
         "made_from": origin,

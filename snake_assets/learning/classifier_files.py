@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -14,9 +14,15 @@ from snake_assets.learning.errors import LearningError
 from snake_assets.learning.fitting import LinearModel
 from snake_assets.learning.location import LocationPrior
 from snake_assets.learning.observations import Pooling
-from snake_assets.learning.reference_tensors import reference_tensors, references_fit, references_of
+from snake_assets.learning.reference_tensors import (
+    LABELS,
+    Tensors,
+    reference_tensors,
+    references_fit,
+    references_of,
+)
 from snake_assets.learning.refinement import Selection
-from snake_assets.learning.settings import BlockName, TrainingSettings
+from snake_assets.learning.settings import BlockName, Positive, TrainingSettings, Whole
 from snake_assets.learning.standardisation import Standardisation
 
 if TYPE_CHECKING:
@@ -24,14 +30,18 @@ if TYPE_CHECKING:
 
 MODEL_FILE, TEXT_FILE = "model.safetensors", "classifier.json"
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+ClassId = Annotated[int, Field(ge=0, lt=2**31)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
 
 class StandardisationText(BaseModel):
     """Mean and scale of each feature column."""
 
     model_config = ConfigDict(extra="forbid")
 
-    mean: list[float]
-    scale: list[float]
+    mean: list[Finite]
+    scale: list[Positive]
 
 
 class ClassifierText(BaseModel):
@@ -41,11 +51,11 @@ class ClassifierText(BaseModel):
 
     format: Literal[2] = 2
     backbone_fingerprint: str
-    feature_names: dict[BlockName, int]
-    class_ids: list[int]
+    feature_names: dict[BlockName, Whole]
+    class_ids: Annotated[list[ClassId], Field(min_length=1)]
     venomous: list[bool]
-    prior: list[float]
-    temperature: float
+    prior: list[Probability]
+    temperature: Positive
     pooling: Pooling
     decision_rule: DecisionRule
     training_settings: TrainingSettings
@@ -106,7 +116,9 @@ def read_classifier(folder: Path) -> "SpeciesClassifier":
         or lengths != {dims}
         or {len(text.venomous), len(text.prior)} != {classes}
         or (text.location is not None and len(text.location.code_counts) != classes)
+        or text.class_ids != sorted(set(text.class_ids))
         or not references_fit(tensors, text.selection.votes, classes)
+        or not _all_finite(tensors)
     ):
         raise LearningError(
             f"{MODEL_FILE} and {TEXT_FILE} in {folder} do not belong together ({found} for {dims} features "
@@ -133,6 +145,14 @@ def read_classifier(folder: Path) -> "SpeciesClassifier":
         selection=text.selection,
         references=references_of(tensors, text.selection.votes, classes),
         location=text.location,
+    )
+
+
+def _all_finite(tensors: Tensors) -> bool:
+    return all(
+        tensor.dtype == np.float32 and bool(np.isfinite(tensor).all())
+        for name, tensor in tensors.items()
+        if name != LABELS
     )
 
 

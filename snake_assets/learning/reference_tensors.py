@@ -12,12 +12,13 @@ from snake_assets.learning.references import References
 from snake_assets.learning.standardisation import Standardisation
 
 # Tensor name -> its axes: D columns of CLS, M references.
+LABELS = "references.labels"
 NAMES = {
     "references.mean": "D",
     "references.scale": "D",
     "references.axes": "DD",
     "references.vectors": "MD",
-    "references.labels": "M",
+    LABELS: "M",
 }
 
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -45,11 +46,12 @@ def references_fit(tensors: Tensors, votes: VoteChoice, classes: int) -> bool:
         return not there
     if there.keys() != NAMES.keys():
         return False
-    size = {"D": there["references.mean"][0], "M": there["references.labels"][0]}
-    labels = tensors["references.labels"]
+    size = {"D": there["references.mean"][0], "M": there[LABELS][0]}
+    labels = tensors[LABELS]
     return (
         all(there[name] == tuple(size[axis] for axis in axes) for name, axes in NAMES.items())
         and size["M"] > 0
+        and labels.dtype == np.int64
         and bool(((labels >= 0) & (labels < classes)).all())
     )
 

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,10 @@ Value = TypeVar("Value")
 
 # Longer than any id, name or path of the competition; what is beyond it is not a table of ours.
 MAX_FIELD_LENGTH = 4096
+# Far above what the competition has (20 MB, 8 columns): what is beyond it would only fill the memory.
+MAX_BYTES = 256 << 20
+MAX_COLUMNS = 256
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,14 @@ class Row:
         value = self.cells[column].strip()
         if not value:
             raise self.error(column, "is empty", "fill it in or remove the line")
+        return value
+
+    def exact(self, column: str) -> str:
+        """The cell to the letter, for ids; a blank one, or a control character in it, is a DataError."""
+        self.text(column)
+        value = self.cells[column]
+        if CONTROL.search(value):
+            raise self.error(column, f"holds {value[:60]!r}, with a control character", "write it without")
         return value
 
     def parse(self, column: str, parser: Callable[[str], Value], wanted: str) -> Value:
@@ -47,8 +61,9 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     """Read the lines of a UTF-8 CSV file with a header that holds at least `columns`, in any order.
 
     Raises:
-        DataError: the file is missing or not UTF-8, a column is missing or stands twice, or a line has
-            too many or too few cells, a NUL, or a cell longer than MAX_FIELD_LENGTH.
+        DataError: the file is missing, larger than MAX_BYTES or not UTF-8, a column is missing or stands
+            twice, there are more than MAX_COLUMNS, or a line has too many or too few cells, a NUL, or a cell
+            longer than MAX_FIELD_LENGTH.
     """
     text = _read_text(path)
     if "\0" in text:
@@ -81,6 +96,11 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
 
 def _read_text(path: Path) -> str:
     try:
+        # Before it is opened: a pipe would be waited for.
+        if not path.is_file() and path.exists():
+            raise DataError(f"{path} is no file: put the official file there.")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise DataError(f"{path} has {size} bytes, more than {MAX_BYTES}: it is not the official file.")
         data = path.read_bytes()
     except FileNotFoundError:
         raise DataError(
@@ -107,6 +127,10 @@ def _column_at(data: bytes, line_start: int, position: int) -> str:
 
 
 def _check_header(path: Path, header: list[str], columns: Sequence[str]) -> None:
+    if len(header) > MAX_COLUMNS:
+        raise DataError(
+            f"{path}, line 1 has {len(header)} columns, more than {MAX_COLUMNS}: it is not the official file."
+        )
     missing = [name for name in columns if name not in header]
     if missing:
         shown = ", ".join(header)[:200] or "nothing"
@@ -114,6 +138,6 @@ def _check_header(path: Path, header: list[str], columns: Sequence[str]) -> None
             f"{path}, line 1: column {', '.join(map(repr, missing))} is missing (found: {shown}). "
             f"The file needs the columns {', '.join(columns)}, in any order."
         )
-    repeated = sorted({name for name in header if header.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(header).items() if times > 1)
     if repeated:
         raise DataError(f"{path}, line 1: column {repeated[0]!r} stands more than once: keep one of them.")

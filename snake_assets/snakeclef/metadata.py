@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from snake_assets.snakeclef.csvfile import Row, read_rows
+from snake_assets.snakeclef.csvfile import CONTROL, Row, read_rows
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.venom import VENOM_LIST, class_id_of
 
@@ -106,7 +106,7 @@ def _photo_rows(
                 line,
                 PhotoRow(
                     image_id=name,
-                    observation_id=line.text("observation_id"),
+                    observation_id=line.exact("observation_id"),
                     official_path=f"{file.photo_folder}/{name}",
                     code=line.cells.get("code", "").strip() or None,
                     endemic=_endemic(line),
@@ -126,7 +126,7 @@ def _photo_rows(
             line,
             PhotoRow(
                 image_id=image_path,
-                observation_id=line.text("observation_id"),
+                observation_id=line.exact("observation_id"),
                 official_path=f"{file.photo_folder}/{image_path}",
                 class_id=class_id,
                 binomial_name=line.cells["binomial_name"].strip() or None,
@@ -146,6 +146,6 @@ def _endemic(line: Row) -> bool | None:
 
 def _relative_path(text: str) -> str:
     path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or "\\" in text or not path.parts:
+    if path.is_absolute() or ".." in path.parts or "\\" in text or not path.parts or CONTROL.search(text):
         raise ValueError(text)
     return text

@@ -29,7 +29,7 @@ def read_submission(path: Path) -> dict[str, int]:
     """
     predictions: dict[str, int] = {}
     for row in read_rows(path, COLUMNS):
-        observation_id = row.text("observation_id")
+        observation_id = row.exact("observation_id")
         if observation_id in predictions:
             raise row.error("observation_id", f"repeats {observation_id!r}", "keep one row per observation")
         predictions[observation_id] = row.parse("class_id", class_id_of, "a whole number")

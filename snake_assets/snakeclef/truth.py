@@ -15,5 +15,5 @@ def read_truth(path: Path) -> dict[str, int]:
     truth: dict[str, int] = {}
     for row in read_rows(path, ["observation_id", "class_id"]):
         class_id = row.parse("class_id", class_id_of, "a whole number")
-        truth.setdefault(row.text("observation_id"), class_id)
+        truth.setdefault(row.exact("observation_id"), class_id)
     return truth

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -25,17 +27,24 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from snake_assets.vision.png import png_lacks_rows
+from snake_assets.vision.jpeg import JPEG_SIGNATURE, jpeg_is_cut, jpeg_is_overgrown, jpeg_scans
+from snake_assets.vision.png import PNG_SIGNATURE, png_is_cut, png_is_overgrown, png_lacks_rows
 
 MAX_PIXELS = 120_000_000
-"""Largest photo that is decoded, in pixels: 360 MB of RGB."""
+"""Largest photo that is decoded, in pixels: 360 MB of RGB, and 0.9 GB on the way there, of WEBP 1.8."""
+
+# A progressive photo has ten scans or so. 400 kB can hold thousands, each of which takes as long as a photo.
+MAX_SCANNED_PIXELS = 10 * MAX_PIXELS
+_PIXELS_A_SCAN_IS_WORTH = 10_000
+# A block of a GIF may have one byte, and PIL takes a microsecond for each.
+MAX_GIF_BYTES = 32 << 20
 
 Reason = Literal["missing", "empty", "truncated", "not_an_image", "too_large"]
 """Why a photo has no pixels.
 
 `missing`: there is no file (said by whoever looks for it); `empty`: no bytes; `not_an_image`: none of the
-formats read here; `too_large`: more than `MAX_PIXELS`; `truncated`: a photo whose data is cut short or too
-damaged to read.
+formats read here; `too_large`: more than `MAX_PIXELS`, or built so that it would take as long; `truncated`: a
+photo whose data is cut short or too damaged to read.
 """
 
 # Named from the plugins, which registers them: Image.open never gets to try any other parser (EPS, PSD, FITS,
@@ -49,11 +58,6 @@ _FORMATS = (
     TiffImagePlugin.TiffImageFile.format,
 )
 
-_JPEG_SIGNATURE = b"\xff\xd8\xff"
-_JPEG_END = b"\xff\xd9"
-_JPEG_START_OF_SCAN = 0xDA
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
 # libjpeg's words for "the data ended and I invented the rest", the second where the cut met a restart marker.
 _CUT_JPEG = ("premature end", "found marker 0xd9 instead of rst")
 
@@ -61,6 +65,9 @@ _CUT_JPEG = ("premature end", "found marker 0xd9 instead of rst")
 _MISSING_GREY = 128
 
 _JPEG_SCALES = (8, 4, 2)
+
+# Of what PIL decoded, this much at a time is brought to RGB.
+_PIECE_PIXELS = 4_000_000
 
 
 class UnreadablePhoto(Exception):
@@ -138,7 +145,7 @@ def decode(data: bytes, *, at_least: int | None = None) -> NDArray[np.uint8]:
     """
     with _identified(data) as image:
         try:
-            if data.startswith(_JPEG_SIGNATURE):
+            if data.startswith(JPEG_SIGNATURE):
                 pixels = _jpeg_pixels(data, image, at_least)
             else:
                 if image.format == "PNG" and png_lacks_rows(data):
@@ -158,6 +165,7 @@ def _identified(data: bytes) -> Image.Image:
     """Open a photo of an allowed format and size; no pixel is decoded yet."""
     if not data:
         raise UnreadablePhoto("empty", "The file has no bytes.")
+    _refuse_overgrown(data)
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -181,53 +189,39 @@ def _refuse_too_large(width: int, height: int) -> None:
         )
 
 
+def _refuse_overgrown(data: bytes) -> None:
+    """Before PIL goes over the header of a file in which there is no end to it."""
+    if (
+        (data.startswith(JPEG_SIGNATURE) and jpeg_is_overgrown(data))
+        or (data.startswith(PNG_SIGNATURE) and png_is_overgrown(data))
+        or (data.startswith(b"GIF8") and len(data) > MAX_GIF_BYTES)
+    ):
+        raise UnreadablePhoto("too_large", "The file has more parts than a photo has.")
+
+
+def _refuse_too_many_scans(data: bytes, width: int, height: int) -> None:
+    if jpeg_scans(data) * (width * height + _PIXELS_A_SCAN_IS_WORTH) > MAX_SCANNED_PIXELS:
+        raise UnreadablePhoto(
+            "too_large",
+            f"The JPEG data goes over {width} x {height} pixels more often than any photo's does.",
+        )
+
+
 def _is_cut(data: bytes) -> bool:
     """Whether the file's own structure (JPEG, PNG, WEBP) runs past its last byte; else False."""
-    if data.startswith(_JPEG_SIGNATURE):
-        return _jpeg_is_cut(data)
-    if data.startswith(_PNG_SIGNATURE):
-        return _png_is_cut(data)
+    if data.startswith(JPEG_SIGNATURE):
+        return jpeg_is_cut(data)
+    if data.startswith(PNG_SIGNATURE):
+        return png_is_cut(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         (announced,) = struct.unpack_from("<I", data, 4)
         return bool(len(data) < announced + 8)
     return False
 
 
-def _jpeg_is_cut(data: bytes) -> bool:
-    """Whether a JPEG lacks its end marker.
-
-    The header's segments are stepped over by their lengths, since an embedded thumbnail has an end marker of
-    its own. Scan data never holds one (0xFF is followed by 0x00 there), so the first found behind the scan's
-    start is the photo's.
-    """
-    position = 2
-    while position + 4 <= len(data):
-        if data[position] != 0xFF:
-            position += 1  # stray bytes between segments: decoders skip them too
-            continue
-        marker = data[position + 1]
-        if marker == _JPEG_START_OF_SCAN:
-            return not data.endswith(_JPEG_END) and data.find(_JPEG_END, position) < 0
-        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9:
-            position += 1 if marker == 0xFF else 2  # fill bytes, and markers without a length
-            continue
-        (length,) = struct.unpack_from(">H", data, position + 2)
-        position += 2 + length
-    return True
-
-
-def _png_is_cut(data: bytes) -> bool:
-    position = len(_PNG_SIGNATURE)
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        position += 12 + length
-        if kind == b"IEND":
-            return bool(position > len(data))
-    return True
-
-
 def _jpeg_pixels(data: bytes, image: Image.Image, at_least: int | None) -> NDArray[np.uint8]:
     """Decode by libjpeg-turbo without the GIL, as stored; by PIL what simplejpeg refuses for its colours."""
+    _refuse_too_many_scans(data, *image.size)
     if image.mode == "CMYK":
         # PIL knows the inverted CMYK of Adobe, but not that data ran out: let the strict decoder pass over it
         # first.
@@ -285,19 +279,44 @@ def _jpeg_scale(height: int, width: int, at_least: int | None) -> int:
 
 
 def _pil_pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """Decode what PIL opened (the first frame), as stored, and bring its mode to RGB."""
+    """Decode what PIL opened (the first frame), as stored, and bring its mode to RGB.
+
+    Piece by piece: at once, a photo of MAX_PIXELS takes 3 GB on its way from one mode to the next.
+    """
     image.load()
+    width, height = image.size
+    rows = max(1, _PIECE_PIXELS // width)
+    tops = range(0, height, rows)
+
+    def piece(top: int) -> Image.Image:
+        return image.crop((0, top, width, min(top + rows, height)))
+
+    to_rgb: Callable[[Image.Image], NDArray[np.uint8]] = _rgb
+    if image.mode in ("I", "F"):
+        ends = [(float(values.min()), float(values.max())) for values in map(_values, map(piece, tops))]
+        to_rgb = partial(_stretched, low=min(low for low, _ in ends), high=max(high for _, high in ends))
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    for top in tops:
+        pixels[top : top + rows] = to_rgb(piece(top))
+    return pixels
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith("I;16"):
         return _grey_to_rgb((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-        low, high = float(values.min()), float(values.max())
-        stretch = 255.0 / (high - low) if high > low else 0.0
-        return _grey_to_rgb(np.rint((values - low) * stretch).astype(np.uint8))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
+    return np.asarray(image.convert("RGB"))
+
+
+def _values(image: Image.Image) -> NDArray[np.float64]:
+    return np.nan_to_num(np.asarray(image, dtype=np.float64))
+
+
+def _stretched(image: Image.Image, low: float, high: float) -> NDArray[np.uint8]:
+    stretch = 255.0 / (high - low) if high > low else 0.0
+    return _grey_to_rgb(np.rint((_values(image) - low) * stretch).astype(np.uint8))
 
 
 def _grey_to_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,7 +1,12 @@
-"""Whether a PNG file holds all its rows: PIL leaves the missing ones black without a word."""
+"""The chunks of a PNG file: whether it is whole, and holds all its rows; PIL leaves missing ones black."""
 
 import struct
 import zlib
+from collections.abc import Iterator
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Of 8 kB each, as libpng writes them, 800 MB.
+MOST_CHUNKS = 100_000
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Start column, start row, column step, row step of each pass (PNG specification, 8.2: Adam7).
@@ -30,14 +35,30 @@ def png_lacks_rows(data: bytes) -> bool:
         return False
 
 
+def png_is_cut(data: bytes) -> bool:
+    """Whether a PNG file ends before its last chunk (IEND) does."""
+    for kind, _, end in _chunks(data):
+        if kind == b"IEND":
+            return end > len(data)
+    return True
+
+
+def png_is_overgrown(data: bytes) -> bool:
+    """Whether it has more chunks than any encoder writes, which PIL takes minutes for."""
+    return any(number > MOST_CHUNKS for number, _ in enumerate(_chunks(data), 1))
+
+
 def _image_data(data: bytes) -> bytes:
-    parts, position = [], 8
+    return b"".join(data[start : end - 4] for kind, start, end in _chunks(data) if kind == b"IDAT")
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind of each chunk, where its content starts, and where the chunk ends, perhaps behind the data."""
+    position = len(PNG_SIGNATURE)
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
-        if kind == b"IDAT":
-            parts.append(data[position + 8 : position + 8 + length])
+        yield kind, position + 8, position + 12 + length
         position += 12 + length
-    return b"".join(parts)
 
 
 def _inflated_size(compressed: bytes, enough: int) -> int:

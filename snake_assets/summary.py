@@ -37,11 +37,11 @@ def summary(store: Store) -> str:
         lines.append(f"  {name:<26}{scores[key]:>8}{scores['chance'][key]:>8}")
 
     answers = open_bundle(store.folder("submission"))
-    lines += ["", f"submission  {_shown(answers.path('submission.csv'))}"]
+    lines += ["", f"submission  {_shown(answers.shown('submission.csv'))}"]
     for asset in PICTURES:
         bundle = open_bundle(store.folder(asset))
         lines += [
-            f"picture     {_shown(bundle.path(name))}" for name in bundle.files if name.endswith(".png")
+            f"picture     {_shown(bundle.shown(name))}" for name in bundle.files if name.endswith(".png")
         ]
     return "\n".join([*lines, "", "Open the UI with: make dev", ""])
 

@@ -101,7 +101,7 @@ def species_classifier(
         with write_bundle(folder, recipe) as aside:
             classifier.save(aside)
     bundle = open_bundle(folder)
-    classifier = SpeciesClassifier.load(folder)
+    classifier = SpeciesClassifier.load(bundle.inside)
     candidates = classifier.selection.rows()[:CANDIDATES_SHOWN]
     return dg.MaterializeResult(
         metadata={

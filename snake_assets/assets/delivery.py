@@ -86,7 +86,7 @@ def submission(
     }
     folder = store.folder("submission")
     if not is_current(folder, recipe):
-        classifier = SpeciesClassifier.load(trained.folder)
+        classifier = SpeciesClassifier.load(trained.inside)
         if config.refit_on_train_and_val:
             labelled = concat(read_features(*tables["train"]), read_features(*tables["val"]))
             classifier = refit(classifier, labelled, venomous)
@@ -102,7 +102,7 @@ def submission(
         metadata={
             "dagster/row_count": len(answers),
             **column_schema("submission", [("observation_id", "string"), ("class_id", "int")]),
-            "file": dg.MetadataValue.path(folder / SUBMISSION_FILE),
+            "file": dg.MetadataValue.path(bundle.shown(SUBMISSION_FILE)),
             "first_rows": markdown_table(["observation_id", "class_id"], list(answers.items())[:SHOWN]),
             "predicted_venomous": sum(venomous[class_id] for class_id in answers.values()),
             "species_predicted": len(set(answers.values())),

@@ -135,12 +135,12 @@ def _shown(bundle: Bundle, boxes: BoxFiles, start: Start) -> dict[str, Any]:
         "boxes_of_class": markdown_table(["class", "boxes"], list(boxes.classes.items())),
         "sha256": scores["sha256"],
         "to_use_it": dg.MetadataValue.md(
-            f"```\nSNAKE_CROPS=yolo SNAKE_DETECTOR={bundle.path(WEIGHTS_FILE)} "
+            f"```\nSNAKE_CROPS=yolo SNAKE_DETECTOR={bundle.shown(WEIGHTS_FILE)} "
             f"SNAKE_DETECTOR_SHA256={scores['sha256']}\n```"
         ),
         "training_seconds": scores["seconds"],
         "training_processor_seconds": scores["processor_seconds"],
-        "curve_table": dg.MetadataValue.path(bundle.path(CURVE_TABLE)),
+        "curve_table": dg.MetadataValue.path(bundle.shown(CURVE_TABLE)),
         "folder": dg.MetadataValue.path(bundle.folder),
         "bytes": bundle.bytes,
     }

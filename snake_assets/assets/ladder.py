@@ -97,7 +97,7 @@ def paper_ladder(
     folder = store.folder("paper_ladder")
     if not is_current(folder, recipe):
         seer = Seer(backbone.open(config.view()), config.settings(), folder / TWICE_RESCALED)
-        trained = SpeciesClassifier.load(classifier.folder)
+        trained = SpeciesClassifier.load(classifier.inside)
         with progress(context, "embed val with its pixels rescaled twice") as report:
             material = gather(train, val, images, order, truth, venomous, trained, seer, report)
         ladder = climb(rungs(material.classifier.settings, config.paper_runs), material, context.log.info)

@@ -67,7 +67,7 @@ def species_histogram(
         metadata={
             "dagster/row_count": counts.height,
             **column_schema("species_histogram", [(name, str(kind)) for name, kind in counts.schema.items()]),
-            "counts": dg.MetadataValue.path(bundle.path(COUNTS_FILE)),
+            "counts": dg.MetadataValue.path(bundle.shown(COUNTS_FILE)),
             "species": counts.height,
             "photos": sum(counts["photos"]),
             "fewest_photos": min(counts["photos"], default=0),

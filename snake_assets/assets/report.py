@@ -79,7 +79,7 @@ def validation_report(
     }
     folder = store.folder("validation_report")
     if not is_current(folder, recipe):
-        judged = SpeciesClassifier.load(classifier.folder)
+        judged = SpeciesClassifier.load(classifier.inside)
         train, val = (read_features(*embeddings[split]) for split in SPLITS)
         judgement = judge(
             judged,
@@ -105,8 +105,8 @@ def validation_report(
 
 def _shown(bundle: Bundle) -> dict[str, Any]:
     scores = json.loads(bundle.path(SCORES_FILE).read_text())
-    predictions = bundle.path(PREDICTIONS_FILE)
-    columns = [(field.name, str(field.type)) for field in pq.read_schema(predictions)]
+    schema = pq.read_schema(bundle.path(PREDICTIONS_FILE))
+    columns = [(field.name, str(field.type)) for field in schema]
     return {
         **{name: scores[name] for name in SCORE_TITLES},
         "scores": markdown_table(
@@ -137,8 +137,8 @@ def _shown(bundle: Bundle) -> dict[str, Any]:
         "calibration": scores["calibration"],
         "dagster/row_count": scores["observations"],
         **column_schema(bundle.folder.name, columns),
-        "report": dg.MetadataValue.path(bundle.path(PAGE_FILE)),
-        "predictions": dg.MetadataValue.path(predictions),
+        "report": dg.MetadataValue.path(bundle.shown(PAGE_FILE)),
+        "predictions": dg.MetadataValue.path(bundle.shown(PREDICTIONS_FILE)),
         "folder": dg.MetadataValue.path(bundle.folder),
     }
 

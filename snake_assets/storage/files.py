@@ -71,7 +71,7 @@ def whole_file(path: Path) -> Iterator[NewFile]:
         StorageError: the disk is full, the folder is read-only, or another fault of the file system.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _faults_named(path):
+    with faults_named(path):
         try:
             _make_folder(path.parent)
             with aside.open("wb") as file, ThreadPoolExecutor(1, "sync") as syncer:
@@ -96,7 +96,7 @@ def append(path: Path, data: bytes) -> None:
     Raises:
         StorageError: a fault of the file system.
     """
-    with _faults_named(path), path.open("ab") as file:
+    with faults_named(path), path.open("ab") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -120,13 +120,15 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _faults_named(path: Path) -> Iterator[None]:
+def faults_named(path: Path) -> Iterator[None]:
+    """Turn faults of the file system into StorageErrors that name `path`, a file or a folder."""
     try:
         yield
     except OSError as error:
+        folder = path if path.is_dir() else path.parent
         raise StorageError(
             f"{path} could not be written ({error.strerror or error}). Free space or mend the rights of "
-            f"{path.parent}, then run again: what was committed before is whole and is kept."
+            f"{folder}, then run again: what was committed before is whole and is kept."
         ) from error
 
 

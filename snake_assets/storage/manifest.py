@@ -148,7 +148,7 @@ def shards_from_json(values: Sequence[Mapping[str, object]]) -> tuple[Shard, ...
     """
     return tuple(
         Shard(
-            file=_plain_name(value["file"]),
+            file=plain_name(value["file"]),
             unit=str(value["unit"]),
             rows=_count(value["rows"]),
             bytes=_count(value["bytes"]),
@@ -159,7 +159,7 @@ def shards_from_json(values: Sequence[Mapping[str, object]]) -> tuple[Shard, ...
     )
 
 
-def _plain_name(value: object) -> str:
+def plain_name(value: object) -> str:
     """A file name without a folder: a manifest must not lead out of its own folder."""
     if not isinstance(value, str) or Path(value).name != value:
         raise ValueError(f"{value!r} is not a file name")

@@ -11,8 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from snake_assets.storage.bundles import open_bundle, write_bundle
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.files import only_writer
 from snake_assets.storage.tables import open_table
 from snake_assets.storage.writer import write_table
@@ -21,7 +20,7 @@ from snake_assets_tests.interrupting import Job, Runner, interruptible
 SCHEMA = pa.schema([("n", pa.int64())])
 OLD = {"a": (1, 2), "b": (3,)}
 NEW = {"a": (1, 2), "c": (4, 5), "d": ()}
-STEPS = ("fsync", "replace", "unlink")
+STEPS = ("fsync", "link", "mkdir", "replace", "rmdir", "unlink")
 KILLED = -signal.SIGKILL
 
 
@@ -134,20 +133,43 @@ def test_a_first_table_is_whole_or_not_there_wherever_its_writer_is_killed(runne
     assert finished > 0
 
 
-def test_a_bundle_is_one_of_both_or_says_so_wherever_its_writer_is_killed(runner: Runner, tmp_path: Path):
+def texts_of(folder: Path) -> set[str]:
+    """What the files of a bundle say, and its recipe."""
+    bundle = open_bundle(folder)
+    return {bundle.recipe["text"], *(bundle.path(name).read_text() for name in bundle.files)}
+
+
+def test_a_bundle_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(runner: Runner, tmp_path: Path):
+    seen = set()
     for folder in kill_everywhere(
         runner, lambda folder: write_pair(folder, "old"), write_pair, ("new",), tmp_path
     ):
-        try:
-            bundle = open_bundle(folder)
-        except StorageError as error:
-            assert "materialize" in str(error)
-        else:
-            texts = {bundle.path(name).read_text() for name in bundle.files}
-            assert texts == {bundle.recipe["text"]}
-        write_pair(folder, "new")
-        assert open_bundle(folder).path("two").read_text() == "new"
-        assert {path.name for path in folder.iterdir()} == {"_lock", "_manifest.json", "one", "two"}
+        (text,) = texts_of(folder)
+        seen.add(text)
+        if not is_current(folder, {"text": "new"}):
+            write_pair(folder, "new")
+        assert texts_of(folder) == {"new"}
+        assert {path.name for path in folder.iterdir()} == {
+            "_lock", "_manifest.json", open_bundle(folder).inside.name, "one", "two",
+        }  # fmt: skip
+        assert {(folder / name).read_text() for name in ("one", "two")} == {"new"}
+    assert seen == {"old", "new"}
+
+
+def add_a_line(folder: Path, line: str) -> None:
+    """A bundle that goes on from what people find of the one before, as the history of scores does."""
+    with write_bundle(folder, {"text": line}) as aside:
+        before = (folder / "lines").read_text() if (folder / "lines").exists() else ""
+        (aside / "lines").write_text(before + line)
+
+
+def test_a_bundle_that_goes_on_from_the_one_before_loses_nothing_of_it(runner: Runner, tmp_path: Path):
+    for folder in kill_everywhere(
+        runner, lambda folder: add_a_line(folder, "a"), add_a_line, ("b",), tmp_path
+    ):
+        committed = open_bundle(folder).path("lines").read_text()
+        add_a_line(folder, "c")
+        assert (folder / "lines").read_text() == committed + "c"
 
 
 def test_a_kill_frees_the_lock_although_a_helper_lives_on(runner: Runner, tmp_path: Path):

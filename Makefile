@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+CASES ?= 14000
+SEED ?= 1
 UV := $(BIN)/python -m uv
 export DAGSTER_HOME ?= $(CURDIR)/.snake/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo dev test test-real test-browser test-daemon screenshots snapshot lint types bench lock clean-demo
+.PHONY: help setup demo dev test test-real test-browser test-daemon screenshots snapshot lint types bench fuzz lock clean-demo
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-13s %s\n", $$1, $$2 }'
@@ -68,6 +70,9 @@ types: $(VENV)/.dev ## static types, strict
 
 bench: $(VENV)/.dev ## the benchmarks; each ends with one JSON line
 	for name in dct ingest embedding scale classifier detect; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+fuzz: $(VENV)/.dev ## CASES (14000) files changed at random by SEED (1), each read or refused
+	$(BIN)/python -m snake_assets_tests.fuzz --cases $(CASES) --seed $(SEED)
 
 lock: $(VENV)/.uv ## pin the newest allowed versions
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate pyproject.toml -o requirements.lock

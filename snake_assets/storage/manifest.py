@@ -131,7 +131,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(f"{path} is damaged ({error}): remove {folder} and materialize again.") from error
 
 
@@ -161,7 +161,7 @@ def shards_from_json(values: Sequence[Mapping[str, object]]) -> tuple[Shard, ...
 
 def plain_name(value: object) -> str:
     """A file name without a folder: a manifest must not lead out of its own folder."""
-    if not isinstance(value, str) or Path(value).name != value:
+    if not isinstance(value, str) or Path(value).name != value or "\0" in value:
         raise ValueError(f"{value!r} is not a file name")
     return value
 

@@ -39,19 +39,19 @@ class Table:
     def read_shard(self, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
         """One shard's rows."""
         with self._readable(shard):
-            return self._file(shard).read(columns=columns)
+            return self._file(shard, columns).read(columns=columns)
 
     def batches(
         self, shard: Shard, columns: Sequence[str] | None = None, rows: int = 64
     ) -> Iterator[pa.RecordBatch]:
         """One shard's rows, at most `rows` at a time, so that memory does not grow with the shard."""
         with self._readable(shard):
-            yield from self._file(shard).iter_batches(batch_size=rows, columns=columns)
+            yield from self._file(shard, columns).iter_batches(batch_size=rows, columns=columns)
 
     def rows(self, shard: Shard, numbers: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """Some rows of a shard, by their numbers in ascending order; only their row groups are read."""
         with self._readable(shard):
-            file = self._file(shard)
+            file = self._file(shard, columns)
             sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
             starts = [0, *accumulate(sizes)]
             group_of = [bisect_right(starts, number) - 1 for number in numbers]
@@ -81,8 +81,10 @@ class Table:
 
         `column` itself is read in full.
         """
-        wanted = pa.array(sorted(values), self.schema.field(column).type)  # type: ignore[type-var]
-        parts = [self.schema.empty_table().select(columns)]
+        first = self.manifest.shards[0]
+        schema = self._file(first, [column, *columns]).schema_arrow
+        wanted = pa.array(sorted(values), schema.field(column).type)  # type: ignore[type-var]
+        parts = [schema.empty_table().select(columns)]
         for shard in self.manifest.shards:
             found = pc.is_in(self.read_shard(shard, [column])[column], wanted)
             numbers = np.flatnonzero(found.to_numpy(zero_copy_only=False)).tolist()
@@ -90,7 +92,7 @@ class Table:
                 parts.append(self.rows(shard, numbers, columns))
         return pa.concat_tables(parts)
 
-    def _file(self, shard: Shard) -> pq.ParquetFile:
+    def _file(self, shard: Shard, columns: Sequence[str] | None = None) -> pq.ParquetFile:
         path = self.folder / shard.file
         with self._readable(shard):
             size = path.stat().st_size
@@ -99,13 +101,21 @@ class Table:
                     f"{path} has {size} bytes where the manifest says {shard.bytes}: it was cut or changed. "
                     f"Remove {self.folder} and materialize {self.manifest.table} again."
                 )
-            return pq.ParquetFile(path, page_checksum_verification=True)
+            file = pq.ParquetFile(path, page_checksum_verification=True)
+        # pyarrow would leave them out without a word.
+        absent = [name for name in columns or () if name not in file.schema_arrow.names]
+        if absent:
+            raise StorageError(
+                f"{path} lacks the column {absent[0]!r}: it was changed, or written by other code. "
+                f"Remove {self.folder} and materialize {self.manifest.table} again."
+            )
+        return file
 
     @contextmanager
     def _readable(self, shard: Shard) -> Iterator[None]:
         try:
             yield
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
             raise StorageError(
                 f"{self.folder / shard.file}, which the manifest names, cannot be read ({error}). "
                 f"Remove {self.folder} and materialize {self.manifest.table} again."

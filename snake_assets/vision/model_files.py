@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from snake_assets.vision.errors import BackboneError
+from snake_assets.vision.model_configs import CONFIG, config_fault
 from snake_assets.vision.preprocessing import PREPROCESSOR_CONFIG
 
-_CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
 _WEIGHTS_INDEX = "model.safetensors.index.json"
 _WEIGHTS_SHARDS = "model-*-of-*.safetensors"
@@ -56,6 +56,8 @@ class ModelKind:
         else:
             folder = self._fetch(name, revision)
         self._weights_files(name, folder)
+        if (fault := config_fault(folder / CONFIG)) is not None:
+            raise self.error(f"{self.variable} is {name!r}: {folder / CONFIG} {fault}; fetch it again.")
         return folder
 
     def digest(self, folder: Path) -> str:
@@ -108,6 +110,12 @@ class ModelKind:
             try:
                 index = json.loads((folder / _WEIGHTS_INDEX).read_text(encoding="utf-8"))
                 shards = sorted({folder / str(shard) for shard in index["weight_map"].values()})
+                # transformers would follow it anywhere, and unpickle what it names.
+                astray = [
+                    shard for shard in shards if shard.parent != folder or shard.suffix != ".safetensors"
+                ]
+                if astray:
+                    raise ValueError(f"it names {astray[0]}, which is no .safetensors in this folder")
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise self.error(f"{where} has a {_WEIGHTS_INDEX} that cannot be read: {error!r}.") from error
             for shard in shards:
@@ -124,7 +132,7 @@ class ModelKind:
         )
 
 
-BACKBONE = ModelKind("SNAKE_BACKBONE", (_CONFIG, PREPROCESSOR_CONFIG), (), BackboneError, "SNAKE_REVISION")
+BACKBONE = ModelKind("SNAKE_BACKBONE", (CONFIG, PREPROCESSOR_CONFIG), (), BackboneError, "SNAKE_REVISION")
 
 
 @lru_cache(maxsize=8)

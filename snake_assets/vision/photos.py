@@ -232,6 +232,8 @@ def _jpeg_pixels(data: bytes, image: Image.Image, at_least: int | None) -> NDArr
         return pixels
     # libjpeg found something odd and reports only the first oddity, behind which the data may still have run
     # out.
+    if jpeg_is_cut(data):
+        raise UnreadablePhoto("truncated", "The JPEG data ends before the picture does.")
     try:
         pixels = simplejpeg.decode_jpeg(data, "RGB", strict=False)
     except ValueError:

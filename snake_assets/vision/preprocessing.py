@@ -72,6 +72,8 @@ _PROCESSOR_OF_MODEL = {
 
 # A strip of 65,535 x 1 pixels would grow to 16 million x 256 on its way to a square crop.
 _LONGEST_TO_SHORTEST = 50
+# Far above what any backbone sees of a photo: 50 MB each.
+MOST_SIDE = 4096
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,11 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         """Refuse settings under which photos of different shapes would not fit into one batch."""
+        for side in (*_sides(self.resize), *_sides(self.crop)):
+            if not 1 <= side <= MOST_SIDE:
+                raise BackboneError(f"A side of {side} pixels is asked for: it must be 1 to {MOST_SIDE}.")
+        if 0.0 in self.std:
+            raise BackboneError(f"Its image_std is {self.std}: pixels cannot be divided by 0.")
         if self.crop is None and not isinstance(self.resize, tuple):
             raise BackboneError(
                 f"This preprocessing (resize {self.resize}, no centre crop) leaves photos in different "
@@ -228,6 +235,12 @@ class Preprocessing:
         assert self.resize is not None
         longest = int(self.resize * max(height, width) / min(height, width))
         return (longest, self.resize) if width <= height else (self.resize, longest)
+
+
+def _sides(size: int | tuple[int, int] | None) -> tuple[int, ...]:
+    if size is None:
+        return ()
+    return size if isinstance(size, tuple) else (size,)
 
 
 def _read_config(path: Path) -> tuple[str, dict[str, Any]]:

@@ -1,14 +1,15 @@
 """Drives children through a target's cases: one that dies or hangs is named, and the next goes on."""
 
 import json
-import selectors
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 
 # Far above the child's own limit on processor time: for a deadlock, which takes none.
 MOST_SECONDS = 120.0
@@ -67,27 +68,31 @@ def _drive_child(command: Sequence[str], tally: Tally, most_seconds: float) -> N
     running: int | None = None
     before = tally.cases
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
-        assert child.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(child.stdout, selectors.EVENT_READ)
-            while selector.select(most_seconds):
-                if not (line := child.stdout.readline()):
-                    break
+        lines: Queue[str | None] = Queue()
+        listener = Thread(target=_listen, args=(child.stdout, lines))
+        listener.start()
+        try:
+            while line := lines.get(timeout=most_seconds):
                 said = json.loads(line)
-                if "outcome" not in said:
-                    running = said["case"]
-                    continue
-                running = None
-                tally.count(said["case"], said["outcome"], said["fault"])
-                tally.peak_mb = max(tally.peak_mb, said["peak_mb"])
-            else:
-                child.kill()
+                running = None if "outcome" in said else said["case"]
+                if "outcome" in said:
+                    tally.count(said["case"], said["outcome"], said["fault"])
+                    tally.peak_mb = max(tally.peak_mb, said["peak_mb"])
+        except Empty:
+            child.kill()
         status = child.wait()
+        listener.join()
     if running is not None:
         hung = status in (-signal.SIGKILL, -signal.SIGPROF)
         tally.count(running, "hung" if hung else "crashed", f"the process ended with {status}")
     elif tally.cases == before:
         raise RuntimeError(f"{' '.join(command)} ended with {status} before its first case")
+
+
+def _listen(stdout: Iterable[str], lines: "Queue[str | None]") -> None:
+    for line in stdout:
+        lines.put(line)
+    lines.put(None)
 
 
 def keep_fault(folder: Path, name: str, content: bytes, fault: str) -> Path:

@@ -1,5 +1,6 @@
 """The inventory of a split: every photo file with its size and time, after unpacking where needed."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,10 +54,12 @@ def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
     photos = find_photos(data, split)
     archives = find_archives(data, split)
     unpacked: dict[str, Unpacked] = {}
+    homes: list[str] = []
     with write_table(folder, "raw_images", split, INVENTORY_SCHEMA, _recipe(data)) as writer:
         if archives and not photos:
+            homes = sorted(_home(archive) for archive in archives)
             unpacked = _unpack_all(archives, folder / UNPACKED)
-            photos = find_photos(folder / UNPACKED, ".")
+            photos = [photo for home in homes for photo in find_photos(folder / UNPACKED, home)]
             archives = []
         elif not photos and _was_made_of(data, folder):
             # The archives may have been removed after they were unpacked.
@@ -72,6 +75,8 @@ def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
         if not writer.has(unit):
             writer.write(unit, pa.Table.from_pylist(rows, schema=INVENTORY_SCHEMA).to_batches())
         manifest = writer.commit([unit])
+        if homes:
+            _remove_others(folder / UNPACKED, homes)
     return Inventory(
         manifest,
         sum(photo.bytes for photo in photos),
@@ -147,16 +152,16 @@ def _row(photo: PhotoFile, data: Path) -> dict[str, Json]:
 def _unpack_all(archives: Sequence[Path], target: Path) -> dict[str, Unpacked]:
     """Unpack each archive into a folder named after its content; one that is there already is kept."""
     unpacked: dict[str, Unpacked] = {}
-    wanted: set[str] = set()
     for archive in archives:
         home = target / _home(archive)
-        wanted.add(home.name)
         if not home.is_dir():
             aside = target / f".{home.name}.tmp"
             shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(parents=True)
             try:
+                aside.mkdir(parents=True)
                 unpacked[archive.name] = unpack(archive, aside)
+                # All at once: a sync for each of 150,000 photos would take longer than unpacking them.
+                os.sync()
                 aside.rename(home)
             except OSError as error:
                 raise StorageError(
@@ -165,7 +170,11 @@ def _unpack_all(archives: Sequence[Path], target: Path) -> dict[str, Unpacked]:
                 ) from error
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
-    for stale in target.iterdir() if target.is_dir() else ():
-        if stale.name not in wanted:
-            shutil.rmtree(stale)
     return unpacked
+
+
+def _remove_others(target: Path, homes: Sequence[str]) -> None:
+    """Remove what was unpacked of other archives, once no committed inventory names it."""
+    for stale in target.iterdir():
+        if stale.name not in homes:
+            shutil.rmtree(stale)

@@ -131,6 +131,8 @@ def read_manifest(folder: Path) -> Manifest | None:
         )
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror}): mend its rights.") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(f"{path} is damaged ({error}): remove {folder} and materialize again.") from error
 

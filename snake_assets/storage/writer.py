@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.files import only_writer, whole_file
+from snake_assets.storage.files import faults_named, only_writer, whole_file
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.manifest import Manifest, Reject, Shard, read_manifest
 from snake_assets.storage.progress import Progress
@@ -90,8 +90,9 @@ class TableWriter:
         if manifest != self._committed:
             self._write_rejects(manifest.rejects)
             manifest.write(self.folder)
-        self._remove_strays({shard.file for shard in manifest.shards})
-        self._progress.remove()
+        with faults_named(self.folder):
+            self._remove_strays({shard.file for shard in manifest.shards})
+            self._progress.remove()
         return manifest
 
     def _recovered(self) -> dict[str, Shard]:
@@ -139,4 +140,6 @@ def write_table(
         StorageError: another run writes there, or the folder cannot be written.
     """
     with only_writer(folder):
-        yield TableWriter(folder, table, split, schema, recipe)
+        with faults_named(folder):
+            writer = TableWriter(folder, table, split, schema, recipe)
+        yield writer

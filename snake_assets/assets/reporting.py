@@ -1,6 +1,7 @@
 """What assets say of themselves in the UI."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
@@ -11,6 +12,7 @@ from snake_assets.storage.manifest import Manifest
 from snake_assets.storage.tables import Table
 
 SHOWN = 20
+MARKUP = re.compile(r"[\\`*<>\[\]!|&]")
 
 
 def table_metadata(table: Table) -> dict[str, dg.MetadataValue]:
@@ -38,13 +40,13 @@ def picture(image: bytes, alt: str, kind: str = "png") -> dg.MarkdownMetadataVal
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
     """A small table that the UI shows as one."""
-    lines = [header, ["---"] * len(header), *rows]
+    lines = [header, ["---"] * len(header), *([_plain(cell) for cell in row] for row in rows)]
     return dg.MetadataValue.md("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
 
 
 def some_of(names: Sequence[object]) -> dg.MarkdownMetadataValue:
     """A count and the first few of a list that may be long."""
-    shown = ", ".join(f"`{name}`" for name in names[:SHOWN])
+    shown = ", ".join(f"`{_quoted(name)}`" for name in names[:SHOWN])
     more = " …" if len(names) > SHOWN else ""
     return dg.MetadataValue.md(f"{len(names)}: {shown}{more}" if names else "none")
 
@@ -62,8 +64,20 @@ def split_version(digests: Mapping[str, str]) -> dg.DataVersion | None:
     return data_version({"content": next(iter(digests.values()))}) if len(digests) == 1 else None
 
 
+def _plain(cell: object) -> str:
+    """Text of the data as Markdown that shows it and does nothing: no link, no picture, no other cell."""
+    return MARKUP.sub(r"\\\g<0>", " ".join(str(cell).split()))
+
+
+def _quoted(name: object) -> str:
+    return " ".join(str(name).split()).replace("`", "'")
+
+
 def _reject_lines(manifest: Manifest) -> str:
-    lines = [f"- `{reject.image_id}`: {reject.reason}, {reject.detail}" for reject in manifest.rejects]
+    lines = [
+        f"- `{_quoted(reject.image_id)}`: {reject.reason}, {_plain(reject.detail)}"
+        for reject in manifest.rejects
+    ]
     if len(lines) > SHOWN:
         lines = [*lines[:SHOWN], f"- … and {len(lines) - SHOWN} more in rejects.parquet"]
     return "\n".join(lines) or "none"

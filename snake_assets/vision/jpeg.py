@@ -28,6 +28,12 @@ def jpeg_is_cut(data: bytes) -> bool:
     return True
 
 
+def jpeg_lacks_a_segment(data: bytes) -> bool:
+    """Whether a segment ends behind the data: it was cut there, whatever stands at the end."""
+    ends = (position + 2 + _length(data, position) for _, position in _segments(data))
+    return max(ends, default=2) > len(data) - len(JPEG_END)
+
+
 def jpeg_scans(data: bytes) -> int:
     """How often a decoder goes over the whole picture: once in a plain photo, ten times in a progressive one.
 

@@ -27,7 +27,13 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from snake_assets.vision.jpeg import JPEG_SIGNATURE, jpeg_is_cut, jpeg_is_overgrown, jpeg_scans
+from snake_assets.vision.jpeg import (
+    JPEG_SIGNATURE,
+    jpeg_is_cut,
+    jpeg_is_overgrown,
+    jpeg_lacks_a_segment,
+    jpeg_scans,
+)
 from snake_assets.vision.png import PNG_SIGNATURE, png_is_cut, png_is_overgrown, png_lacks_rows
 
 MAX_PIXELS = 120_000_000
@@ -232,7 +238,7 @@ def _jpeg_pixels(data: bytes, image: Image.Image, at_least: int | None) -> NDArr
         return pixels
     # libjpeg found something odd and reports only the first oddity, behind which the data may still have run
     # out.
-    if jpeg_is_cut(data):
+    if jpeg_is_cut(data) or jpeg_lacks_a_segment(data):
         raise UnreadablePhoto("truncated", "The JPEG data ends before the picture does.")
     try:
         pixels = simplejpeg.decode_jpeg(data, "RGB", strict=False)

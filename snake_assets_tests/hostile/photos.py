@@ -139,6 +139,16 @@ def turned(orientation: int, kind: str) -> bytes:
     return encoded(stored, kind, exif=data if kind == "JPEG" else data[6:])
 
 
+def cut_between_scans(_: Path) -> None:
+    """A progressive JPEG cut within the tables of a scan, with an end marker put behind the cut."""
+    data = encoded(PHOTO, "JPEG", progressive=True)
+    tables = [at for at in range(len(data)) if data.startswith(b"\xff\xc4", at)][1:]
+    assert len(tables) > 3
+    for at in tables:
+        for end in range(at + 4, at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")):
+            refusal(lambda cut=data[:end] + b"\xff\xd9": cut, "truncated")(_)
+
+
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 HTML = b"<html><script>alert(1)</script>"
 CMYK = encoded(PHOTO.convert("CMYK"), "JPEG", quality=95)
@@ -189,6 +199,7 @@ CASES = [
     ),
     Case("JPEG with 1,000 scans", refusal(lambda: many_scans(1000), "too_large")),
     Case("GIF of 33 MB", refusal(lambda: encoded(PHOTO, "GIF")[:-1] + bytes(33 << 20), "too_large")),
+    Case("JPEG cut between two scans", cut_between_scans),
     Case("JPEG and ZIP", reading(lambda: polyglot(behind=zip_bytes()))),
     Case("JPEG and HTML", reading(lambda: polyglot(front=HTML, behind=HTML))),
     Case("JPEG and PNG", reading(lambda: polyglot(behind=PNG))),

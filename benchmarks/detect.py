@@ -149,9 +149,20 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
         ingest(photos.rows, photos.files, "train", work / "image_table" / "train")
         images = open_table(work / "image_table" / "train")
         batches = pixel_batches(images, finder, batch_size)
+        threads = torch.get_num_threads()
+
+        def with_all_threads(arm: Callable[[], float]) -> Callable[[], float]:
+            """`predict` leaves a processor free, and leaves torch like that for whoever comes next."""
+
+            def measured() -> float:
+                torch.set_num_threads(threads)
+                return arm()
+
+            return measured
+
         arms: dict[str, Callable[[], float]] = {
-            "forward": lambda: forward_rate(finder, batches),
-            "pipeline": lambda: pipeline_rate(images, finder, settings, work),
+            "forward": with_all_threads(lambda: forward_rate(finder, batches)),
+            "pipeline": with_all_threads(lambda: pipeline_rate(images, finder, settings, work)),
             "predict": predict_arm(finder, photos, 1),
             "predict batched": predict_arm(finder, photos, batch_size),
         }
@@ -170,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
             "image_size": given.image_size,
             "batch_size": batch_size,
             "device": finder.device,
-            "threads": torch.get_num_threads(),
+            "threads": threads,
             "photos": sources.origin,
             "photo_count": given.photos,
             "rounds": given.rounds,

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from snake_assets.storage.digest_checks import check_digest
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.manifest import Manifest, Shard, read_manifest
 
@@ -37,19 +38,22 @@ class Table:
         return pa.concat_tables([self.read_shard(shard, columns) for shard in self.manifest.shards])
 
     def read_shard(self, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
-        """One shard's rows."""
+        """One shard's rows, of a file whose digest is checked (digest_checks.py)."""
         with self._readable(shard):
-            return self._file(shard).read(columns=columns)
+            return self._checked_file(shard).read(columns=columns)
 
     def batches(
         self, shard: Shard, columns: Sequence[str] | None = None, rows: int = 64
     ) -> Iterator[pa.RecordBatch]:
-        """One shard's rows, at most `rows` at a time, so that memory does not grow with the shard."""
+        """As `read_shard`, at most `rows` at a time, so that memory does not grow with the shard."""
         with self._readable(shard):
-            yield from self._file(shard).iter_batches(batch_size=rows, columns=columns)
+            yield from self._checked_file(shard).iter_batches(batch_size=rows, columns=columns)
 
     def rows(self, shard: Shard, numbers: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        """Some rows of a shard, by their numbers in ascending order; only their row groups are read."""
+        """Some rows of a shard, by their numbers in ascending order; only their row groups are read.
+
+        So the file's digest is not checked here, but the checksums of the pages that are read are.
+        """
         with self._readable(shard):
             file = self._file(shard)
             sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
@@ -89,6 +93,11 @@ class Table:
             if numbers:
                 parts.append(self.rows(shard, numbers, columns))
         return pa.concat_tables(parts)
+
+    def _checked_file(self, shard: Shard) -> pq.ParquetFile:
+        file = self._file(shard)
+        check_digest(self.folder / shard.file, shard.sha256, self.manifest.table)
+        return file
 
     def _file(self, shard: Shard) -> pq.ParquetFile:
         path = self.folder / shard.file

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
+from snake_assets.storage.digest_checks import VARIABLE, CheckDigests, choose
 from snake_assets.storage.places import local_root
 from snake_assets.vision.freshness import SoughtBackbone
 from snake_assets.vision.model_files import BACKBONE
@@ -116,6 +117,17 @@ class Store(dg.ConfigurableResource[None]):
         description="Root of everything that assets write, a folder. Default: SNAKE_STORE, else .snake/store "
         "in the project.",
     )
+    check_digests: CheckDigests | None = Field(
+        default=None,
+        description="When the SHA-256 of a shard is held against its manifest as it is read: always, first "
+        "(once per process and file) or never. Reads the whole file for that. Default: SNAKE_CHECK_DIGESTS, "
+        "else first.",
+    )
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Have this process check digests as it is set. Raises SettingError for what is no such setting."""
+        wanted = setting(self.check_digests, VARIABLE, CheckDigests.first)
+        choose(CheckDigests(choice(wanted, VARIABLE, tuple(CheckDigests))))
 
     def folder(self, asset: str, split: str | None = None) -> Path:
         """The folder of an asset's table for one split, or of an asset that has no splits."""

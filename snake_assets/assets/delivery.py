@@ -1,6 +1,7 @@
 """What is handed in."""
 
 import json
+from collections.abc import Sequence
 
 import dagster as dg
 from pydantic import Field
@@ -11,7 +12,7 @@ from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import feature_tables, on_features, on_split
 from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.reporting import SHOWN, data_version, markdown_table, some_of
-from snake_assets.finder_resources import Crops
+from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.learning.answers import ORIGIN_FILE, SUBMISSION_FILE, write_submission
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.feature_table import concat
@@ -23,8 +24,10 @@ from snake_assets.snakeclef.observations import observation_order
 from snake_assets.snakeclef.submission import read_submission
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
-from snake_assets.storage.fingerprints import Json, fingerprint
-from snake_assets.storage.tables import open_table
+from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
+from snake_assets.storage.manifest import read_manifest
+from snake_assets.storage.tables import Table, open_table
+from snake_assets.vision.regions import CROPS
 
 # Counts as an input: raise it when the same classifier and features would give another submission.
 SUBMISSION_VERSION = 2
@@ -68,7 +71,8 @@ def submission(
     """
     config = config_of(context, SubmissionConfig)
     data = raw_data.folder()
-    venomous = read_venom_list(data / "metadata" / VENOM_LIST)
+    venom_list = data / "metadata" / VENOM_LIST
+    venomous = read_venom_list(venom_list)
     images = open_table(store.folder("image_table", "test"))
     order, places = observation_order(read_metadata(data, "test", venomous), images), read_places(images)
     splits = ("train", "val", "test") if config.refit_on_train_and_val else ("test",)
@@ -81,6 +85,8 @@ def submission(
         "embeddings": {
             split: [table.manifest.digest for table in all_of] for split, all_of in tables.items()
         },
+        "tables": {split: _digests(store, split, crops, all_of) for split, all_of in tables.items()},
+        "venom_list": file_digest(venom_list),
         "observations": fingerprint(order),
         "places": fingerprint(places),
     }
@@ -110,3 +116,12 @@ def submission(
         },
         data_version=data_version(bundle.files),
     )
+
+
+def _digests(store: Store, split: str, crops: Crops, features: Sequence[Table]) -> dict[str, Json]:
+    """By name, what the split's tables hold: photos, crops unless they are off, and vectors."""
+    photos = ("image_table",) if crops.checked() is CropMode.none else ("image_table", CROPS)
+    manifests = [read_manifest(store.folder(name, split)) for name in photos]
+    # A table of photos may have been removed for its space once its vectors were there.
+    there = [manifest for manifest in manifests if manifest]
+    return {manifest.table: manifest.digest for manifest in (*there, *(table.manifest for table in features))}

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from snake_assets.storage.digest_checks import check_digest
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.manifest import Manifest, Shard, read_manifest
 
@@ -37,19 +38,22 @@ class Table:
         return pa.concat_tables([self.read_shard(shard, columns) for shard in self.manifest.shards])
 
     def read_shard(self, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
-        """One shard's rows."""
+        """One shard's rows, of a file whose digest is checked (digest_checks.py)."""
         with self._readable(shard):
-            return self._file(shard, columns).read(columns=columns)
+            return self._checked_file(shard, columns).read(columns=columns)
 
     def batches(
         self, shard: Shard, columns: Sequence[str] | None = None, rows: int = 64
     ) -> Iterator[pa.RecordBatch]:
-        """One shard's rows, at most `rows` at a time, so that memory does not grow with the shard."""
+        """As `read_shard`, at most `rows` at a time, so that memory does not grow with the shard."""
         with self._readable(shard):
-            yield from self._file(shard, columns).iter_batches(batch_size=rows, columns=columns)
+            yield from self._checked_file(shard, columns).iter_batches(batch_size=rows, columns=columns)
 
     def rows(self, shard: Shard, numbers: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        """Some rows of a shard, by their numbers in ascending order; only their row groups are read."""
+        """Some rows of a shard, by their numbers in ascending order; only their row groups are read.
+
+        So the file's digest is not checked here, but the checksums of the pages that are read are.
+        """
         with self._readable(shard):
             file = self._file(shard, columns)
             sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
@@ -92,6 +96,11 @@ class Table:
                 parts.append(self.rows(shard, numbers, columns))
         return pa.concat_tables(parts)
 
+    def _checked_file(self, shard: Shard, columns: Sequence[str] | None) -> pq.ParquetFile:
+        file = self._file(shard, columns)
+        check_digest(self.folder / shard.file, shard.sha256, self.manifest.table, _bytes_of(file, columns))
+        return file
+
     def _file(self, shard: Shard, columns: Sequence[str] | None = None) -> pq.ParquetFile:
         path = self.folder / shard.file
         with self._readable(shard):
@@ -120,6 +129,19 @@ class Table:
                 f"{self.folder / shard.file}, which the manifest names, cannot be read ({error}). "
                 f"Remove {self.folder} and materialize {self.manifest.table} again."
             ) from error
+
+
+def _bytes_of(file: pq.ParquetFile, columns: Sequence[str] | None) -> int:
+    """How much of a file some of its columns are, compressed."""
+    footer = file.metadata
+    chunks = (
+        footer.row_group(g).column(c) for g in range(footer.num_row_groups) for c in range(footer.num_columns)
+    )
+    return sum(
+        chunk.total_compressed_size
+        for chunk in chunks
+        if columns is None or chunk.path_in_schema.split(".")[0] in columns
+    )
 
 
 def open_table(folder: Path) -> Table:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.score_history import read_history
 from snake_assets.resources import BackboneSetting, RawData, Store
+from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.tables import open_table
 from snake_assets.summary import summary
 
@@ -319,6 +321,14 @@ def test_a_submission_says_what_it_was_made_from(
     origin = json.loads((store / "submission" / "origin.json").read_text())["made_from"]
     assert origin["refit_on_train_and_val"] is True
     assert set(origin["embeddings"]) == set(SPLITS)
+    for split in SPLITS:
+        assert origin["tables"][split] == {
+            name: open_table(store / name / split).manifest.digest
+            for name in ("image_table", "dinov2_embeddings", "dct_embeddings", "layer_embeddings")
+        }
+    venom_list = small_set / "metadata" / "venomous_status_list.csv"
+    assert origin["venom_list"] == hashlib.sha256(venom_list.read_bytes()).hexdigest()
+    assert origin["classifier"] == open_bundle(store / "species_classifier").digest
     config = {"ops": {"submission": {"config": {"refit_on_train_and_val": False}}}}
     assert run_job(definitions(small_set, store, demo_backbone), "predict", run_config=config).success
     plain = json.loads((store / "submission" / "origin.json").read_text())["made_from"]

@@ -103,7 +103,7 @@ class Trial:
             if ended.exitcode == 0:
                 break
             killed += 1
-            self.tally.by_asset[self._running.read_text()] += 1
+            self.tally.by_asset[self._running.read_text().splitlines()[-1]] += 1
         self.tally.lost += faults
         wrong = [] if faults else self._look_at_the_end(wanted)
         self.tally.wrong_ends += wrong

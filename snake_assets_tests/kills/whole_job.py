@@ -86,26 +86,31 @@ def whole_job(data: Path, store: Path, backbone: Path, running: Path) -> Job:
 
 
 def _note_steps(instance: Any, running: Path, moment: Moment | None) -> None:
-    """Have the file `running` name the step that runs, and this process killed at a moment."""
+    """Have the last line of `running` name the step that runs, and this process killed at a moment."""
 
     def kill_soon(seconds: float) -> None:
         timer = Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL))
         timer.daemon = True
         timer.start()
 
+    def note(step: str) -> None:
+        with running.open("a") as file:
+            file.write(f"{step}\n")  # a line more, because a kill may fall between emptying and writing
+
     handle = instance.handle_new_event
 
     def noting(event: Any, **named: Any) -> None:
         told = event.dagster_event
         if told and told.is_step_start:
-            running.write_text(told.step_key)
+            note(told.step_key)
             if moment and moment.step == told.step_key:
                 kill_soon(moment.seconds)
         elif told and told.is_step_success:
-            running.write_text(BETWEEN)
+            note(BETWEEN)
         handle(event, **named)
 
     instance.handle_new_event = noting
-    running.write_text(BETWEEN)
+    running.unlink(missing_ok=True)
+    note(BETWEEN)
     if moment and moment.step is None:
         kill_soon(moment.seconds)

@@ -229,7 +229,9 @@ def test_samples_are_spread_over_the_table(tmp_path: Path):
     assert open_table(tmp_path).sample(100, ["n"]).num_rows == 20
 
 
-def test_a_flipped_bit_is_noticed_on_reading(tmp_path: Path):
+@pytest.mark.parametrize("digests", ["first", "never"])
+def test_a_flipped_bit_is_noticed_on_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digests: str):
+    monkeypatch.setenv("SNAKE_CHECK_DIGESTS", digests)  # without them, the page's checksum tells
     fill(tmp_path, {"a": tuple(range(1000))})
     path = tmp_path / "part-00000.parquet"
     data = bytearray(path.read_bytes())

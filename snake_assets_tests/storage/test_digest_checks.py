@@ -1,0 +1,122 @@
+"""Whether a shard that the disk has changed is noticed, and when."""
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from snake_assets.storage import digest_checks
+from snake_assets.storage.digest_checks import CheckDigests, choose
+from snake_assets.storage.errors import StorageError
+from snake_assets.storage.tables import Table, open_table
+from snake_assets.storage.writer import write_table
+
+SCHEMA = pa.schema([("n", pa.int64())])
+FOLDER = Path("numbers") / "val"
+
+
+@pytest.fixture(autouse=True)
+def left_to_the_environment() -> Iterator[None]:
+    choose(None)
+    yield
+    choose(None)
+
+
+def write(folder: Path) -> Table:
+    """A table of two shards."""
+    with write_table(folder, "numbers", "val", SCHEMA, {}) as writer:
+        for number, unit in enumerate("ab"):
+            if not writer.has(unit):
+                writer.write(unit, [pa.RecordBatch.from_pylist([{"n": number}], schema=SCHEMA)])
+        writer.commit(["a", "b"])
+    return open_table(folder)
+
+
+def exchange(table: Path) -> Path:
+    """Put another whole parquet file of the same size and times in the place of the first: no page tells."""
+    first, second = table / "part-00000.parquet", table / "part-00001.parquet"
+    times = first.stat()
+    first.write_bytes(second.read_bytes())
+    os.utime(first, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return first
+
+
+def values(table: Table) -> list[int]:
+    return [value for shard in table.manifest.shards for value in table.read_shard(shard)["n"].to_pylist()]
+
+
+@pytest.mark.parametrize("mode", ["", "first", "always"])
+def test_a_changed_file_is_noticed_and_only_it_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+):
+    monkeypatch.setenv("SNAKE_CHECK_DIGESTS", mode)
+    table = write(tmp_path / FOLDER)
+    kept = (table.folder / "part-00001.parquet").stat().st_ino
+    changed = exchange(table.folder)
+    with pytest.raises(StorageError, match=r"part-00000.*Remove this file and materialize numbers again"):
+        values(table)
+    with pytest.raises(StorageError, match="part-00000"):
+        next(table.batches(table.manifest.shards[0]))
+    changed.unlink()
+    assert values(write(tmp_path / FOLDER)) == [0, 1]
+    assert (table.folder / "part-00001.parquet").stat().st_ino == kept
+
+
+def test_the_first_time_is_once_for_each_file_and_always_is_always(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SNAKE_CHECK_DIGESTS", "first")
+    table = write(tmp_path / FOLDER)
+    assert values(table) == [0, 1]
+    changed = exchange(table.folder)  # behind the back of inode, size and time
+    assert values(table) == [1, 1]
+    choose(CheckDigests.always)
+    with pytest.raises(StorageError, match="part-00000"):
+        values(table)
+    choose(CheckDigests.first)
+    os.utime(changed)
+    with pytest.raises(StorageError, match="part-00000"):
+        values(table)
+
+
+def test_never_reads_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SNAKE_CHECK_DIGESTS", "never")
+    table = write(tmp_path / FOLDER)
+    exchange(table.folder)
+    assert values(table) == [1, 1]
+
+
+def test_another_word_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SNAKE_CHECK_DIGESTS", "sometimes")
+    table = write(tmp_path / FOLDER)
+    with pytest.raises(StorageError, match=r"SNAKE_CHECK_DIGESTS='sometimes'.*always, first, never"):
+        values(table)
+
+
+@pytest.mark.parametrize(
+    ("when", "columns", "noticed"),
+    [
+        ("first", ["n"], False),
+        ("first", ["photo"], True),
+        ("first", None, True),
+        ("always", ["n"], True),
+    ],
+)
+def test_a_glance_at_a_large_file_is_not_a_reading_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, columns: list[str] | None, noticed: bool
+):
+    monkeypatch.setattr(digest_checks, "SMALL", 1000)
+    schema = pa.schema([("n", pa.int64()), ("photo", pa.binary())])
+    with write_table(tmp_path / FOLDER, "numbers", "val", schema, {}) as writer:
+        for number, unit in enumerate("ab"):
+            row = {"n": number, "photo": random.Random(number).randbytes(5000)}
+            writer.write(unit, [pa.RecordBatch.from_pylist([row], schema=schema)])
+        writer.commit(["a", "b"])
+    exchange(tmp_path / FOLDER)
+    choose(CheckDigests(when))
+    with pytest.raises(StorageError, match="not what was committed") if noticed else nullcontext():
+        open_table(tmp_path / FOLDER).read(columns)

@@ -91,9 +91,9 @@ CASES = [
     Case("header of 100 MB", refusal(lambda: b"a" * 100_000_000, "line 1"), slow=True),
     Case("quote that is never closed", refusal(lambda: HEADER + b'1,"' + b"a\n" * 1_000_000, "line ")),
     Case(
-        "a million columns",
+        "200,000 columns",
         refusal(
-            lambda: HEADER[:-1] + b"".join(b",c%d" % n for n in range(1_000_000)) + b"\n", "line 1", "columns"
+            lambda: HEADER[:-1] + b"".join(b",c%d" % n for n in range(200_000)) + b"\n", "line 1", "columns"
         ),
     ),
     Case(

@@ -42,8 +42,9 @@ demo: $(VENV)/.runtime $(DAGSTER_HOME)/dagster.yaml ## draw the demo set, run th
 dev: $(VENV)/.runtime $(DAGSTER_HOME)/dagster.yaml ## open the UI on http://127.0.0.1:3000, the demo ready to materialize
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
 
+# Two processes of one thread each: what they compute is too small to share out, and threads would wait for each other.
 test: $(VENV)/.dev ## the tests, without real data
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-real: $(VENV)/.dev ## the tests on the real photos, weights and official files (../shared)
 	$(BIN)/python -m pytest -m real
@@ -57,7 +58,7 @@ screenshots: $(VENV)/.dev ## remake the README's pictures of the UI from the dem
 snapshot: $(VENV)/.dev ## write the snapshot of the whole graph anew, after a change that is meant
 	$(BIN)/python -m pytest snake_assets_tests/test_graph.py --snapshot-update
 
-test-daemon: $(VENV)/.dev ## the tests that start Dagster's servers, kill them, and start them again
+test-daemon: $(VENV)/.dev ## the tests that start servers or passes, kill them, and start them again
 	$(BIN)/python -m pytest -m daemon
 
 lint: $(VENV)/.dev ## style and import rules

@@ -14,6 +14,8 @@ from snake_assets.storage.tables import open_table
 from snake_assets_tests.detection.marks import MarkFinder, image_table, marked
 from snake_assets_tests.interrupting import Job, Runner, interruptible
 
+pytestmark = pytest.mark.daemon
+
 PHOTOS, SHARD_ROWS, KILLS = 20, 4, 5
 SETTINGS = FindingSettings(batch_size=2)
 

@@ -28,6 +28,8 @@ from snake_assets.vision.embedding import (
 )
 from snake_assets.vision.embedding_tables import schema
 from snake_assets_tests.interrupting import Job, Runner, interruptible
+
+pytestmark = pytest.mark.daemon
 from snake_assets_tests.vision.boxes import box, write_crops
 from snake_assets_tests.vision.conftest import encode, picture
 

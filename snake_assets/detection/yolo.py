@@ -141,7 +141,7 @@ class YoloFinder:
         # It takes RGB; ultralytics' own loaders read BGR and turn it, ours read RGB. A pixel's channels stay
         # side by side, as photos come: on a processor the convolutions are then half as fast again.
         pixels = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
-        return pixels.to(next(self.model.parameters()).dtype, memory_format=torch.channels_last) / 255
+        return pixels.to(next(self.model.parameters()).dtype, memory_format=torch.channels_last).div_(255)
 
     def _finds_in_pixels(self, batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """float32 [n, 6] of each of uint8 [B, h, w, 3]: x0 y0 x1 y1 in pixels of the batch, score, class."""

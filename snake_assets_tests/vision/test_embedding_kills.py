@@ -28,10 +28,10 @@ from snake_assets.vision.embedding import (
 )
 from snake_assets.vision.embedding_tables import schema
 from snake_assets_tests.interrupting import Job, Runner, interruptible
-
-pytestmark = pytest.mark.daemon
 from snake_assets_tests.vision.boxes import box, write_crops
 from snake_assets_tests.vision.conftest import encode, picture
+
+pytestmark = pytest.mark.daemon
 
 TABLES, CROP_TABLES = (DINOV2, DCT), (CROP_DINOV2, CROP_DCT)
 PHOTOS, SHARD_ROWS, KILLS, KILLS_OF_CROPS = 20, 4, 10, 2

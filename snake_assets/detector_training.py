@@ -51,14 +51,11 @@ class DetectorTraining(dg.ConfigurableResource[None]):
         description="What the training runs on: auto, cpu, cuda or mps. Default: SNAKE_DEVICE, else auto.",
     )
 
-    def boxes_folder(self) -> Path:
-        """The folder of photos with boxes. Raises SettingError where none is set, or it is none."""
+    def boxes_folder(self) -> Path | None:
+        """The folder of photos with boxes; None where none is set. Raises SettingError where it is none."""
         named = setting(self.boxes, "SNAKE_BOXES", "")
         if not named:
-            raise SettingError(
-                "There are no boxes to train a detector on: set SNAKE_BOXES to a folder with images/ and "
-                "labels/ (YOLO text: a line `class cx cy w h` for each box). docs/detector.md tells more."
-            )
+            return None
         folder = local_root(named, "SNAKE_BOXES")
         if not folder.is_dir():
             raise SettingError(

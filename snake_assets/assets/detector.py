@@ -36,6 +36,11 @@ from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.tables import open_table
 
+OFF = (
+    "off: there are no boxes to train on. Set SNAKE_BOXES to a folder with images/ and labels/ (YOLO text: a "
+    "line `class cx cy w h` for each box); docs/detector.md tells more."
+)
+
 
 @dg.asset(
     deps=[on_split("image_table", "train")],
@@ -50,7 +55,7 @@ from snake_assets.storage.tables import open_table
 def snake_detector(
     context: dg.AssetExecutionContext, raw_data: RawData, store: Store, detector_training: DetectorTraining
 ) -> dg.MaterializeResult[None]:
-    """A YOLO detector of snakes, trained on boxes that a person drew (SNAKE_BOXES).
+    """A YOLO detector of snakes, trained on boxes that a person drew (SNAKE_BOXES); off without them.
 
     With SNAKE_LABELLER, also on boxes that OWL-ViT draws on photos of train; a sheet shows them for review.
     Judged on photos of SNAKE_BOXES that are held out: mAP50 and mAP50-95, beside the weights that it started
@@ -60,7 +65,11 @@ def snake_detector(
     begins anew.
     """
     config = config_of(context, DetectorConfig)
-    boxes = read_box_files(detector_training.boxes_folder())
+    boxes_folder = detector_training.boxes_folder()
+    if boxes_folder is None:
+        context.log.warning(f"The detector is {OFF}")
+        return dg.MaterializeResult(metadata={"detector": OFF})
+    boxes = read_box_files(boxes_folder)
     start = detector_training.open_start(raw_data.folder())
     labeller = detector_training.open_labeller(config.labels_at_least)
     images = open_table(store.folder("image_table", "train")) if labeller else None

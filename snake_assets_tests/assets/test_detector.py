@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from snake_assets.assets.detector import DetectorConfig, snake_detector
+from snake_assets.assets.detector import OFF, DetectorConfig, snake_detector
 from snake_assets.assets.launchpad import SettingRefused
 from snake_assets.definitions import defs
 from snake_assets.detection.box_files import read_box_files
@@ -100,7 +100,6 @@ def retrained(root: Path) -> bool:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"boxes": ""}, "set SNAKE_BOXES to a folder"),
         ({"boxes": "/nowhere/at/all"}, "is not a folder"),
         ({"start_sha256": "0" * 64}, "not the pinned"),
         ({"start": "yolov99.yaml"}, "no architecture"),
@@ -115,6 +114,11 @@ def test_what_is_missing_or_refused_is_said_before_anything_is_trained(
     with pytest.raises(dg.Failure) as refused:
         materialized(root, training(root, **changes))
     assert message in (refused.value.description or "")
+    assert not (root / "store" / "snake_detector").exists()
+
+
+def test_without_boxes_it_is_off_and_says_what_to_set(root: Path) -> None:
+    assert materialized(root, training(root, boxes="")) == {"detector": OFF}
     assert not (root / "store" / "snake_detector").exists()
 
 

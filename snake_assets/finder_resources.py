@@ -35,7 +35,8 @@ class Crops(dg.ConfigurableResource[None]):
     detector: str | None = Field(
         default=None,
         description="Weights of the finder: for yolo a .pt file, or a folder with one; for owlvit and sam a "
-        "folder in Hugging Face format, or a model id on the hub. Default: SNAKE_DETECTOR, else none.",
+        "folder in Hugging Face format, or a hub id that is in the hub's cache here. Default: "
+        "SNAKE_DETECTOR, else none.",
     )
     detector_sha256: str | None = Field(
         default=None,

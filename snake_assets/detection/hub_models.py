@@ -113,22 +113,19 @@ class HubModel:
             raise DetectionError(f"{self.folder} has changed since its SHA-256 was taken: run again.")
 
 
-def open_hub_model(
-    kind: HubKind, named: str, pinned_sha256: str | None = None, revision: str | None = None
-) -> HubModel:
+def open_hub_model(kind: HubKind, named: str, pinned_sha256: str | None = None) -> HubModel:
     """Find a model and take its digest; loads nothing, fetches nothing.
 
     Args:
         kind: what it is wanted for.
         named: a folder, which never touches the network, or an id that the hub's cache on this machine holds.
         pinned_sha256: the `ModelKind.digest` that it must have; None for no pin.
-        revision: on the hub.
 
     Raises:
         DetectionError: it is not there, lacks files, has only pickled weights, is not the pinned one, or is a
             model of another type.
     """
-    folder = kind.files.locate(named, revision)
+    folder = kind.files.locate(named)
     digest = kind.files.digest(folder)
     check_pin(folder, digest, pinned_sha256)
     where = f"{kind.files.variable} is {named!r}: the folder {folder}"

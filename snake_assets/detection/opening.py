@@ -30,7 +30,6 @@ def open_finder(
     device: str = "cpu",
     tuning: FinderTuning | None = None,
     data_root: Path | None = None,
-    revision: str | None = None,
 ) -> Finder:
     """Find a finder's files and take their digest; its model loads at first use.
 
@@ -48,7 +47,6 @@ def open_finder(
         tuning: which finds count; None: as `FinderTuning` has it.
         data_root: root of the raw data, inside of which weights that are pickles are refused; None where the
             user has explicitly allowed them there.
-        revision: on the hub, of `named` where that is a hub id.
 
     Raises:
         DetectionError: nothing is named, the mode or device is none, or a model cannot be used.
@@ -67,16 +65,14 @@ def open_finder(
     if mode == "yolo":
         return _open_yolo(named, pinned_sha256, device, tuning, data_root)
     if mode == "owlvit":
-        return _open_owl("SNAKE_DETECTOR", named, pinned_sha256, device, tuning, revision)
-    files = open_hub_model(sam("SNAKE_DETECTOR"), named, pinned_sha256, revision)
+        return _open_owl("SNAKE_DETECTOR", named, pinned_sha256, device, tuning)
+    files = open_hub_model(sam("SNAKE_DETECTOR"), named, pinned_sha256)
     if not prompter:
         least_iou = SamFinder.least_iou if tuning.confidence is None else tuning.confidence
         return SamFinder(files, None, device, least_iou=least_iou, iou=tuning.iou, most=tuning.most)
     if _is_yolo(prompter):
         return SamFinder(files, _open_yolo(prompter, prompter_sha256, device, tuning, data_root), device)
-    return SamFinder(
-        files, _open_owl("SNAKE_PROMPTER", prompter, prompter_sha256, device, tuning, None), device
-    )
+    return SamFinder(files, _open_owl("SNAKE_PROMPTER", prompter, prompter_sha256, device, tuning), device)
 
 
 def _is_yolo(named: str) -> bool:
@@ -105,10 +101,9 @@ def _open_owl(
     pinned_sha256: str | None,
     device: str,
     tuning: FinderTuning,
-    revision: str | None,
 ) -> OwlFinder:
     return OwlFinder(
-        open_hub_model(owl(variable), named, pinned_sha256, revision),
+        open_hub_model(owl(variable), named, pinned_sha256),
         tuning.queries,
         device,
         confidence=OwlFinder.confidence if tuning.confidence is None else tuning.confidence,

@@ -38,7 +38,7 @@ def opened(folder: Path, **options: str) -> HubModel:
 
 
 def test_a_folder_never_touches_the_network(copied: Path, no_network: None):
-    assert OwlFinder(opened(copied, revision="main")).find([PHOTO])[0]
+    assert OwlFinder(opened(copied)).find([PHOTO])[0]
     with pytest.raises(DetectionError, match=r"SNAKE_DETECTOR is '\./owl', but there is no such folder"):
         open_hub_model(OWL, "./owl")
 
@@ -52,8 +52,8 @@ def test_a_hub_id_is_taken_from_the_cache_and_never_fetched(
     (cache / "models--some--owl" / "refs").mkdir()
     (cache / "models--some--owl" / "refs" / "main").write_text(commit)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
-    assert open_hub_model(OWL, "some/owl").folder == snapshot
-    assert open_hub_model(OWL, "some/owl", revision=commit).sha256 == opened(copied).sha256
+    found = open_hub_model(OWL, "some/owl")
+    assert (found.folder, found.sha256) == (snapshot, opened(copied).sha256)
     with pytest.raises(DetectionError, match=r"Nothing is downloaded here: run `hf download some/other`"):
         open_hub_model(OWL, "some/other")
 

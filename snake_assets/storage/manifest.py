@@ -26,7 +26,8 @@ class Reject:
 class Shard:
     """One parquet file of a table.
 
-    `unit` identifies what the shard was made from and how: equal units give equal shards.
+    `unit` identifies what the shard was made from and how: equal units give equal shards. `footer_sha256` is
+    None in tables of versions that did not take it.
     """
 
     file: str
@@ -35,6 +36,7 @@ class Shard:
     bytes: int
     sha256: str
     rejects: tuple[Reject, ...] = ()
+    footer_sha256: str | None = None
 
     def is_in(self, folder: Path) -> bool:
         """Whether a folder has the shard's file, in its full length."""
@@ -156,6 +158,7 @@ def shards_from_json(values: Sequence[Mapping[str, object]]) -> tuple[Shard, ...
             bytes=_count(value["bytes"]),
             sha256=str(value["sha256"]),
             rejects=tuple(Reject(**reject) for reject in _sequence(value["rejects"])),
+            footer_sha256=None if (footer := value.get("footer_sha256")) is None else str(footer),
         )
         for value in values
     )

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from snake_assets.storage.digest_checks import check_digest
+from snake_assets.storage.digest_checks import check_digest, check_footer
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.manifest import Manifest, Shard, read_manifest
 
@@ -52,7 +52,8 @@ class Table:
     def rows(self, shard: Shard, numbers: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """Some rows of a shard, by their numbers in ascending order; only their row groups are read.
 
-        So the file's digest is not checked here, but the checksums of the pages that are read are.
+        So the file's digest is not checked here, but the footer's is, and the checksums of the pages that are
+        read.
         """
         with self._readable(shard):
             file = self._file(shard, columns)
@@ -110,6 +111,8 @@ class Table:
                     f"{path} has {size} bytes where the manifest says {shard.bytes}: it was cut or changed. "
                     f"Remove {self.folder} and materialize {self.manifest.table} again."
                 )
+            if shard.footer_sha256:
+                check_footer(path, shard.footer_sha256, self.manifest.table)
             file = pq.ParquetFile(path, page_checksum_verification=True)
         # pyarrow would leave them out without a word.
         absent = [name for name in columns or () if name not in file.schema_arrow.names]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from snake_assets.storage.digest_checks import footer_digest
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.files import faults_named, only_writer, whole_file
 from snake_assets.storage.fingerprints import Json, fingerprint
@@ -70,7 +71,8 @@ class TableWriter:
                 # A row group a batch: memory holds one batch, and readers can take rows by the batch.
                 parquet.write_table(pa.Table.from_batches([batch], self.schema))
                 rows += batch.num_rows
-        shard = Shard(path.name, unit, rows, file.size, file.sha256, tuple(rejects))
+        footer = footer_digest(path)
+        shard = Shard(path.name, unit, rows, file.size, file.sha256, tuple(rejects), footer)
         self._shards[unit] = shard
         self._progress.add(shard)
         return shard

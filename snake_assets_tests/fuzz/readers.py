@@ -134,7 +134,10 @@ def shard_seeds(folder: Path) -> list[Seed]:
 
 
 def read_shard(seeds: Sequence[Seed], seed: str, content: bytes, folder: Path) -> None:
-    """A table of which one file was changed, and the manifest agrees with it: all that a reader can do."""
+    """A table of which one file was changed; the manifest agrees with it in all but the footer's digest.
+
+    Without that digest pyarrow ends the process at some footers (an exception in C++ that nobody catches).
+    """
     for one in seeds:
         (folder / one.name).write_bytes(one.data)
     (folder / seed).write_bytes(content)

@@ -1,17 +1,21 @@
 """Whether a shard that the disk has changed is noticed, and when."""
 
+import json
 import os
 import random
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snake_assets.storage import digest_checks
 from snake_assets.storage.digest_checks import CheckDigests, choose
 from snake_assets.storage.errors import StorageError
+from snake_assets.storage.manifest import MANIFEST
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.storage.writer import write_table
 
@@ -97,6 +101,26 @@ def test_another_word_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.Mon
         values(table)
 
 
+def write_photos(folder: Path) -> Table:
+    """A table of one shard with two row groups, most of which are photos."""
+    schema = pa.schema([("n", pa.int64()), ("photo", pa.binary())])
+    with write_table(folder, "photos", "val", schema, {}) as writer:
+        rows = [{"n": n, "photo": random.Random(n).randbytes(500)} for n in range(4)]
+        writer.write("a", [pa.RecordBatch.from_pylist(half, schema=schema) for half in (rows[:2], rows[2:])])
+        writer.commit(["a"])
+    return open_table(folder)
+
+
+def shard_of(table: Table) -> Path:
+    return table.folder / table.manifest.shards[0].file
+
+
+def flip(path: Path, bit: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize(
     ("when", "columns", "noticed"),
     [
@@ -110,13 +134,41 @@ def test_a_glance_at_a_large_file_is_not_a_reading_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, columns: list[str] | None, noticed: bool
 ):
     monkeypatch.setattr(digest_checks, "SMALL", 1000)
-    schema = pa.schema([("n", pa.int64()), ("photo", pa.binary())])
-    with write_table(tmp_path / FOLDER, "numbers", "val", schema, {}) as writer:
-        for number, unit in enumerate("ab"):
-            row = {"n": number, "photo": random.Random(number).randbytes(5000)}
-            writer.write(unit, [pa.RecordBatch.from_pylist([row], schema=schema)])
-        writer.commit(["a", "b"])
-    exchange(tmp_path / FOLDER)
+    table = write_photos(tmp_path / FOLDER)
+    photo = table.read(["photo"])["photo"][0].as_py()
+    flip(shard_of(table), 8 * (shard_of(table).read_bytes().index(photo) + 100))
     choose(CheckDigests(when))
     with pytest.raises(StorageError, match="not what was committed") if noticed else nullcontext():
-        open_table(tmp_path / FOLDER).read(columns)
+        assert table.read(columns).num_rows == 4
+
+
+@settings(max_examples=200)
+@given(place=st.floats(0, 1, exclude_max=True), columns=st.sampled_from([["n"], ["photo"], None]))
+def test_whichever_bit_flips_a_glance_gives_what_was_written_or_says_so(
+    tmp_path_factory: pytest.TempPathFactory, place: float, columns: list[str] | None
+):
+    table = write_photos(tmp_path_factory.mktemp("store") / FOLDER)
+    written = table.read(columns)
+    path = shard_of(table)
+    flip(path, int(place * 8 * path.stat().st_size))
+    with pytest.MonkeyPatch.context() as patch, suppress(StorageError):
+        patch.setattr(digest_checks, "SMALL", 0)
+        patch.setattr(digest_checks, "MUCH", 2)
+        assert table.read(columns).equals(written, check_metadata=True)
+
+
+def test_a_flip_in_the_footer_is_noticed_where_rows_are_read_by_their_numbers(tmp_path: Path):
+    table = write_photos(tmp_path / FOLDER)
+    path = shard_of(table)
+    flip(path, 8 * (path.stat().st_size - 200))
+    with pytest.raises(StorageError, match="not what was committed"):
+        table.rows(table.manifest.shards[0], [3], ["n"])
+
+
+def test_tables_of_a_version_without_digests_of_footers_are_read(tmp_path: Path):
+    table = write(tmp_path / FOLDER)
+    manifest = json.loads((table.folder / MANIFEST).read_bytes())
+    for shard in manifest["shards"]:
+        del shard["footer_sha256"]
+    (table.folder / MANIFEST).write_text(json.dumps(manifest))
+    assert values(open_table(table.folder)) == [0, 1]

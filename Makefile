@@ -9,7 +9,7 @@ UV := $(BIN)/python -m uv
 export DAGSTER_HOME ?= $(CURDIR)/.snake/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo dev test test-real test-browser test-daemon screenshots snapshot lint types bench fuzz kills lock clean-demo
+.PHONY: help setup demo dev test test-real test-browser test-daemon screenshots snapshot lint types licences audit bench fuzz kills lock clean-demo
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-13s %s\n", $$1, $$2 }'
@@ -61,13 +61,20 @@ snapshot: $(VENV)/.dev ## write the snapshot of the whole graph anew, after a ch
 test-daemon: $(VENV)/.dev ## the tests that start servers or passes, kill them, and start them again
 	$(BIN)/python -m pytest -m daemon
 
-lint: $(VENV)/.dev ## style and import rules
+lint: $(VENV)/.dev ## style, import rules, and dependencies that are not used or not named
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
 
 types: $(VENV)/.dev ## static types, strict
 	$(BIN)/mypy
+
+licences: $(VENV)/.dev ## write docs/licences.md anew, after a change of requirements.lock
+	$(BIN)/python -m supply.licences
+
+audit: $(VENV)/.dev ## known vulnerabilities of what requirements.lock pins; fails where the data cannot be had, too
+	$(BIN)/python -m supply.audit
 
 bench: $(VENV)/.dev ## the benchmarks; each ends with one JSON line
 	for name in dct ingest embedding scale classifier detect; do $(BIN)/python -m benchmarks.$$name || exit 1; done

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.daemon
 
 BEYOND = "192.0.2.1"  # for documentation; nobody has it (RFC 5737)
 LOOPBACK = ("127.0.0.1", "::1")
+AGPL = ("ultralytics", "ultralytics_platform", "thop")
 
 
 @pytest.fixture
@@ -61,9 +62,17 @@ def test_who_loads_the_code_reports_nothing_later():
     assert asked.stdout.split() == ["1", "1"]
 
 
-def test_a_whole_run_reaches_nothing(watch: Watch, settings: dict[str, str], tmp_path: Path):
+def test_a_whole_run_reaches_nothing_and_loads_nothing_under_the_agpl(
+    watch: Watch, settings: dict[str, str], tmp_path: Path
+):
     home = tmp_path / "home"
     home.mkdir()
+    # docs/licences.md promises that nothing under the AGPL is loaded unless it is asked for.
+    shadows = tmp_path / "shadows"
+    for name in AGPL:
+        (shadows / name).mkdir(parents=True)
+        (shadows / name / "__init__.py").write_text("raise AssertionError('nobody asked for this')")
+    path = os.pathsep.join([str(shadows), watch.environment["PYTHONPATH"]])
     run = subprocess.run(
         [
             Path(sys.executable).with_name("dagster"),
@@ -75,7 +84,13 @@ def test_a_whole_run_reaches_nothing(watch: Watch, settings: dict[str, str], tmp
             "snakeclef",
         ],
         cwd=PROJECT,
-        env={**own_environment(), **settings, **watch.environment, "DAGSTER_HOME": str(home)},
+        env={
+            **own_environment(),
+            **settings,
+            **watch.environment,
+            "PYTHONPATH": path,
+            "DAGSTER_HOME": str(home),
+        },
         capture_output=True,
         text=True,
         check=False,

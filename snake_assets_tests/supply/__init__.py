@@ -1,0 +1,1 @@
+"""What is installed: its licences, and holes."""

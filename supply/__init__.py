@@ -1,0 +1,1 @@
+"""What the project installs: under which licences it stands, and whether holes in it are known."""

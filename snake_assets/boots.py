@@ -19,7 +19,7 @@ MOST_KEPT = 100
 
 @dataclass(frozen=True)
 class Boot:
-    """When the system started, by one of its clocks. `until`: seconds after that when it had another clock."""
+    """When the system started, by one of its clocks. `until`: seconds after it when that clock ended."""
 
     time: float
     until: float

@@ -5,9 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 
 import dagster as dg
+import psutil
 import pytest
 from dagster._core.test_utils import create_run_for_test
 from hypothesis import given
@@ -145,13 +147,13 @@ def test_a_failed_run_leaves_a_page(empty: Place):
     assert command.endswith("""-j features --tags '{"dagster/partition": "val"}'""")
 
 
-def run_of_process(instance: dg.DagsterInstance, process: int) -> dg.DagsterRun:
-    """A run that has started in a process."""
+def run_of_process(instance: dg.DagsterInstance, process: int, at: float | None = None) -> dg.DagsterRun:
+    """A run that has started in a process, now or at a time."""
     run = create_run_for_test(instance, job_name="features", status=dg.DagsterRunStatus.STARTING)
     event = dg.DagsterEvent(
         event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name, message="", pid=process
     )
-    instance.report_dagster_event(event, run.run_id)
+    instance.report_dagster_event(event, run.run_id, timestamp=at)
     return run
 
 
@@ -168,6 +170,26 @@ def test_a_run_whose_process_is_gone_ends(instance: dg.DagsterInstance):
     assert instance.get_run_by_id(alive.run_id).status == dg.DagsterRunStatus.STARTED
     assert pools.claim_concurrency_slot("accelerator", alive.run_id, "embeddings").is_claimed
     assert end_orphans(instance) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells one start of the system from another")
+@pytest.mark.parametrize("jump", [3600.0, 40 * 365 * 86400.0, -3600.0])
+def test_a_clock_that_jumps_makes_no_orphan_of_a_run_and_no_run_of_an_orphan(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, jump: float
+):
+    instance.wipe()
+    assert end_orphans(instance) == []
+    alive = run_of_process(instance, os.getpid())
+    boot_time, clock = psutil._pslinux.boot_time, time.time
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot_time() + jump)
+    monkeypatch.setattr("time.time", lambda: clock() + jump)
+    assert end_orphans(instance) == []
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as later:
+        # Half an hour ago, by either clock, the number of this process was that of a run.
+        for orphan_start in (clock() - 1800, clock() + jump - 1800):
+            orphan = run_of_process(instance, later.pid, orphan_start)
+            assert end_orphans(instance) == [orphan.run_id]
+    assert instance.get_run_by_id(alive.run_id).status == dg.DagsterRunStatus.STARTED
 
 
 def test_runs_of_other_machines_are_left_alone():

@@ -6,6 +6,7 @@ members before the first is given out, and takes damage in the middle of a tar f
 
 import gzip
 import io
+import posixpath
 import tarfile
 import zipfile
 import zlib
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef.photo_files import EXTENSIONS
 
 # What the standard library raises on archives that are not what they should be.
 DAMAGE = (
@@ -31,18 +33,21 @@ GZIP_SIGNATURE = b"\x1f\x8b"
 ZIP_MEMBER_SIGNATURE = b"PK\x01\x02"
 # Between two members of a tar lies the header of the second: 512 bytes, a few kB where its name is long.
 MOST_BETWEEN_MEMBERS = 1 << 20
+# Each line of an extended header (name, time, ...) takes microseconds, and a MiB has room for 170,000.
+LINES_PER_MEMBER, LINES_BESIDES = 4, 1000
 PIECE = 1 << 20
 
 Members = Iterator[tuple[str, IO[bytes]]]
 
 
 @contextmanager
-def open_members(archive: Path, most: int, allowance: int) -> Iterator[Members]:
+def open_members(archive: Path, most: int, most_others: int, allowance: int) -> Iterator[Members]:
     """The files in an archive, in its order: name, and a stream that is good until the next is asked for.
 
     Args:
         archive: a zip by its name, else a tar, compressed by gzip or not.
         most: members, of whatever kind.
+        most_others: members that are no photos by their name, folders too.
         allowance: bytes that a tar may unpack to in all, besides headers of 1 MiB together.
 
     Raises:
@@ -51,13 +56,14 @@ def open_members(archive: Path, most: int, allowance: int) -> Iterator[Members]:
     """
     if archive.name.lower().endswith(".zip"):
         with _ZipFile(archive, most) as file, zipfile.ZipFile(file) as bundle:
-            yield _zip_members(archive, bundle)
+            yield _zip_members(archive, bundle, _Tally(archive, most, most_others))
     else:
         with archive.open("rb") as packed:
             zipped = packed.read(2) == GZIP_SIGNATURE
             packed.seek(0)
             unpacked: io.BufferedIOBase = gzip.GzipFile(fileobj=packed) if zipped else packed
-            yield _tar_members(archive, _TarStream(archive, unpacked, allowance), most)
+            stream = _TarStream(archive, unpacked, allowance, most)
+            yield _tar_members(archive, stream, _Tally(archive, most, most_others))
 
 
 def refusal(archive: Path, fault: str) -> DataError:
@@ -65,6 +71,22 @@ def refusal(archive: Path, fault: str) -> DataError:
     return DataError(
         f"{archive} {fault}: it is not the official archive; nothing of it is used. Fetch it again."
     )
+
+
+class _Tally:
+    """Counts members up to what is allowed."""
+
+    def __init__(self, archive: Path, most: int, most_others: int) -> None:
+        self._archive, self._most, self._most_others = archive, most, most_others
+        self._members = self._others = 0
+
+    def add(self, name: str, is_folder: bool) -> None:
+        self._members += 1
+        self._others += is_folder or posixpath.splitext(name)[1].lower() not in EXTENSIONS
+        if self._members > self._most:
+            raise refusal(self._archive, f"holds more than {self._most} members")
+        if self._others > self._most_others:
+            raise refusal(self._archive, f"holds more than {self._most_others} members that are no photos")
 
 
 class _ZipFile(io.FileIO):
@@ -88,10 +110,12 @@ class _ZipFile(io.FileIO):
         return data
 
 
-def _zip_members(archive: Path, bundle: zipfile.ZipFile) -> Members:
+def _zip_members(archive: Path, bundle: zipfile.ZipFile, tally: _Tally) -> Members:
     for info in bundle.infolist():
+        is_folder = info.filename.endswith("/")  # is_dir() fails where there is no name
+        tally.add(info.filename, is_folder)
         kind = (info.external_attr >> 16) & 0o170000
-        if info.filename.endswith("/"):
+        if is_folder:
             continue
         if kind not in (0, 0o100000):
             raise refusal(archive, f"holds {info.filename[:200]!r}, which is a link or a device")
@@ -107,8 +131,9 @@ def _zip_members(archive: Path, bundle: zipfile.ZipFile) -> Members:
 class _TarStream(io.RawIOBase):
     """A tar as it is unpacked, forward only: counts what is read, and remembers the last block."""
 
-    def __init__(self, archive: Path, unpacked: io.BufferedIOBase, allowance: int) -> None:
+    def __init__(self, archive: Path, unpacked: io.BufferedIOBase, allowance: int, most: int) -> None:
         self._archive, self._unpacked, self._left = archive, unpacked, allowance + MOST_BETWEEN_MEMBERS
+        self._lines_left = LINES_PER_MEMBER * most + LINES_BESIDES
         self._position = 0
         self.headers_left = MOST_BETWEEN_MEMBERS
         self.within_headers = True
@@ -139,19 +164,19 @@ class _TarStream(io.RawIOBase):
         self._left -= len(data)
         if self.within_headers:
             self.headers_left -= len(data)
+            self._lines_left -= data.count(b"\n")
+        if self._lines_left < 0:
+            raise refusal(self._archive, "holds headers of more lines than is plausible")
         if self._left < 0:
             raise refusal(self._archive, "unpacks to more than is plausible")
         self.last_block = data
         return data
 
 
-def _tar_members(archive: Path, stream: _TarStream, most: int) -> Members:
+def _tar_members(archive: Path, stream: _TarStream, tally: _Tally) -> Members:
     with tarfile.open(fileobj=stream, mode="r:") as bundle:
-        number = 0
         while (info := bundle.next()) is not None:
-            number += 1
-            if number > most:
-                raise refusal(archive, f"holds more than {most} members")
+            tally.add(info.name, info.isdir())
             bundle.members.clear()  # type: ignore[attr-defined]  # it would keep them all
             if not info.isdir():
                 # Sparse files are a map of holes, of any length.

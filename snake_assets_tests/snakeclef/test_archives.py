@@ -93,6 +93,23 @@ def test_too_many_members_are_refused(tmp_path: Path):
         unpack(archive, tmp_path / "out", ArchiveLimits(members=4))
 
 
+def test_too_many_members_that_are_no_photos_are_refused(tmp_path: Path):
+    members = {"a.jpg": b"x", **{f"{number}.txt": b"x" for number in range(4)}}
+    for archive in (tar(tmp_path / "a.tar.gz", members), zipped(tmp_path / "a.zip", members)):
+        with pytest.raises(DataError, match="more than 3 members that are no photos"):
+            unpack(archive, tmp_path / f"{archive.suffix} refused", ArchiveLimits(others=3))
+        assert unpack(archive, tmp_path / archive.suffix, ArchiveLimits(others=4)).skipped == 4
+
+
+def test_long_names_and_times_in_extended_headers_are_read(tmp_path: Path):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as bundle:
+        for number in range(600):
+            info = tarfile.TarInfo(f"{'d' * 120}/{number}.jpg")
+            info.mtime, info.size = 1.5, 1
+            bundle.addfile(info, io.BytesIO(b"x"))
+    assert unpack(tmp_path / "a.tar.gz", tmp_path / "out", ArchiveLimits(members=600)).photos == 600
+
+
 def test_a_member_that_stands_twice_is_refused(tmp_path: Path):
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as bundle:
         for data in (b"one", b"two"):

@@ -3,6 +3,7 @@ environment variable, then the default. Nothing is read from the environment bef
 
 import os
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,14 @@ from pydantic import Field, ValidationError
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
 from snake_assets.storage.digest_checks import VARIABLE, CheckDigests, choose
-from snake_assets.storage.places import local_root
+from snake_assets.storage.places import AnyPath, any_root, local_root
 from snake_assets.vision.freshness import SoughtBackbone
 from snake_assets.vision.model_files import BACKBONE
 from snake_assets.vision.views import View
 
 if TYPE_CHECKING:
+    from google.cloud import storage
+
     from snake_assets.vision.backbone import Backbone
 
 
@@ -109,13 +112,21 @@ class RawData(dg.ConfigurableResource[None]):
         return demo
 
 
+@cache
+def gcs_client() -> "storage.Client":
+    """The client of this process for Google Cloud Storage; its credentials are the environment's alone."""
+    from dagster_gcp import GCSResource
+
+    return GCSResource().get_client()
+
+
 class Store(dg.ConfigurableResource[None]):
     """Where everything that assets write is kept."""
 
     root: str | None = Field(
         default=None,
-        description="Root of everything that assets write, a folder. Default: SNAKE_STORE, else .snake/store "
-        "in the project.",
+        description="Root of everything that assets write: a folder, or gs://BUCKET/FOLDER in Google Cloud "
+        "Storage. Default: SNAKE_STORE, else .snake/store in the project.",
     )
     check_digests: CheckDigests | None = Field(
         default=None,
@@ -129,10 +140,11 @@ class Store(dg.ConfigurableResource[None]):
         wanted = setting(self.check_digests, VARIABLE, CheckDigests.first)
         choose(CheckDigests(choice(wanted, VARIABLE, tuple(CheckDigests))))
 
-    def folder(self, asset: str, split: str | None = None) -> Path:
+    def folder(self, asset: str, split: str | None = None) -> AnyPath:
         """The folder of an asset's table for one split, or of an asset that has no splits."""
-        root = local_root(setting(self.root, "SNAKE_STORE", str(home() / "store")), "SNAKE_STORE")
-        return root / asset / split if split else root / asset
+        text = setting(self.root, "SNAKE_STORE", str(home() / "store"))
+        place = any_root(text, "SNAKE_STORE", gcs_client) / asset
+        return place / split if split else place
 
 
 class BackboneSetting(dg.ConfigurableResource[None]):

@@ -1,7 +1,6 @@
 """What a person needs to know of a failed run, on one page."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import dagster as dg
 from dagster._core.storage.tags import (
@@ -15,6 +14,7 @@ from dagster._core.storage.tags import (
 )
 
 from snake_assets.asking import WHY_TAG
+from snake_assets.storage.places import AnyPath
 
 FOLDER = "run_failures"
 # How an error begins whose message our own code wrote (assets/faults.py).
@@ -92,7 +92,7 @@ def _what_dagster_says(context: dg.RunFailureSensorContext) -> str:
     return (happened[-1].message if happened else "") or said
 
 
-def summary(failure: RunFailure, store: Path) -> str:
+def summary(failure: RunFailure, store: AnyPath) -> str:
     """The page, in Markdown; `store` is the root of the store."""
     whole = f" ({failure.splits})" if failure.splits else ""
     asked = f"{failure.asked_by}: {failure.why}" if failure.why else failure.asked_by

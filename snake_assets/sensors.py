@@ -14,7 +14,7 @@ from snake_assets.run_failures import FOLDER, read_failure, summary
 from snake_assets.schedules import features_wish
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.snakeclef.raw_listing import list_raw
-from snake_assets.storage.files import write_whole
+from snake_assets.storage.keeping import write_whole
 
 AS_IT_SHOULD_BE = "the store holds what is to be had of these files."
 WAITING = "changed; looked at again next time, in case it is still being copied."

@@ -9,6 +9,7 @@ from snake_assets.resources import Store
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.errors import StorageError
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import open_table
 
 SCORES = {"track1": "Track 1", "track2": "Track 2 (less is better)", "f1": "macro F1", "accuracy": "accuracy"}
@@ -46,9 +47,10 @@ def summary(store: Store) -> str:
     return "\n".join([*lines, "", "Open the UI with: make dev", ""])
 
 
-def _shown(path: Path) -> Path:
+def _shown(place: AnyPath) -> AnyPath:
     """The path as a person would type it: relative where it lies below the working folder."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    below = isinstance(place, Path) and place.is_relative_to(Path.cwd())
+    return place.relative_to(Path.cwd()) if isinstance(place, Path) and below else place
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
 
 if TYPE_CHECKING:
+    from snake_assets_tests.gcs.server import Cloud
     from snake_assets_tests.places import Place
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -100,6 +101,18 @@ def place(featured: Path, demo_backbone: Path, instance: dg.DagsterInstance, tmp
     instance.wipe()
     shutil.copytree(featured / "store", tmp_path / "store")
     return Place(featured / "data", tmp_path / "store", demo_backbone, instance)
+
+
+@pytest.fixture
+def gcs() -> Iterator["Cloud"]:
+    """Google Cloud Storage on loopback."""
+    from snake_assets.resources import gcs_client
+    from snake_assets_tests.gcs.server import cloud
+
+    with cloud() as state:
+        gcs_client.cache_clear()
+        yield state
+    gcs_client.cache_clear()
 
 
 @pytest.fixture

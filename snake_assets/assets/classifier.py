@@ -123,7 +123,7 @@ def species_classifier(
             "candidates": markdown_table(
                 list(candidates[0]), [list(candidate.values()) for candidate in candidates]
             ),
-            "folder": dg.MetadataValue.path(folder),
+            "folder": dg.MetadataValue.path(str(folder)),
             "bytes": bundle.bytes,
         },
         data_version=data_version(bundle.files),

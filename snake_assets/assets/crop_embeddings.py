@@ -1,7 +1,6 @@
 """The vectors of crops: what the backbone sees of the part of each photo where the snake is."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -14,6 +13,7 @@ from snake_assets.assets.photos import image_table
 from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.partitions import ACCELERATOR, splits
 from snake_assets.resources import BackboneSetting, Engine, Store
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.crops import MAX_LEAST_SIDE, MAX_MARGIN
 from snake_assets.vision.embedding import (
@@ -112,7 +112,7 @@ def crop_embeddings(
     engine.checked()
     model = backbone.open(config.view())
 
-    def embed_split(images: Table, folders: Mapping[str, Path], report: Progress) -> PassRun:
+    def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:
         found = open_table(store.folder(CROPS, images.manifest.split))
         return embed_crops(images, found, folders, model, config.settings(), config.cut(), report)
 

@@ -108,7 +108,7 @@ def submission(
         metadata={
             "dagster/row_count": len(answers),
             **column_schema("submission", [("observation_id", "string"), ("class_id", "int")]),
-            "file": dg.MetadataValue.path(bundle.shown(SUBMISSION_FILE)),
+            "file": dg.MetadataValue.path(str(bundle.shown(SUBMISSION_FILE))),
             "first_rows": markdown_table(["observation_id", "class_id"], list(answers.items())[:SHOWN]),
             "predicted_venomous": sum(venomous[class_id] for class_id in answers.values()),
             "species_predicted": len(set(answers.values())),

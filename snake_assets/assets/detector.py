@@ -149,7 +149,7 @@ def _shown(bundle: Bundle, boxes: BoxFiles, start: Start) -> dict[str, Any]:
         ),
         "training_seconds": scores["seconds"],
         "training_processor_seconds": scores["processor_seconds"],
-        "curve_table": dg.MetadataValue.path(bundle.shown(CURVE_TABLE)),
-        "folder": dg.MetadataValue.path(bundle.folder),
+        "curve_table": dg.MetadataValue.path(str(bundle.shown(CURVE_TABLE))),
+        "folder": dg.MetadataValue.path(str(bundle.folder)),
         "bytes": bundle.bytes,
     }

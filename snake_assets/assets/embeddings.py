@@ -1,7 +1,6 @@
 """The vectors: all embedding tables out of one forward pass."""
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -14,6 +13,7 @@ from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import split_version, table_metadata
 from snake_assets.partitions import ACCELERATOR, splits
 from snake_assets.resources import BackboneSetting, Engine, Store
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.embedding import (
     DCT,
@@ -153,7 +153,7 @@ def embeddings(
     engine.checked()
     model = backbone.open(config.view())
 
-    def embed_split(images: Table, folders: Mapping[str, Path], report: Progress) -> PassRun:
+    def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:
         return embed(images, folders, model, config.settings(), report)
 
     yield from embedded_splits(context, store, model.precision, embed_split)
@@ -163,7 +163,7 @@ def embedded_splits(
     context: dg.AssetExecutionContext,
     store: Store,
     precision: str,
-    embed_split: Callable[[Table, Mapping[str, Path], Progress], PassRun],
+    embed_split: Callable[[Table, Mapping[str, AnyPath], Progress], PassRun],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Make the selected tables of every split of a run, and report what each pass did.
 

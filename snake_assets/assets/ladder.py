@@ -123,5 +123,5 @@ def _shown(bundle: Bundle) -> dict[str, Any]:
         ],
         "observations": ladder["observations"],
         "table": markdown_table(HEADER, table(ladder)),
-        "folder": dg.MetadataValue.path(bundle.folder),
+        "folder": dg.MetadataValue.path(str(bundle.folder)),
     }

@@ -67,12 +67,12 @@ def species_histogram(
         metadata={
             "dagster/row_count": counts.height,
             **column_schema("species_histogram", [(name, str(kind)) for name, kind in counts.schema.items()]),
-            "counts": dg.MetadataValue.path(bundle.shown(COUNTS_FILE)),
+            "counts": dg.MetadataValue.path(str(bundle.shown(COUNTS_FILE))),
             "species": counts.height,
             "photos": sum(counts["photos"]),
             "fewest_photos": min(counts["photos"], default=0),
             "most_photos": max(counts["photos"], default=0),
-            "folder": dg.MetadataValue.path(folder),
+            "folder": dg.MetadataValue.path(str(folder)),
         },
         data_version=data_version(bundle.files),
     )
@@ -128,5 +128,5 @@ def embedding_map(
     bundle = open_bundle(folder)
     context.add_asset_metadata({"map": picture(bundle.path(MAP_FILE).read_bytes(), "UMAP of the embeddings")})
     return dg.MaterializeResult(
-        metadata={"folder": dg.MetadataValue.path(folder)}, data_version=data_version(bundle.files)
+        metadata={"folder": dg.MetadataValue.path(str(folder))}, data_version=data_version(bundle.files)
     )

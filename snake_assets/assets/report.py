@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import dagster as dg
-import pyarrow.parquet as pq
 
 from snake_assets.assets.classifier import species_classifier
 from snake_assets.assets.columns import column_schema
@@ -28,6 +27,7 @@ from snake_assets.snakeclef.observations import observation_order, observation_t
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
+from snake_assets.storage.keeping import parquet_file
 from snake_assets.storage.tables import open_table
 
 SPLITS = ("train", "val")
@@ -105,7 +105,7 @@ def validation_report(
 
 def _shown(bundle: Bundle) -> dict[str, Any]:
     scores = json.loads(bundle.path(SCORES_FILE).read_text())
-    schema = pq.read_schema(bundle.path(PREDICTIONS_FILE))
+    schema = parquet_file(bundle.path(PREDICTIONS_FILE)).schema_arrow
     columns = [(field.name, str(field.type)) for field in schema]
     return {
         **{name: scores[name] for name in SCORE_TITLES},
@@ -137,9 +137,9 @@ def _shown(bundle: Bundle) -> dict[str, Any]:
         "calibration": scores["calibration"],
         "dagster/row_count": scores["observations"],
         **column_schema(bundle.folder.name, columns),
-        "report": dg.MetadataValue.path(bundle.shown(PAGE_FILE)),
-        "predictions": dg.MetadataValue.path(bundle.shown(PREDICTIONS_FILE)),
-        "folder": dg.MetadataValue.path(bundle.folder),
+        "report": dg.MetadataValue.path(str(bundle.shown(PAGE_FILE))),
+        "predictions": dg.MetadataValue.path(str(bundle.shown(PREDICTIONS_FILE))),
+        "folder": dg.MetadataValue.path(str(bundle.folder)),
     }
 
 

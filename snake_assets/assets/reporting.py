@@ -24,7 +24,7 @@ def table_metadata(table: Table) -> dict[str, dg.MetadataValue]:
         "rejected": dg.MetadataValue.md(_reject_lines(manifest)),
         "bytes": dg.MetadataValue.int(manifest.bytes),
         "shards": dg.MetadataValue.int(len(manifest.shards)),
-        "folder": dg.MetadataValue.path(table.folder),
+        "folder": dg.MetadataValue.path(str(table.folder)),
         "fingerprint": dg.MetadataValue.text(manifest.fingerprint),
         **column_schema(manifest.table, [(field.name, str(field.type)) for field in table.schema]),
     }

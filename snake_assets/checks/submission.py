@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from itertools import islice
-from pathlib import Path
 
 from snake_assets.assets.reporting import SHOWN
 from snake_assets.checks.check import Check, Site
@@ -13,18 +12,20 @@ from snake_assets.snakeclef.class_balance import class_balance
 from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.snakeclef.submission import read_submission, submission_against, unknown_answers
 from snake_assets.storage.findings import Findings
+from snake_assets.storage.keeping import sizes
 from snake_assets.storage.manifest import read_manifest
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import open_table
 
 SUBMISSION = "submission"
 
 
-def _file(site: Site) -> Path:
+def _file(site: Site) -> AnyPath:
     return site.store.folder(SUBMISSION) / SUBMISSION_FILE
 
 
 def _complete(site: Site) -> Mapping[str, Findings]:
-    if not _file(site).parent.is_dir():
+    if not sizes(_file(site).parent):
         return {}
     rows = read_metadata(site.raw_data.folder(), "test", site.venomous())
     observations = list(dict.fromkeys(row.observation_id for row in rows))
@@ -32,14 +33,14 @@ def _complete(site: Site) -> Mapping[str, Findings]:
 
 
 def _known(site: Site) -> Mapping[str, Findings]:
-    if not _file(site).parent.is_dir():
+    if not sizes(_file(site).parent):
         return {}
     return {SUBMISSION: unknown_answers(_file(site), site.venomous())}
 
 
 def _balance(site: Site) -> Mapping[str, Findings]:
     train = site.store.folder(IMAGES, "train")
-    if not (_file(site).parent.is_dir() and read_manifest(train)):
+    if not (sizes(_file(site).parent) and read_manifest(train)):
         return {}
     counts = class_balance(open_table(train), site.venomous()).species_counts
     trained = dict(counts.select("class_id", "observations").iter_rows())

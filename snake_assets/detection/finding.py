@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ from snake_assets.detection.best_find import BestFind, best_find
 from snake_assets.detection.finder import Finder
 from snake_assets.detection.fitting import fitted
 from snake_assets.storage.fingerprints import Json
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table
 from snake_assets.vision.crop_table import BOX, crop_schema
 from snake_assets.vision.keys import DIGEST
@@ -70,7 +70,7 @@ def finding_recipe(finder: Finder, settings: FindingSettings) -> dict[str, Json]
 
 def find_snakes(
     images: Table,
-    folder: Path,
+    folder: AnyPath,
     finder: Finder,
     settings: FindingSettings,
     progress: Progress | None = None,

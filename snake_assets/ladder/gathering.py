@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.reading import read_features
 from snake_assets.learning.training_table import available_sets
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.dct import orthonormal_factors
 from snake_assets.vision.embedding import DCT, DINOV2, EmbeddingSettings, embed, recipes
@@ -27,7 +27,7 @@ class Seer:
 
     backbone: "Backbone"
     settings: EmbeddingSettings
-    folder: Path
+    folder: AnyPath
 
 
 def gather(

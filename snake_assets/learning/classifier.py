@@ -21,6 +21,7 @@ from snake_assets.learning.probabilities import softmax
 from snake_assets.learning.references import References
 from snake_assets.learning.refinement import Selection
 from snake_assets.learning.settings import TrainingSettings
+from snake_assets.storage.places import AnyPath
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +138,7 @@ class SpeciesClassifier:
         write_classifier(self, folder)
 
     @classmethod
-    def load(cls, folder: Path) -> "SpeciesClassifier":
+    def load(cls, folder: AnyPath) -> "SpeciesClassifier":
         """Read what `save` wrote.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, load_file, save_file
 
 from snake_assets.learning.decisions import DecisionRule
 from snake_assets.learning.errors import LearningError
@@ -24,6 +24,7 @@ from snake_assets.learning.reference_tensors import (
 from snake_assets.learning.refinement import Selection
 from snake_assets.learning.settings import BlockName, Positive, TrainingSettings, Whole
 from snake_assets.learning.standardisation import Standardisation
+from snake_assets.storage.places import AnyPath
 
 if TYPE_CHECKING:
     from snake_assets.learning.classifier import SpeciesClassifier
@@ -93,13 +94,14 @@ def write_classifier(classifier: "SpeciesClassifier", folder: Path) -> None:
     (folder / TEXT_FILE).write_text(_lines(text.model_dump(mode="json")) + "\n", encoding="utf-8")
 
 
-def read_classifier(folder: Path) -> "SpeciesClassifier":
+def read_classifier(folder: AnyPath) -> "SpeciesClassifier":
     """Read both files of a folder; errors as `SpeciesClassifier.load`."""
     from snake_assets.learning.classifier import SpeciesClassifier
 
     try:
         text = ClassifierText.model_validate_json((folder / TEXT_FILE).read_text(encoding="utf-8"))
-        tensors = load_file(folder / MODEL_FILE)
+        model = folder / MODEL_FILE
+        tensors = load_file(model) if isinstance(model, Path) else load(model.read_bytes())
     except FileNotFoundError as error:
         raise LearningError(
             f"{folder} holds no whole classifier ({Path(error.filename or '').name} is missing): "

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.report import Judgement
+from snake_assets.storage.places import AnyPath
 
 HISTORY_FILE = "history.json"
 
@@ -34,17 +35,17 @@ class Scored(BaseModel):
 _HISTORY = TypeAdapter(tuple[Scored, ...])
 
 
-def read_history(folder: Path) -> tuple[Scored, ...]:
+def read_history(folder: AnyPath) -> tuple[Scored, ...]:
     """The reports so far, oldest first; none where the folder holds no history.
 
     Raises:
         LearningError: the file there is damaged.
     """
     path = folder / HISTORY_FILE
-    if not path.is_file():
-        return ()
     try:
         return _HISTORY.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return ()
     except ValidationError as error:
         raise LearningError(
             f"{path} is damaged ({error.error_count()} faults): restore it, or remove it to begin anew."

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from snake_assets.snakeclef.errors import DataError
+from snake_assets.storage.keeping import status
+from snake_assets.storage.places import AnyPath
 
 Value = TypeVar("Value")
 
@@ -25,7 +27,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 class Row:
     """One line of a CSV file; cells are taken by column name and know where they came from."""
 
-    path: Path
+    path: AnyPath
     line: int
     cells: dict[str, str]
 
@@ -57,7 +59,7 @@ class Row:
         return DataError(f"{self.path}, line {self.line}, column {column!r} {fault}: {remedy}.")
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read_rows(path: AnyPath, columns: Sequence[str]) -> Iterator[Row]:
     """Read the lines of a UTF-8 CSV file with a header that holds at least `columns`, in any order.
 
     Raises:
@@ -94,12 +96,12 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
         ) from None
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: AnyPath) -> str:
     try:
         # Before it is opened: a pipe would be waited for.
-        if not path.is_file() and path.exists():
+        if isinstance(path, Path) and not path.is_file() and path.exists():
             raise DataError(f"{path} is no file: put the official file there.")
-        if (size := path.stat().st_size) > MAX_BYTES:
+        if (size := status(path).size) > MAX_BYTES:
             raise DataError(f"{path} has {size} bytes, more than {MAX_BYTES}: it is not the official file.")
         data = path.read_bytes()
     except FileNotFoundError:
@@ -126,7 +128,7 @@ def _column_at(data: bytes, line_start: int, position: int) -> str:
     return repr(header[index]) if line_start and index < len(header) else str(index + 1)
 
 
-def _check_header(path: Path, header: list[str], columns: Sequence[str]) -> None:
+def _check_header(path: AnyPath, header: list[str], columns: Sequence[str]) -> None:
     if len(header) > MAX_COLUMNS:
         raise DataError(
             f"{path}, line 1 has {len(header)} columns, more than {MAX_COLUMNS}: it is not the official file."

@@ -4,7 +4,6 @@ Neither a run's log nor a time stamp is believed: the store may have been remove
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from snake_assets.detection.finding import FINDING_VERSION
 from snake_assets.snakeclef.errors import DataError
@@ -14,6 +13,7 @@ from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.snakeclef.raw_listing import RawListing
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
 from snake_assets.storage.fingerprints import Json, fingerprint
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import open_table
 from snake_assets.vision.embedding_tables import CROP_VERSION, EMBEDDING_VERSION
 from snake_assets.vision.freshness import SoughtBackbone, why_crops_are_stale, why_stale
@@ -35,7 +35,7 @@ def state_sought(raw: RawListing, backbone: SoughtBackbone, finder: str | None =
 
 def why_features_are_stale(
     raw: RawListing,
-    folder_of: Callable[[str], Path],
+    folder_of: Callable[[str], AnyPath],
     backbone: SoughtBackbone,
     embeddings: Sequence[str],
     crop_embeddings: Sequence[str] = (),

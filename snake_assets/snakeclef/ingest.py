@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -15,6 +14,7 @@ from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.photo_files import PhotoFile, PhotoIndex
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.manifest import Manifest, Reject, read_manifest
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.writer import write_table
 from snake_assets.vision.photos import UnreadablePhoto, probe
 
@@ -61,7 +61,7 @@ def ingest(
     rows: Sequence[PhotoRow],
     photos: Sequence[PhotoFile],
     split: str,
-    folder: Path,
+    folder: AnyPath,
     shard_rows: int = SHARD_ROWS,
     progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
@@ -103,7 +103,7 @@ def ingest(
         return writer.commit(units)
 
 
-def ingest_is_current(rows: Sequence[PhotoRow], photos: Sequence[PhotoFile], folder: Path) -> bool:
+def ingest_is_current(rows: Sequence[PhotoRow], photos: Sequence[PhotoFile], folder: AnyPath) -> bool:
     """Whether `ingest` of these rows and photos would change nothing; no photo is opened.
 
     Raises:

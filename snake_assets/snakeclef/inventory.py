@@ -14,6 +14,7 @@ from snake_assets.snakeclef.photo_files import PhotoFile, find_photos
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.manifest import Manifest, read_manifest
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table
 from snake_assets.storage.writer import write_table
 
@@ -39,7 +40,7 @@ class Inventory:
     left_packed: tuple[str, ...]
 
 
-def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
+def take_inventory(data: Path, split: str, folder: AnyPath) -> Inventory:
     """Find a split's photos, unpack its archives if it has no photos, and commit the table `raw_images`.
 
     Args:
@@ -48,7 +49,8 @@ def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
         folder: the table's folder; archives are unpacked to a folder in it.
 
     Raises:
-        DataError: the split has neither photos nor archives, or an archive is refused.
+        DataError: the split has neither photos nor archives, or an archive is refused, as any is where the
+            store is in a bucket.
         StorageError: the store cannot be written.
     """
     photos = find_photos(data, split)
@@ -58,10 +60,11 @@ def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
     with write_table(folder, "raw_images", split, INVENTORY_SCHEMA, _recipe(data)) as writer:
         if archives and not photos:
             homes = sorted(_home(archive) for archive in archives)
-            unpacked = _unpack_all(archives, folder / UNPACKED)
-            photos = [photo for home in homes for photo in find_photos(folder / UNPACKED, home)]
+            target = _unpacked_of(folder, archives)
+            unpacked = _unpack_all(archives, target)
+            photos = [photo for home in homes for photo in find_photos(target, home)]
             archives = []
-        elif not photos and _was_made_of(data, folder):
+        elif not photos and isinstance(folder, Path) and _was_made_of(data, folder):
             # The archives may have been removed after they were unpacked.
             photos = find_photos(folder / UNPACKED, ".")
         if not photos:
@@ -75,7 +78,7 @@ def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
         if not writer.has(unit):
             writer.write(unit, pa.Table.from_pylist(rows, schema=INVENTORY_SCHEMA).to_batches())
         manifest = writer.commit([unit])
-        if homes:
+        if homes and isinstance(folder, Path):
             _remove_others(folder / UNPACKED, homes)
     return Inventory(
         manifest,
@@ -86,7 +89,7 @@ def take_inventory(data: Path, split: str, folder: Path) -> Inventory:
 
 
 def inventory_is_current(
-    data: Path, photos: Sequence[PhotoFile], archives: Sequence[Path], folder: Path
+    data: Path, photos: Sequence[PhotoFile], archives: Sequence[Path], folder: AnyPath
 ) -> bool:
     """Whether `take_inventory` would find what it has found before.
 
@@ -103,6 +106,8 @@ def inventory_is_current(
     if manifest is None:
         return False
     if not photos:
+        if not isinstance(folder, Path):
+            return False
         unpacked = folder / UNPACKED
         there = {path.name for path in unpacked.iterdir()} if unpacked.is_dir() else set()
         if archives and {_home(archive) for archive in archives} != there:
@@ -122,14 +127,25 @@ def read_inventory(table: Table, data: Path) -> list[PhotoFile]:
             f"raw_images of {table.manifest.split!r} was made of {table.manifest.recipe.get('data')}, and "
             f"SNAKE_DATA is {data} now: materialize raw_images for this split again."
         )
-    places = {"data": data, UNPACKED: table.folder / UNPACKED}
-    return [
-        PhotoFile(row["path"], places[row["place"]], row["bytes"], row["modified_ns"])
-        for row in table.read().to_pylist()
-    ]
+    rows = table.read().to_pylist()
+    places = {"data": data}
+    if any(row["place"] == UNPACKED for row in rows):
+        places[UNPACKED] = _unpacked_of(table.folder, ())
+    return [PhotoFile(row["path"], places[row["place"]], row["bytes"], row["modified_ns"]) for row in rows]
 
 
-def _was_made_of(data: Path, folder: Path) -> bool:
+def _unpacked_of(folder: AnyPath, archives: Sequence[Path]) -> Path:
+    """Where archives are unpacked to, beside the table; in a bucket nowhere."""
+    if isinstance(folder, Path):
+        return folder / UNPACKED
+    raise DataError(
+        f"{folder} is in a bucket, where no archive can be unpacked"
+        f"{''.join(f', such as {archive}' for archive in archives[:1])}: unpack it into SNAKE_DATA yourself, "
+        "and materialize raw_images again."
+    )
+
+
+def _was_made_of(data: Path, folder: AnyPath) -> bool:
     committed = read_manifest(folder)
     return committed is not None and committed.recipe.get("data") == str(data)
 

@@ -3,11 +3,11 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from snake_assets.snakeclef.csvfile import read_rows
 from snake_assets.snakeclef.venom import class_id_of
 from snake_assets.storage.findings import Findings
+from snake_assets.storage.places import AnyPath
 
 COLUMNS = ("observation_id", "class_id")
 
@@ -21,7 +21,7 @@ def submission_csv(predictions: Mapping[str, int]) -> str:
     return text.getvalue()
 
 
-def read_submission(path: Path) -> dict[str, int]:
+def read_submission(path: AnyPath) -> dict[str, int]:
     """Read observation_id -> class_id in the file's order.
 
     Raises:
@@ -36,7 +36,7 @@ def read_submission(path: Path) -> dict[str, int]:
     return predictions
 
 
-def submission_against(path: Path, observations: Sequence[str]) -> Findings:
+def submission_against(path: AnyPath, observations: Sequence[str]) -> Findings:
     """Hold a submission against the observations that it must answer, in their order and spelling.
 
     Raises:
@@ -54,7 +54,7 @@ def submission_against(path: Path, observations: Sequence[str]) -> Findings:
     return Findings(faults, {"observations of test": len(observations), "answers": len(answered)})
 
 
-def unknown_answers(path: Path, venomous: Mapping[int, bool]) -> Findings:
+def unknown_answers(path: AnyPath, venomous: Mapping[int, bool]) -> Findings:
     """Answers of a submission whose class_id the venom list lacks.
 
     Raises:

@@ -8,22 +8,21 @@ the old folder goes. Where a kill comes between, `is_current` and the next write
 """
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
+from snake_assets.storage.bucket_bundles import bucket_bundle, names_are_right
+from snake_assets.storage.bucket_path import BucketPath
+from snake_assets.storage.bundle_keeping import BundleKeeper
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.files import LOCK, faults_named, only_writer, sync_folder, write_whole
-from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
+from snake_assets.storage.fingerprints import Json, fingerprint
+from snake_assets.storage.keeping import noted_digest, sizes
+from snake_assets.storage.local_bundles import local_bundle
 from snake_assets.storage.manifest import MANIFEST, SCHEMA_VERSION, plain_name
-from snake_assets.storage.plain_names import FILES, are_right, put_right
-
-ASIDE = ".next-"
+from snake_assets.storage.places import AnyPath
+from snake_assets.storage.plain_names import are_right
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class Bundle:
     where people find them by the same names.
     """
 
-    folder: Path
-    inside: Path
+    folder: AnyPath
+    inside: AnyPath
     recipe: Mapping[str, Json]
     files: Mapping[str, str]
 
@@ -47,13 +46,14 @@ class Bundle:
     @property
     def bytes(self) -> int:
         """Bytes of all files."""
-        return sum((self.inside / name).stat().st_size for name in self.files)
+        there = sizes(self.inside)
+        return sum(there[name] for name in self.files)
 
-    def path(self, name: str) -> Path:
+    def path(self, name: str) -> AnyPath:
         """The path of one file, to read. Raises StorageError where the bundle has none of that name."""
         return self.inside / self._known(name)
 
-    def shown(self, name: str) -> Path:
+    def shown(self, name: str) -> AnyPath:
         """The path of one file, to show to people. Raises StorageError where there is none of that name."""
         return self.folder / self._known(name)
 
@@ -63,7 +63,7 @@ class Bundle:
         return name
 
 
-def open_bundle(folder: Path) -> Bundle:
+def open_bundle(folder: AnyPath) -> Bundle:
     """Open the bundle in a folder `<store>/<asset>`, checking every file's digest.
 
     Raises:
@@ -81,7 +81,7 @@ def open_bundle(folder: Path) -> Bundle:
             raise StorageError(f"{fault}: materialize {folder.name} again.")
 
 
-def is_current(folder: Path, recipe: Mapping[str, Json]) -> bool:
+def is_current(folder: AnyPath, recipe: Mapping[str, Json]) -> bool:
     """Whether a folder holds the whole bundle of just this recipe; puts its plain names right if it does.
 
     Raises:
@@ -93,74 +93,68 @@ def is_current(folder: Path, recipe: Mapping[str, Json]) -> bool:
         return False
     if fingerprint(bundle.recipe) != fingerprint(recipe):
         return False
-    if not are_right(folder, bundle.inside, bundle.files):
-        with only_writer(folder), faults_named(folder):
-            _put_right(open_bundle(folder))
+    if not _names_are_right(bundle):
+        with _kept(folder) as keeper:
+            _put_right(keeper, open_bundle(folder))
     return True
 
 
 @contextmanager
-def write_bundle(folder: Path, recipe: Mapping[str, Json]) -> Iterator[Path]:
+def write_bundle(folder: AnyPath, recipe: Mapping[str, Json]) -> Iterator[Path]:
     """Give a folder aside to write plain files into; on leaving without an error they are committed.
 
     Files of the earlier bundle that are not written again are removed.
 
     Raises:
-        StorageError: another run writes there, or the file system refused.
+        StorageError: another run writes there or, in a bucket, has committed meanwhile; or the file system
+            or the bucket refused.
     """
-    with only_writer(folder), faults_named(folder):
-        for left_over in folder.glob(f"{ASIDE}*"):
-            shutil.rmtree(left_over)
+    with _kept(folder) as keeper:
         with suppress(StorageError):  # what is damaged is not given its names; it is about to be replaced
-            _put_right(open_bundle(folder))
-        aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=folder))
-        try:
+            _put_right(keeper, open_bundle(folder))
+        with keeper.aside() as aside:
             yield aside
-            _put_right(_committed(folder, aside, recipe))
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            inside, files = keeper.take_in(aside, _used(folder))
+            content = {
+                "schema_version": SCHEMA_VERSION,
+                "recipe": recipe,
+                "home": inside.name,
+                "files": files,
+            }
+            keeper.commit(json.dumps(content, indent=1).encode())
+            _put_right(keeper, Bundle(folder, inside, recipe, files))
 
 
-def _committed(folder: Path, aside: Path, recipe: Mapping[str, Json]) -> Bundle:
-    files = {path.name: file_digest(path) for path in sorted(aside.iterdir())}
-    # Some libraries write files that only their owner may read; the lock has the user's own default.
-    mode = (folder / LOCK).stat().st_mode
-    for name in files:
-        (aside / name).chmod(mode)
-        with (aside / name).open("rb") as file:
-            os.fsync(file.fileno())
-    aside.chmod(mode | (mode & 0o444) >> 2)  # who may read a file may enter its folder
-    sync_folder(aside)
-    home = folder / _free_name(folder)
-    if home.exists():
-        shutil.rmtree(home)  # of a run that was killed before it committed
-    aside.replace(home)
-    sync_folder(folder)
-    content = {"schema_version": SCHEMA_VERSION, "recipe": recipe, "home": home.name, "files": files}
-    write_whole(folder / MANIFEST, json.dumps(content, indent=1).encode())
-    return Bundle(folder, home, recipe, files)
+def _kept(folder: AnyPath) -> AbstractContextManager[BundleKeeper]:
+    return bucket_bundle(folder) if isinstance(folder, BucketPath) else local_bundle(folder)
 
 
-def _free_name(folder: Path) -> str:
-    """The first folder that the committed bundle, as far as its manifest can be read, does not use."""
+def _used(folder: AnyPath) -> str | None:
+    """The name of the folder that the committed bundle uses, as far as its manifest can be read."""
     try:
         committed = _read(folder)
     except StorageError:
-        committed = None
-    used = committed.inside.name if committed else None
-    return next(name for number in count() if (name := f"{FILES}{number}") != used)
+        return None
+    return committed.inside.name if committed else None
 
 
-def _put_right(bundle: Bundle) -> None:
-    if not are_right(bundle.folder, bundle.inside, bundle.files):
-        put_right(bundle.folder, bundle.inside, bundle.files)
+def _put_right(keeper: BundleKeeper, bundle: Bundle) -> None:
+    if not _names_are_right(bundle):
+        keeper.put_right(bundle.inside, bundle.files)
+
+
+def _names_are_right(bundle: Bundle) -> bool:
+    if isinstance(bundle.folder, BucketPath) and isinstance(bundle.inside, BucketPath):
+        return names_are_right(bundle.folder, bundle.inside, bundle.files)
+    assert isinstance(bundle.folder, Path) and isinstance(bundle.inside, Path)
+    return are_right(bundle.folder, bundle.inside, bundle.files)
 
 
 def _fault(bundle: Bundle) -> str | None:
     for name, digest in bundle.files.items():
         path = bundle.inside / name
         try:
-            if file_digest(path) != digest:
+            if noted_digest(path) != digest:
                 return f"{path} is changed"
         except FileNotFoundError:
             return f"{path} is missing"
@@ -169,7 +163,7 @@ def _fault(bundle: Bundle) -> str | None:
     return None
 
 
-def _read(folder: Path) -> Bundle | None:
+def _read(folder: AnyPath) -> Bundle | None:
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_bytes())

@@ -4,15 +4,15 @@ Pages carry checksums of their own (CRC-32), and the footer, which says where th
 its digest in the manifest; so both are checked whatever part of a file is read.
 """
 
-import hashlib
 import os
 import struct
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.fingerprints import file_digest
+from snake_assets.storage.fingerprints import bytes_digest
+from snake_assets.storage.keeping import Status, digest, opened, status
+from snake_assets.storage.places import AnyPath
 
 VARIABLE = "SNAKE_CHECK_DIGESTS"
 
@@ -29,7 +29,7 @@ class CheckDigests(StrEnum):
 SMALL, MUCH = 8 << 20, 1 / 4
 
 _chosen: CheckDigests | None = None
-_checked: set[tuple[str, int, int, int, str]] = set()
+_checked: set[tuple[object, ...]] = set()
 FOOTER_END = struct.Struct("<I4s")  # length of what stands before it, and the format's magic
 
 
@@ -39,14 +39,15 @@ def choose(when: CheckDigests | None) -> None:
     _chosen = when
 
 
-def check_digest(path: Path, sha256: str, table: str, wanted_bytes: int) -> None:
+def check_digest(file: AnyPath, sha256: str, table: str, wanted_bytes: int) -> None:
     """Read a file of a table in full, where that is asked for, and hold its SHA-256 against the manifest's.
 
     A file counts as another when its inode, size or time of change is another. With `first`, files above 8
-    MiB of which less than a quarter is wanted are not checked.
+    MiB of which less than a quarter is wanted are not checked; nor is an object of a bucket read for it: its
+    bytes do not change, and the digest that was noted with them as they were written is what counts.
 
     Args:
-        path: the file.
+        file: the file.
         sha256: what the manifest says.
         table: name of the table, for the message.
         wanted_bytes: how much of the file is about to be read.
@@ -55,47 +56,57 @@ def check_digest(path: Path, sha256: str, table: str, wanted_bytes: int) -> None
         StorageError: the digest is another, or SNAKE_CHECK_DIGESTS is none of always, first, never.
         OSError: the file cannot be read.
     """
-    size = path.stat().st_size
-    a_glance = _when() is CheckDigests.first and size > SMALL and wanted_bytes < MUCH * size
+    there = status(file)
+    a_glance = _when() is CheckDigests.first and there.size > SMALL and wanted_bytes < MUCH * there.size
     if not a_glance:
-        _check(path, file_digest, sha256, table)
+        _check(file, there, digest, sha256, sha256, table)
 
 
-def check_footer(path: Path, footer_sha256: str, table: str) -> None:
+def check_footer(file: AnyPath, there: Status, footer_sha256: str, sha256: str, table: str) -> None:
     """As `check_digest`, for the footer alone, which is little to read: there are no glances here.
+
+    Args:
+        file: the file.
+        there: what is known of it.
+        footer_sha256: what the manifest says of the footer.
+        sha256: and of the whole file.
+        table: name of the table, for the message.
 
     Raises:
         StorageError: the digest is another, the file is no parquet file, or SNAKE_CHECK_DIGESTS is no word.
         OSError: the file cannot be read.
     """
-    _check(path, footer_digest, footer_sha256, table)
+    _check(file, there, footer_digest, footer_sha256, sha256, table)
 
 
-def footer_digest(path: Path) -> str:
+def footer_digest(file: AnyPath) -> str:
     """SHA-256, as hex, of the footer of a parquet file; of all of its bytes where they cannot be a footer.
 
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - FOOTER_END.size))
-        end = file.read()
+    with opened(file) as content:
+        size = content.seek(0, os.SEEK_END)
+        content.seek(max(0, size - FOOTER_END.size))
+        end = content.read()
         length = FOOTER_END.unpack(end)[0] if len(end) == FOOTER_END.size else size
-        file.seek(max(0, size - FOOTER_END.size - length))
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        content.seek(max(0, size - FOOTER_END.size - length))
+        return bytes_digest(content.read())
 
 
-def _check(path: Path, digest: Callable[[Path], str], sha256: str, table: str) -> None:
+def _check(
+    file: AnyPath, there: Status, digest: Callable[[AnyPath], str], sha256: str, of_all: str, table: str
+) -> None:
     when = _when()
-    status = path.stat()
-    known = (str(path), status.st_ino, status.st_size, status.st_mtime_ns, sha256)
-    if when is CheckDigests.never or (when is CheckDigests.first and known in _checked):
+    known = (*there.identity, sha256)
+    if when is CheckDigests.never:
         return
-    found = digest(path)
+    if when is CheckDigests.first and (known in _checked or there.sha256 == of_all):
+        return
+    found = digest(file)
     if found != sha256:
         raise StorageError(
-            f"{path} is not what was committed: its SHA-256 is {found}, the manifest says {sha256}. The "
+            f"{file} is not what was committed: its SHA-256 is {found}, the manifest says {sha256}. The "
             f"disk, or somebody, has changed it. Remove this file and materialize {table} again: only what "
             "is missing is made anew."
         )

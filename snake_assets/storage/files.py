@@ -1,49 +1,36 @@
-"""Files that appear whole or not at all, and the lock that keeps writers apart."""
+"""Files of a folder that appear whole or not at all, and the lock that keeps writers apart."""
 
 import fcntl
-import hashlib
-import io
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
+from snake_assets.storage.counted import CountedFile
 from snake_assets.storage.errors import StorageError
 
 LOCK = "_lock"
 SYNC_EVERY = 4 << 20
 
 
-class NewFile(io.RawIOBase):
-    """A file on its way to the disk; its size and its digest are known without reading it again.
+class NewFile(CountedFile):
+    """A file on its way to the disk.
 
-    `size` is the bytes written so far. Every `SYNC_EVERY` of them are synced by a thread of their own, so
-    that the disk works while the next ones are made, and little is left to wait for at the end.
+    Every `SYNC_EVERY` bytes are synced by a thread of their own, so that the disk works while the next ones
+    are made, and little is left to wait for at the end.
     """
 
-    def __init__(self, file: BinaryIO, syncer: ThreadPoolExecutor) -> None:
-        self.size = 0
-        self._file, self._syncer = file, syncer
-        self._digest = hashlib.sha256()
+    def __init__(self, file: IO[bytes], syncer: ThreadPoolExecutor) -> None:
+        super().__init__(file)
+        self._syncer = syncer
         self._sync_at = SYNC_EVERY
         self._syncing: Future[None] | None = None
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256, as hex, of the bytes written so far."""
-        return self._digest.hexdigest()
-
-    def writable(self) -> bool:
-        """True."""
-        return True
-
     def write(self, data: bytes, /) -> int:  # type: ignore[override]
         """Write all of `data`."""
-        self._file.write(data)
-        self._digest.update(data)
-        self.size += len(data)
+        super().write(data)
         if self.size >= self._sync_at and (self._syncing is None or self._syncing.done()):
             self._wait()
             self._file.flush()

@@ -18,3 +18,8 @@ def file_digest(path: Path) -> str:
     """SHA-256, as hex, of a file's bytes, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bytes_digest(data: bytes) -> str:
+    """SHA-256, as hex, of some bytes."""
+    return hashlib.sha256(data).hexdigest()

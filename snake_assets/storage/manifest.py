@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.files import write_whole
 from snake_assets.storage.fingerprints import Json, fingerprint
+from snake_assets.storage.keeping import sizes
+from snake_assets.storage.places import AnyPath
 
 MANIFEST = "_manifest.json"
 SCHEMA_VERSION = 1
@@ -38,10 +39,9 @@ class Shard:
     rejects: tuple[Reject, ...] = ()
     footer_sha256: str | None = None
 
-    def is_in(self, folder: Path) -> bool:
-        """Whether a folder has the shard's file, in its full length."""
-        path = folder / self.file
-        return path.is_file() and path.stat().st_size == self.bytes
+    def is_in(self, sizes: Mapping[str, int]) -> bool:
+        """Whether a folder that holds files of these names and bytes has the shard's, in its full length."""
+        return sizes.get(self.file) == self.bytes
 
 
 @dataclass(frozen=True)
@@ -89,16 +89,15 @@ class Manifest:
             [[shard.sha256, [asdict(reject) for reject in shard.rejects]] for shard in self.shards]
         )
 
-    def holds(self, folder: Path, recipe: Mapping[str, Json], units: Sequence[str]) -> bool:
+    def holds(self, folder: AnyPath, recipe: Mapping[str, Json], units: Sequence[str]) -> bool:
         """Whether the table is whole and made by just this recipe of just these units, in this order."""
-        return (
-            fingerprint(self.recipe) == fingerprint(recipe)
-            and [shard.unit for shard in self.shards] == list(units)
-            and all(shard.is_in(folder) for shard in self.shards)
-        )
+        if fingerprint(self.recipe) != fingerprint(recipe) or [s.unit for s in self.shards] != list(units):
+            return False
+        there = sizes(folder)
+        return all(shard.is_in(there) for shard in self.shards)
 
-    def write(self, folder: Path) -> None:
-        """Commit: from here on readers of `folder` see this table."""
+    def to_json(self) -> str:
+        """The content of the manifest's file."""
         summary = {
             "schema_version": self.schema_version,
             "table": self.table,
@@ -111,10 +110,10 @@ class Manifest:
             "recipe": self.recipe,
             "shards": shards_to_json(self.shards),
         }
-        write_whole(folder / MANIFEST, json.dumps(summary, indent=1).encode())
+        return json.dumps(summary, indent=1)
 
 
-def read_manifest(folder: Path) -> Manifest | None:
+def read_manifest(folder: AnyPath) -> Manifest | None:
     """The committed manifest of a table's folder, or None where nothing has been committed.
 
     Raises:

@@ -1,8 +1,19 @@
-"""Roots that users name: a folder today; `gs://` is recognised and refused by name."""
+"""Roots that users name: a folder, or a bucket of Google Cloud Storage."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from snake_assets.storage.bucket import Bucket
+from snake_assets.storage.bucket_path import SCHEME, BucketPath, bucket_root
 from snake_assets.storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+# A folder or a file, on a disk or in a bucket. Of what both can do, `/`, name, parent, str, read_bytes and
+# read_text are used; all else is in keeping.py, table_keeping.py and bundle_keeping.py.
+AnyPath = Path | BucketPath
 
 
 def local_root(text: str, variable: str) -> Path:
@@ -21,3 +32,20 @@ def local_root(text: str, variable: str) -> Path:
             f"{variable}={text!r} is not a folder: set it to a path, or unset it for the default."
         )
     return Path(text).expanduser().absolute()
+
+
+def any_root(text: str, variable: str, connect: Callable[[], "storage.Client"]) -> AnyPath:
+    """The folder, or the folder in a bucket (`gs://…`), that a setting names; it need not exist.
+
+    Args:
+        text: the setting.
+        variable: its name, for messages.
+        connect: gives the client of Google Cloud Storage; called only for a bucket, and only when it is used.
+
+    Raises:
+        StorageError: the setting is neither; names `variable`.
+    """
+    if not text.startswith(SCHEME):
+        return local_root(text, variable)
+    name, key = bucket_root(text, variable)
+    return BucketPath(Bucket(name, connect), key)

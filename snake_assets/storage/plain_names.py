@@ -5,10 +5,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from snake_assets.storage.bundle_keeping import FILES
 from snake_assets.storage.files import sync_folder
 from snake_assets.storage.fingerprints import file_digest
-
-FILES = "_files-"
 
 
 def are_right(folder: Path, inside: Path, files: Mapping[str, str]) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from snake_assets.storage.files import append, write_whole
+from snake_assets.storage.keeping import sizes
 from snake_assets.storage.manifest import Shard, shards_from_json, shards_to_json
 
 PROGRESS = "_progress.jsonl"
@@ -22,7 +23,8 @@ class Progress:
         """Read what there is; `recipe` is the fingerprint of the table's recipe."""
         self._path, self._recipe = folder / PROGRESS, recipe
         # A shard that is gone must not be named again once another has its file name.
-        self.recovered = tuple(shard for shard in self._read() if shard.is_in(folder))
+        there = sizes(folder)
+        self.recovered = tuple(shard for shard in self._read() if shard.is_in(there))
         self._begun = False
         if not self.recovered:
             self.remove()
@@ -37,8 +39,7 @@ class Progress:
             append(self._path, _lines([shard]))
         else:
             # Whole, because a kill may have left the half of a line.
-            head = json.dumps({"recipe": self._recipe}).encode() + b"\n"
-            write_whole(self._path, head + _lines([*self.recovered, shard]))
+            write_whole(self._path, progress_bytes(self._recipe, [*self.recovered, shard]))
             self._begun = True
 
     def remove(self) -> None:
@@ -47,13 +48,26 @@ class Progress:
 
     def _read(self) -> tuple[Shard, ...]:
         try:
-            # What follows the last line end is the half of a line that a kill left.
-            head, *lines = self._path.read_bytes().split(b"\n")[:-1]
-            if json.loads(head)["recipe"] == self._recipe:
-                return shards_from_json([json.loads(line) for line in lines])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            pass  # a progress file that cannot be used only means that its shards are made again
-        return ()
+            return read_progress(self._path.read_bytes(), self._recipe)
+        except FileNotFoundError:
+            return ()
+
+
+def progress_bytes(recipe: str, shards: Sequence[Shard]) -> bytes:
+    """The content of a progress file: a line for the recipe's fingerprint, and one a shard."""
+    return json.dumps({"recipe": recipe}).encode() + b"\n" + _lines(shards)
+
+
+def read_progress(content: bytes, recipe: str) -> tuple[Shard, ...]:
+    """The shards that a progress file tells of; none where it is of another recipe or damaged."""
+    try:
+        # What follows the last line end is the half of a line that a kill left.
+        head, *lines = content.split(b"\n")[:-1]
+        if json.loads(head)["recipe"] == recipe:
+            return shards_from_json([json.loads(line) for line in lines])
+    except (ValueError, KeyError, TypeError):
+        pass  # a progress file that cannot be used only means that its shards are made again
+    return ()
 
 
 def _lines(shards: Sequence[Shard]) -> bytes:

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +13,16 @@ import pyarrow.parquet as pq
 
 from snake_assets.storage.digest_checks import check_digest, check_footer
 from snake_assets.storage.errors import StorageError
+from snake_assets.storage.keeping import parquet_file, status
 from snake_assets.storage.manifest import Manifest, Shard, read_manifest
+from snake_assets.storage.places import AnyPath
 
 
 @dataclass(frozen=True)
 class Table:
     """A committed table of one split: its folder and its manifest."""
 
-    folder: Path
+    folder: AnyPath
     manifest: Manifest
 
     @property
@@ -47,7 +48,9 @@ class Table:
     ) -> Iterator[pa.RecordBatch]:
         """As `read_shard`, at most `rows` at a time, so that memory does not grow with the shard."""
         with self._readable(shard):
-            yield from self._checked_file(shard, columns).iter_batches(batch_size=rows, columns=columns)
+            yield from self._checked_file(shard, columns, ahead=False).iter_batches(
+                batch_size=rows, columns=columns
+            )
 
     def rows(self, shard: Shard, numbers: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """Some rows of a shard, by their numbers in ascending order; only their row groups are read.
@@ -97,23 +100,25 @@ class Table:
                 parts.append(self.rows(shard, numbers, columns))
         return pa.concat_tables(parts)
 
-    def _checked_file(self, shard: Shard, columns: Sequence[str] | None) -> pq.ParquetFile:
-        file = self._file(shard, columns)
+    def _checked_file(
+        self, shard: Shard, columns: Sequence[str] | None, ahead: bool = True
+    ) -> pq.ParquetFile:
+        file = self._file(shard, columns, ahead)
         check_digest(self.folder / shard.file, shard.sha256, self.manifest.table, _bytes_of(file, columns))
         return file
 
-    def _file(self, shard: Shard, columns: Sequence[str] | None = None) -> pq.ParquetFile:
+    def _file(self, shard: Shard, columns: Sequence[str] | None = None, ahead: bool = True) -> pq.ParquetFile:
         path = self.folder / shard.file
         with self._readable(shard):
-            size = path.stat().st_size
-            if size != shard.bytes:
+            there = status(path)
+            if there.size != shard.bytes:
                 raise StorageError(
-                    f"{path} has {size} bytes where the manifest says {shard.bytes}: it was cut or changed. "
+                    f"{path} has {there.size} bytes where the manifest says {shard.bytes}: cut or changed. "
                     f"Remove {self.folder} and materialize {self.manifest.table} again."
                 )
             if shard.footer_sha256:
-                check_footer(path, shard.footer_sha256, self.manifest.table)
-            file = pq.ParquetFile(path, page_checksum_verification=True)
+                check_footer(path, there, shard.footer_sha256, shard.sha256, self.manifest.table)
+            file = parquet_file(path, there, ahead)
         # pyarrow would leave them out without a word.
         absent = [name for name in columns or () if name not in file.schema_arrow.names]
         if absent:
@@ -147,7 +152,7 @@ def _bytes_of(file: pq.ParquetFile, columns: Sequence[str] | None) -> int:
     )
 
 
-def open_table(folder: Path) -> Table:
+def open_table(folder: AnyPath) -> Table:
     """Open the committed table in a folder `<store>/<asset>/<split>`.
 
     Raises:

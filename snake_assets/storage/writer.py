@@ -5,20 +5,24 @@ table stays whole until the new manifest replaces the old one; only then are unn
 that the committed table or an interrupted run already holds are taken over as they are.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from snake_assets.storage.bucket_path import BucketPath
+from snake_assets.storage.bucket_tables import bucket_table
 from snake_assets.storage.digest_checks import footer_digest
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.files import faults_named, only_writer, whole_file
 from snake_assets.storage.fingerprints import Json, fingerprint
+from snake_assets.storage.keeping import sizes
+from snake_assets.storage.local_tables import local_table
 from snake_assets.storage.manifest import Manifest, Reject, Shard, read_manifest
-from snake_assets.storage.progress import Progress
+from snake_assets.storage.places import AnyPath
+from snake_assets.storage.table_keeping import TableKeeper
 from snake_assets.storage.tables import Table
 
 REJECTS = "rejects.parquet"
@@ -26,18 +30,25 @@ REJECT_SCHEMA = pa.schema([("image_id", pa.string()), ("reason", pa.string()), (
 
 
 class TableWriter:
-    """Writes one table of one split; made by `write_table`, which holds the folder's lock."""
+    """Writes one table of one split; made by `write_table`."""
 
     def __init__(
-        self, folder: Path, table: str, split: str | None, schema: pa.Schema, recipe: Mapping[str, Json]
+        self,
+        folder: AnyPath,
+        keeper: TableKeeper,
+        table: str,
+        split: str | None,
+        schema: pa.Schema,
+        recipe: Mapping[str, Json],
     ) -> None:
         self.folder = folder
         self.schema = schema
+        self._keeper = keeper
         self._table, self._split, self._recipe = table, split, dict(recipe)
         self._committed = read_manifest(folder)
-        self._progress = Progress(folder, fingerprint(self._recipe))
+        self._told = keeper.told(fingerprint(self._recipe))
         self._shards = self._recovered()
-        self._remove_strays(self._named())
+        keeper.clear(self._named())
 
     @property
     def shards(self) -> list[Shard]:
@@ -56,13 +67,13 @@ class TableWriter:
         """Commit the shard of a unit; `batches` are streamed to disk, and `rejects` may fill meanwhile.
 
         Raises:
-            StorageError: the file system refused.
+            StorageError: the file system or the bucket refused.
         """
-        path = self.folder / self._free_name()
+        name = self._free_name()
         rows = 0
         # Photos and floats do not compress; dictionaries of them only cost memory.
         with (
-            whole_file(path) as file,
+            self._keeper.new_file(name) as file,
             pq.ParquetWriter(
                 file, self.schema, compression="none", use_dictionary=False, write_page_checksum=True
             ) as parquet,
@@ -71,17 +82,18 @@ class TableWriter:
                 # A row group a batch: memory holds one batch, and readers can take rows by the batch.
                 parquet.write_table(pa.Table.from_batches([batch], self.schema))
                 rows += batch.num_rows
-        footer = footer_digest(path)
-        shard = Shard(path.name, unit, rows, file.size, file.sha256, tuple(rejects), footer)
+        footer = footer_digest(self.folder / name)
+        shard = Shard(name, unit, rows, file.size, file.sha256, tuple(rejects), footer)
         self._shards[unit] = shard
-        self._progress.add(shard)
+        self._told.add(shard)
         return shard
 
     def commit(self, units: Sequence[str]) -> Manifest:
         """Make the table of `units`, in this order, the one that readers see; remove all other shards.
 
         Raises:
-            StorageError: a unit has no shard yet, or the file system refused.
+            StorageError: a unit has no shard yet, the file system or the bucket refused, or another run has
+                committed since this one began, as may be in a bucket.
         """
         absent = [unit for unit in units if unit not in self._shards]
         if absent:
@@ -89,20 +101,20 @@ class TableWriter:
         manifest = Manifest(
             self._table, self._split, self._recipe, tuple(self._shards[unit] for unit in units)
         )
-        if manifest != self._committed:
-            self._write_rejects(manifest.rejects)
-            manifest.write(self.folder)
-        with faults_named(self.folder):
-            self._remove_strays({shard.file for shard in manifest.shards})
-            self._progress.remove()
+        self._keeper.commit(
+            manifest.to_json().encode() if manifest != self._committed else None,
+            {REJECTS: _rejects_file(manifest.rejects)},
+            [shard.file for shard in manifest.shards],
+        )
         return manifest
 
     def _recovered(self) -> dict[str, Shard]:
         """The shards of the same recipe that are committed or were finished by an interrupted run."""
-        shards = self._progress.recovered
+        shards = self._told.recovered
         if self._committed and fingerprint(self._committed.recipe) == fingerprint(self._recipe):
             shards += self._committed.shards
-        return {shard.unit: shard for shard in shards if shard.is_in(self.folder)}
+        there = sizes(self.folder)
+        return {shard.unit: shard for shard in shards if shard.is_in(there)}
 
     def _named(self) -> set[str]:
         """Files that the committed table or this run names."""
@@ -111,25 +123,21 @@ class TableWriter:
 
     def _free_name(self) -> str:
         named = self._named()
-        return next(name for number in count() if (name := f"part-{number:05d}.parquet") not in named)
+        return next(name for number in count() if (name := self._keeper.name(number)) not in named)
 
-    def _write_rejects(self, rejects: Sequence[Reject]) -> None:
-        rows = [{"image_id": r.image_id, "reason": r.reason, "detail": r.detail} for r in rejects]
-        with whole_file(self.folder / REJECTS) as file:
-            pq.write_table(pa.Table.from_pylist(rows, schema=REJECT_SCHEMA), file)
 
-    def _remove_strays(self, named: Collection[str]) -> None:
-        """Remove what a killed run left half done, and shards that are no longer named."""
-        for path in (*self.folder.glob("part-*.parquet"), *self.folder.glob(".*.tmp")):
-            if path.name not in named:
-                path.unlink()
+def _rejects_file(rejects: Sequence[Reject]) -> bytes:
+    rows = [{"image_id": r.image_id, "reason": r.reason, "detail": r.detail} for r in rejects]
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=REJECT_SCHEMA), file)
+    return file.getvalue()
 
 
 @contextmanager
 def write_table(
-    folder: Path, table: str, split: str | None, schema: pa.Schema, recipe: Mapping[str, Json]
+    folder: AnyPath, table: str, split: str | None, schema: pa.Schema, recipe: Mapping[str, Json]
 ) -> Iterator[TableWriter]:
-    """Write the table of a folder as its only writer.
+    """Write the table of a folder: as its only writer, or in a bucket as one who may be overtaken.
 
     Args:
         folder: `<store>/<asset>/<split>`, or `<store>/<asset>` for a table without splits.
@@ -141,7 +149,9 @@ def write_table(
     Raises:
         StorageError: another run writes there, or the folder cannot be written.
     """
-    with only_writer(folder):
-        with faults_named(folder):
-            writer = TableWriter(folder, table, split, schema, recipe)
-        yield writer
+    with _kept(folder) as keeper:
+        yield TableWriter(folder, keeper, table, split, schema, recipe)
+
+
+def _kept(folder: AnyPath) -> AbstractContextManager[TableKeeper]:
+    return bucket_table(folder) if isinstance(folder, BucketPath) else local_table(folder)

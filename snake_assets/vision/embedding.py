@@ -7,10 +7,10 @@ whose batches were others.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snake_assets.storage.fingerprints import Json
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table
 from snake_assets.vision.crop_table import Regions
 from snake_assets.vision.crops import CropInput, CropSettings
@@ -60,7 +60,7 @@ __all__ = [
 
 def embed(
     images: Table,
-    folders: Mapping[str, Path],
+    folders: Mapping[str, AnyPath],
     backbone: Backbone,
     settings: EmbeddingSettings,
     progress: Progress | None = None,
@@ -88,7 +88,7 @@ def embed(
 def embed_crops(
     images: Table,
     crops: Table,
-    folders: Mapping[str, Path],
+    folders: Mapping[str, AnyPath],
     backbone: Backbone,
     settings: EmbeddingSettings,
     cut: CropSettings,
@@ -123,7 +123,7 @@ def embed_crops(
 def _embed(
     subjects: Subjects,
     seen_as: Preparation[torch.Tensor],
-    folders: Mapping[str, Path],
+    folders: Mapping[str, AnyPath],
     recipe_of: Mapping[str, Mapping[str, Json]],
     backbone: Backbone,
     settings: EmbeddingSettings,

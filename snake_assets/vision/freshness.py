@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.manifest import Manifest, read_manifest
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table
 from snake_assets.vision.crop_table import Regions
 from snake_assets.vision.embedding_tables import CROP_VERSION, EMBEDDING_VERSION
@@ -37,7 +37,7 @@ class SoughtBackbone:
 
 
 def why_stale(
-    folder: Path, images: Manifest, backbone: SoughtBackbone, crops: Table | None = None
+    folder: AnyPath, images: Manifest, backbone: SoughtBackbone, crops: Table | None = None
 ) -> str | None:
     """Why an embedding table should be made (again), in a few words; None where it is up to date.
 
@@ -74,7 +74,7 @@ def why_stale(
     return None
 
 
-def why_crops_are_stale(folder: Path, images: Manifest, version: int) -> str | None:
+def why_crops_are_stale(folder: AnyPath, images: Manifest, version: int) -> str | None:
     """Why a table of crops should be made (again), in a few words; None where it is up to date.
 
     Which finder found them is not judged.

@@ -12,13 +12,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.manifest import Manifest, Reject, Shard
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.writer import write_table
 from snake_assets.vision.known import KnownRows
 from snake_assets.vision.preparation import Preparation
@@ -70,7 +70,7 @@ class WantedTable:
     """A table that a pass is to make: where, its columns, and all that decides its rows but the photos."""
 
     name: str
-    folder: Path
+    folder: AnyPath
     schema: pa.Schema
     recipe: Mapping[str, Json]
 

@@ -1,6 +1,8 @@
 """The classifier as two files: model.safetensors holds the head, classifier.json everything to be read."""
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -66,12 +68,19 @@ class ClassifierText(BaseModel):
 
 
 def write_classifier(classifier: "SpeciesClassifier", folder: Path) -> None:
-    """Write both files into the folder, which is made where it is missing."""
+    """Write both files into the folder, which is made where it is missing. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     model = classifier.model
     # safetensors writes the buffer as it lies, so only contiguous arrays come back as they were.
     tensors = {"weight": model.weight, "bias": model.bias, **reference_tensors(classifier.references)}
-    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / MODEL_FILE)
+    try:
+        save_file(
+            {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / MODEL_FILE
+        )
+    except SafetensorError as error:
+        if number := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        raise
     text = ClassifierText.model_validate(
         {
             "backbone_fingerprint": classifier.fingerprint,

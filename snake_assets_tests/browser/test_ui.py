@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -201,3 +202,10 @@ def test_a_switched_on_schedule_asks_for_what_is_missing_and_never_twice(filled:
     assert {run["split"] for run in filled.runs("features")[:2]} == {"val", "test"}
     assert "up to date" in filled.ui.tick(SCHEDULE)
     assert len(filled.runs("features")) == before + 2
+
+
+def test_no_page_so_far_has_asked_anything_of_anybody_but_this_machine(site: Site):
+    site.ui.open_graph(GROUPS)
+    asked = [urlsplit(url) for url in site.ui.requested]
+    assert {url.hostname for url in asked if url.scheme not in ("data", "blob")} == {"127.0.0.1"}
+    assert {"http", "ws"} <= {url.scheme for url in asked}

@@ -73,10 +73,13 @@ def browser_page(width: int, height: int) -> Iterator[Page]:
 
 
 class Ui:
-    """What a person can do in the UI at `url`, on one page."""
+    """What a person can do in the UI at `url`, on one page. `requested` lists the URLs that it asked for."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page, self.url = page, url
+        self.requested: list[str] = []
+        page.on("request", lambda request: self.requested.append(request.url))
+        page.on("websocket", lambda socket: self.requested.append(socket.url))
 
     def open_graph(self, groups: Sequence[str], smaller: int = 0) -> None:
         """The whole graph with these groups opened, once it is drawn; `smaller` zooms out by the wheel."""

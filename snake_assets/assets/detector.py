@@ -34,6 +34,7 @@ from snake_assets.partitions import ACCELERATOR
 from snake_assets.resources import RawData, Store
 from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json
+from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import open_table
 
 OFF = (
@@ -143,13 +144,16 @@ def _shown(bundle: Bundle, boxes: BoxFiles, start: Start) -> dict[str, Any]:
         "photos_with_empty_label_file": some_of(boxes.empty),
         "boxes_of_class": markdown_table(["class", "boxes"], list(boxes.classes.items())),
         "sha256": scores["sha256"],
-        "to_use_it": dg.MetadataValue.md(
-            f"```\nSNAKE_CROPS=yolo SNAKE_DETECTOR={bundle.shown(WEIGHTS_FILE)} "
-            f"SNAKE_DETECTOR_SHA256={scores['sha256']}\n```"
-        ),
+        "to_use_it": dg.MetadataValue.md(_use(bundle.shown(WEIGHTS_FILE), scores["sha256"])),
         "training_seconds": scores["seconds"],
         "training_processor_seconds": scores["processor_seconds"],
         "curve_table": dg.MetadataValue.path(str(bundle.shown(CURVE_TABLE))),
         "folder": dg.MetadataValue.path(str(bundle.folder)),
         "bytes": bundle.bytes,
     }
+
+
+def _use(weights: AnyPath, sha256: str) -> str:
+    fetched = weights if isinstance(weights, Path) else WEIGHTS_FILE
+    fetch = "" if isinstance(weights, Path) else f"gcloud storage cp {weights} {fetched}\n"
+    return f"```\n{fetch}SNAKE_CROPS=yolo SNAKE_DETECTOR={fetched} SNAKE_DETECTOR_SHA256={sha256}\n```"

@@ -79,7 +79,7 @@ class Bucket:
             StorageError: no bucket, no credentials, no right; or no good answer within the patience.
         """
         from google.api_core.exceptions import NotFound, PreconditionFailed
-        from google.auth.exceptions import GoogleAuthError
+        from google.auth.exceptions import GoogleAuthError, TransportError
 
         try:
             return call(self.connect().bucket(self.name))
@@ -93,38 +93,50 @@ class Bucket:
                 f"{what}: the bucket {self.name!r} does not exist. Create it, or mend its name."
             ) from None
         except GoogleAuthError as error:
+            if isinstance(error, TransportError):
+                raise self._unanswered(what, type(error).__name__) from ConnectionError(type(error).__name__)
             raise StorageError(
                 f"{what}: there are no credentials for Google Cloud, or they are refused "
                 f"({type(error).__name__}). Run `gcloud auth application-default login`, or set "
                 "GOOGLE_APPLICATION_CREDENTIALS to the file of a service account."
             ) from None
         except Exception as error:
-            raise self._explained(error, what, right) from None
+            explained = self._explained(error, what, right)
+            raise explained from explained.__cause__
 
     def _explained(self, error: Exception, what: object, right: str) -> Exception:
         from google.api_core.exceptions import GoogleAPICallError, RetryError
-        from google.cloud.storage.exceptions import DataCorruption
+        from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
         from requests import RequestException
 
-        if isinstance(error, RetryError) and error.cause:
+        tried = isinstance(error, RetryError)
+        if isinstance(error, RetryError) and isinstance(error.cause, Exception):
             error = error.cause
         code = error.code if isinstance(error, GoogleAPICallError) else None
+        if isinstance(error, InvalidResponse):
+            code = error.response.status_code
         if code in (401, 403):
             named = re.search(r"storage\.\w+\.\w+", str(error))  # replacing takes the right to delete, too
             return StorageError(
                 f"{what}: these credentials lack the right {named[0] if named else right} in the bucket "
-                f"{self.name!r} (status {code}). "
-                "Grant it, for example with the role roles/storage.objectUser on the bucket, then run again."
+                f"{self.name!r} (status {code}). Grant it, for example with the role "
+                "roles/storage.objectUser on the bucket, then run again."
             )
-        if not isinstance(
-            error, GoogleAPICallError | RetryError | RequestException | DataCorruption | ConnectionError
-        ):
+        if code and not tried:
+            return StorageError(
+                f"{what}: Google Cloud Storage refuses it with status {code}. What was committed before is "
+                "whole and is kept."
+            )
+        if not (tried or isinstance(error, RequestException | DataCorruption | ConnectionError)):
             return error
         status = f"status {code}" if code else type(error).__name__
-        told = StorageError(
-            f"{what}: Google Cloud Storage gave no good answer for {self.patience.altogether:g} seconds "
-            f"({status}). Run again: what was committed before is whole and is kept."
-        )
+        told = self._unanswered(what, status)
         # A step that fails for this is tried again.
         told.__cause__ = ConnectionError(status)
         return told
+
+    def _unanswered(self, what: object, status: str) -> StorageError:
+        return StorageError(
+            f"{what}: Google Cloud Storage gave no good answer ({status}), though asked for up to "
+            f"{self.patience.altogether:g} seconds. Run again: what was committed before is whole and kept."
+        )

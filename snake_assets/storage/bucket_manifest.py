@@ -8,7 +8,7 @@ from snake_assets.storage.bucket import DELETE, GET, Overtaken
 from snake_assets.storage.bucket_path import BucketPath, Stored
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.manifest import MANIFEST
-from snake_assets.storage.uploads import NOTHING, put_bytes
+from snake_assets.storage.uploads import NOTHING, content_type, put_bytes
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -26,10 +26,7 @@ class BucketManifest:
         try:
             self.generation = put_bytes(self._path, content, self.generation)
         except Overtaken:
-            raise StorageError(
-                f"Another run has written {self._folder} since this one began, and what it wrote stays: "
-                "run again."
-            ) from None
+            raise overtaken(self._folder) from None
 
     def publish(self, path: BucketPath, content: bytes) -> None:
         """Write an object that says for people what the manifest says, unless a later writer has done so."""
@@ -51,6 +48,8 @@ class BucketManifest:
                 return
             except Overtaken:
                 continue
+            except FileNotFoundError:
+                return  # what was to be copied has gone with its bundle: a later writer has replaced it
 
     def remove_published(self, there: Mapping[BucketPath, Stored]) -> None:
         """Remove what an earlier writer published, as it was listed, unless a later one has committed."""
@@ -61,6 +60,13 @@ class BucketManifest:
         """Remove objects, as they were when they were listed; one that is gone, or another, is left alone."""
         for path, found in there.items():
             _remove(path, found.generation)
+
+
+def overtaken(folder: BucketPath) -> StorageError:
+    """What is told to a writer whom another one has overtaken."""
+    return StorageError(
+        f"Another run has written {folder} since this one began, and what it wrote stays: run again."
+    )
 
 
 def _generation(path: BucketPath) -> int:
@@ -87,6 +93,7 @@ def _copy(source: BucketPath, path: BucketPath, instead_of: int) -> None:
 
     def copy(found: "storage.Bucket") -> None:
         blob, token = found.blob(path.key), None
+        blob.content_type = content_type(path)
         while True:
             token, _, _ = blob.rewrite(
                 found.blob(source.key),

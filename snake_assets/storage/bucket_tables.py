@@ -10,9 +10,11 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from snake_assets.storage.bucket_manifest import BucketManifest
-from snake_assets.storage.bucket_path import BucketPath
+from snake_assets.storage.bucket import Overtaken
+from snake_assets.storage.bucket_manifest import BucketManifest, overtaken
+from snake_assets.storage.bucket_path import SHA256, BucketPath
 from snake_assets.storage.counted import CountedFile
+from snake_assets.storage.fingerprints import bytes_digest
 from snake_assets.storage.manifest import Shard
 from snake_assets.storage.progress import progress_bytes, read_progress
 from snake_assets.storage.table_keeping import TableKeeper
@@ -43,9 +45,13 @@ class BucketProgress:
         self._shards = list(self.recovered)
 
     def add(self, shard: Shard) -> None:
-        """A shard is finished. Raises StorageError where that cannot be written."""
+        """A shard is finished. Raises StorageError where another run has committed, or it is refused."""
         self._shards.append(shard)
-        self._generation = put_bytes(self._path, progress_bytes(self._recipe, self._shards), self._generation)
+        content = progress_bytes(self._recipe, self._shards)
+        try:
+            self._generation = put_bytes(self._path, content, self._generation)
+        except Overtaken:  # whoever commits removes the progress of all
+            raise overtaken(self._path.parent) from None
 
 
 class BucketTable(TableKeeper):
@@ -71,13 +77,18 @@ class BucketTable(TableKeeper):
         """Nothing: what is not named may be another's who is at work."""
 
     def commit(self, manifest: bytes | None, beside: Mapping[str, bytes], shards: Sequence[str]) -> None:
-        """Replace the manifest that this writer began on; then remove what was there and is not named."""
+        """Replace the manifest that this writer began on; then remove what was there and is not named.
+
+        Where the manifest stays, nothing is removed, for another writer may have begun on it, too.
+        """
+        there = self._folder.listed()
+        if manifest is not None:
+            self._manifest.replace(manifest)
+        for name, content in beside.items():
+            if name not in there or there[name].notes.get(SHA256) != bytes_digest(content):
+                self._manifest.publish(self._folder / name, content)
         if manifest is None:
             return
-        there = self._folder.listed()
-        self._manifest.replace(manifest)
-        for name, content in beside.items():
-            self._manifest.publish(self._folder / name, content)
         self._manifest.remove(
             {
                 self._folder / name: found

@@ -4,7 +4,8 @@ The files of a bundle lie in a numbered folder `_files-<n>` that never changes o
 new bundle takes a number that the committed one does not use, so the old one stays whole until the manifest
 of the new one replaces its own, in one rename. Only then do the plain names beside the manifest, by which
 people and other programs find the files, become those of the new ones (hard links, which cost no space), and
-the old folder goes. Where a kill comes between, `is_current` and the next writer finish that.
+the old folder goes. Where a kill comes between, `is_current` and the next writer finish that. In a bucket, a
+folder has a mark instead of a number, and plain names are copies (bucket_bundles.py).
 """
 
 import json

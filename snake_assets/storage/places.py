@@ -45,6 +45,10 @@ def any_root(text: str, variable: str, connect: Callable[[], "storage.Client"]) 
     Raises:
         StorageError: the setting is neither; names `variable`.
     """
+    if "://" in text and not text.startswith(SCHEME):
+        raise StorageError(
+            f"{variable}={text!r} is neither a folder nor {SCHEME}BUCKET/FOLDER: set one of them."
+        )
     if not text.startswith(SCHEME):
         return local_root(text, variable)
     name, key = bucket_root(text, variable)

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import mimetypes
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 NOTHING = 0
 WRITTEN_BY = "written"
 IN_MEMORY = 8 << 20
-# What is above 8 MiB goes up in pieces of this size; a piece that fails is sent again.
-PIECE = 16 << 20
+# The client sends more than this in pieces; one that fails is sent again.
+IN_ONE, PIECE = 8 << 20, 16 << 20
 
 
 def put_object(path: BucketPath, content: IO[bytes], size: int, sha256: str, instead_of: int | None) -> int:
@@ -38,16 +39,27 @@ def put_object(path: BucketPath, content: IO[bytes], size: int, sha256: str, ins
         Overtaken: another generation is there.
         StorageError: it cannot be written.
     """
+    from google.api_core.exceptions import NotFound
+
     bucket, token = path.bucket, uuid.uuid4().hex
 
     def put(found: "storage.Bucket") -> int:
+        try:
+            return upload(found)
+        except NotFound as error:
+            # The session of an upload in pieces may be lost: then it begins anew.
+            if size <= IN_ONE or "bucket does not exist" in str(error):
+                raise
+            return upload(found)
+
+    def upload(found: "storage.Bucket") -> int:
         blob = found.blob(path.key, chunk_size=PIECE)
         blob.metadata = {SHA256: sha256, WRITTEN_BY: token}
         content.seek(0)
         blob.upload_from_file(
             content,
             size=size,
-            content_type="application/octet-stream",
+            content_type=content_type(path),
             checksum="crc32c",
             if_generation_match=instead_of,
             timeout=bucket.timeout,
@@ -66,6 +78,11 @@ def put_object(path: BucketPath, content: IO[bytes], size: int, sha256: str, ins
         if there.notes.get(WRITTEN_BY) != token:
             raise
         return there.generation
+
+
+def content_type(path: BucketPath) -> str:
+    """What a browser is to take an object for, by its name."""
+    return mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
 
 def put_bytes(path: BucketPath, data: bytes, instead_of: int | None) -> int:

@@ -2,7 +2,8 @@
 
 Shard files are immutable. A new table takes numbers that the committed one does not use, so that the old
 table stays whole until the new manifest replaces the old one; only then are unnamed files removed. Units
-that the committed table or an interrupted run already holds are taken over as they are.
+that the committed table or an interrupted run already holds are taken over as they are. How that is done in a
+bucket, where there is no lock, is told in bucket_tables.py.
 """
 
 import io

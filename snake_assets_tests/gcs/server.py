@@ -2,9 +2,11 @@
 
 The emulator knows no preconditions and no generations on reading, and serves one request at a time. Here a
 write or a removal with `ifGenerationMatch` is refused with 412 where the real one refuses it (a resumable
-upload when it begins, and again when it ends), and a generation that is no longer there is not found.
+upload when it begins, and again when it ends), and a generation that is no longer there is not found. Of an
+upload in pieces, bytes that come again are ignored, and who asks again for its end is told it again.
 """
 
+import copy
 import io
 import json
 import os
@@ -58,6 +60,7 @@ class Objects(Storage):
         super().__init__(use_memory_fs=True)
         self.expected: str | None = None
         self.expected_at_end: dict[str, str | None] = {}
+        self.ended: dict[str, Any] = {}
         self.watch: Callable[[Objects], None] = lambda objects: None
 
     def generation(self, bucket: str, name: str) -> str:
@@ -72,6 +75,8 @@ class Objects(Storage):
     def create_file(self, bucket: str, name: str, content: Any, obj: Any, file_id: str | None = None) -> None:
         self._check(bucket, name, self.expected_at_end.get(file_id) if file_id else self.expected)
         super().create_file(bucket, name, content or b"", obj, file_id)
+        if file_id:
+            self.ended[file_id] = obj
         self.watch(self)
 
     def create_resumable_upload(self, bucket: str, name: str, obj: Any) -> str:
@@ -79,6 +84,21 @@ class Objects(Storage):
         upload: str = super().create_resumable_upload(bucket, name, obj)
         self.expected_at_end[upload] = self.expected
         return upload
+
+    def add_to_resumable_upload(
+        self, file_id: str, content: bytes, total_size: int | None = None, expected_start: int | None = None
+    ) -> bytes | None:
+        there = self.get_resumable_byte_count(file_id)
+        if expected_start is not None and expected_start < there:
+            content, expected_start = content[there - expected_start :], there
+        whole: bytes | None = super().add_to_resumable_upload(file_id, content, total_size, expected_start)
+        return whole
+
+    def snapshot(self) -> Any:
+        return copy.deepcopy((self.objects, self._store._files))
+
+    def restore(self, snapshot: Any) -> None:
+        self.objects, self._store._files = copy.deepcopy(snapshot)
 
     def delete_file(self, bucket: str, name: str) -> None:
         self._check(bucket, name, self.expected)
@@ -167,6 +187,9 @@ class Handler(RequestHandler):  # type: ignore[misc]
         if "generation" in query and query["generation"] != there:
             self._say(404, "No such object")
             return
+        if (upload := query.get("upload_id")) in objects.ended:
+            self._tell(200, objects.ended[upload])
+            return
         objects.expected = query.get("ifGenerationMatch")
         try:
             Router(self).handle(method)
@@ -176,7 +199,10 @@ class Handler(RequestHandler):  # type: ignore[misc]
             objects.expected = None
 
     def _say(self, status: int, message: str) -> None:
-        content = json.dumps({"error": {"code": status, "message": message}}).encode()
+        self._tell(status, {"error": {"code": status, "message": message}})
+
+    def _tell(self, status: int, told: object) -> None:
+        content = json.dumps(told).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
@@ -217,6 +243,8 @@ def cloud() -> Iterator[Cloud]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("STORAGE_EMULATOR_HOST", state.url)
+            # Asked for by a thread of its own, whenever it gets to it.
+            patch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
             yield state
     finally:
         server.shutdown()

@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
         real = REAL_WEIGHTS.is_file()
         weights = open_weights(str(REAL_WEIGHTS if real else untrained_weights(work / "yolov8n.pt")))
         finder = YoloFinder(weights, resolve_device(given.device), image_size=given.image_size)
-        batch_size = settings.photos_in_a_batch(finder.device)
+        batch_size = settings.photos_in_a_batch(finder)
         sources = photo_sources(given.sources, [SNAKE_BOXES], work)
         photos = lay_out(sources.files, given.photos, work / "raw")
         ingest(photos.rows, photos.files, "train", work / "image_table" / "train")

@@ -190,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
         )
         config = AutoConfig.from_pretrained(model_folder)
         backbone = load(model_folder, given.device, given.precision)
-        batch_size = settings.photos_in_a_batch(backbone.device)
+        batch_size = settings.photos_in_a_batch(backbone)
         paper = PaperModel.load(model_folder, backbone.device)
         sources = photo_sources(given.sources, [SNAKE_BOXES], work)
         images = image_table(sources.files, given.photos, work / "all")

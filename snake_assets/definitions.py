@@ -19,7 +19,7 @@ from snake_assets.checks import all_checks
 from snake_assets.detector_training import DetectorTraining
 from snake_assets.finder_resources import Crops
 from snake_assets.jobs import all_jobs
-from snake_assets.resources import BackboneSetting, Engine, Limits, RawData, Store
+from snake_assets.resources import BackboneSetting, Engine, Limits, Memory, RawData, Store
 from snake_assets.schedules import all_schedules
 from snake_assets.sensors import all_sensors
 
@@ -57,6 +57,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             "crops": Crops(),
             "detector_training": DetectorTraining(),
             "engine": Engine(),
+            "memory": Memory(),
             "limits": resource_in_range(Limits),
             **(resources or {}),
         },

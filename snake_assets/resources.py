@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from pydantic import Field, ValidationError
+from pydantic import ByteSize, Field, TypeAdapter, ValidationError
 
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
@@ -210,6 +210,32 @@ class Engine(dg.ConfigurableResource[None]):
     def checked(self) -> str:
         """The engine. Raises SettingError for what is no engine, or not part of this version."""
         return choice(setting(self.name, "SNAKE_ENGINE", "local"), "SNAKE_ENGINE", ENGINES, built=("local",))
+
+
+class Memory(dg.ConfigurableResource[None]):
+    """How much main memory a pass over photos may take."""
+
+    ceiling: str | None = Field(
+        default=None,
+        description="Main memory, such as 4GiB, 800MB or plain bytes, that the process of a step may take "
+        "while it goes over photos (image_table, yolo_crops, embeddings, crop_embeddings). Default: "
+        "SNAKE_MEMORY, else no ceiling.",
+    )
+
+    def bytes(self) -> int | None:
+        """The ceiling; None without one. Raises SettingError for what is no size."""
+        text = setting(self.ceiling, "SNAKE_MEMORY", "")
+        if not text:
+            return None
+        try:
+            size = int(TypeAdapter(ByteSize).validate_python(text))
+        except ValidationError:
+            size = 0
+        if size <= 0:
+            raise SettingError(
+                f"SNAKE_MEMORY={text!r} is no size: set it to one such as 4GiB or 800MB, or unset it."
+            )
+        return size
 
 
 class Limits(dg.ConfigurableResource[None]):

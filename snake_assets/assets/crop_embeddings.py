@@ -12,7 +12,7 @@ from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.photos import image_table
 from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.partitions import ACCELERATOR, splits
-from snake_assets.resources import BackboneSetting, Engine, Store
+from snake_assets.resources import BackboneSetting, Engine, Memory, Store
 from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.crops import MAX_LEAST_SIDE, MAX_MARGIN
@@ -99,6 +99,7 @@ def crop_embeddings(
     backbone: BackboneSetting,
     crops: Crops,
     engine: Engine,
+    memory: Memory,
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Embed the crops of a split's photos; shards that are there already are kept."""
     if crops.checked() is CropMode.none:
@@ -110,10 +111,11 @@ def crop_embeddings(
         return
     config = config_of(context, CropEmbeddingConfig)
     engine.checked()
+    settings = config.settings(memory.bytes())
     model = backbone.open(config.view())
 
     def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:
         found = open_table(store.folder(CROPS, images.manifest.split))
-        return embed_crops(images, found, folders, model, config.settings(), config.cut(), report)
+        return embed_crops(images, found, folders, model, settings, config.cut(), report)
 
     yield from embedded_splits(context, store, model.precision, embed_split)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.launchpad import config_of, launchpad
-from snake_assets.assets.passes import pass_metadata
+from snake_assets.assets.passes import log_memory, pass_metadata
 from snake_assets.assets.photos import image_table
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import markdown_table, picture, split_version, table_metadata
@@ -17,7 +17,7 @@ from snake_assets.detection.tuning import FinderTuning
 from snake_assets.figures.crop_sheet import crop_sheet
 from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.partitions import ACCELERATOR, splits
-from snake_assets.resources import Engine, RawData, Store
+from snake_assets.resources import Engine, Memory, RawData, Store
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.regions import CROPS
 
@@ -60,7 +60,8 @@ class CropsConfig(dg.Config):
         default=None,
         ge=1,
         le=4096,
-        description="Photos that the finder sees at once, 1 to 4,096. Default: 4, on CUDA 64.",
+        description="Photos that the finder sees at once, 1 to 4,096. Default: 4, on CUDA 64; fewer where "
+        "SNAKE_MEMORY is low.",
     )
     decoders: int | None = Field(
         default=None,
@@ -80,9 +81,9 @@ class CropsConfig(dg.Config):
         """Which finds count."""
         return FinderTuning(self.confidence, self.iou, self.image_size, tuple(self.queries), self.most)
 
-    def settings(self) -> FindingSettings:
-        """How the pass is run."""
-        return FindingSettings(self.batch_size, self.decoders, self.read_ahead)
+    def settings(self, ceiling: int | None) -> FindingSettings:
+        """How the pass is run, in so many bytes of memory."""
+        return FindingSettings(self.batch_size, self.decoders, self.read_ahead, ceiling)
 
 
 @dg.asset(
@@ -98,7 +99,12 @@ class CropsConfig(dg.Config):
 )
 @retries_only_what_passes
 def yolo_crops(
-    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, crops: Crops, engine: Engine
+    context: dg.AssetExecutionContext,
+    raw_data: RawData,
+    store: Store,
+    crops: Crops,
+    engine: Engine,
+    memory: Memory,
 ) -> dg.MaterializeResult[None]:
     """Where in each photo the snake is: the surest box, with its score and what the finder calls it.
 
@@ -123,8 +129,9 @@ def yolo_crops(
         images = open_table(store.folder("image_table", split))
         folder = store.folder(CROPS, split)
         with progress(context, f"find snakes in {split}") as report:
-            run = find_snakes(images, folder, finder, config.settings(), report)
+            run = find_snakes(images, folder, finder, config.settings(memory.bytes()), report)
         table = open_table(folder)
+        log_memory(context, run, table.manifest.recipe)
         digests[split] = table.manifest.digest
         counts = count_finds(table)
         if counts.photos and counts.without == counts.photos:

@@ -7,12 +7,12 @@ from pydantic import Field
 
 from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.launchpad import config_of, launchpad
-from snake_assets.assets.passes import pass_metadata
+from snake_assets.assets.passes import log_memory, pass_metadata
 from snake_assets.assets.photos import image_table
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import split_version, table_metadata
 from snake_assets.partitions import ACCELERATOR, splits
-from snake_assets.resources import BackboneSetting, Engine, Store
+from snake_assets.resources import BackboneSetting, Engine, Memory, Store
 from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.embedding import (
@@ -50,7 +50,8 @@ class EmbeddingConfig(dg.Config):
         default=None,
         ge=1,
         le=4096,
-        description="Photos in one forward pass, 1 to 4,096. Default: 16, on CUDA 256.",
+        description="Photos in one forward pass, 1 to 4,096. Default: 16, on CUDA 256; fewer where "
+        "SNAKE_MEMORY is low.",
     )
     decoders: int | None = Field(
         default=None,
@@ -110,8 +111,8 @@ class EmbeddingConfig(dg.Config):
         """How the backbone is to look at photos."""
         return View(self.resolution, self.scale, self.resize, self.flip, self.last_layers)
 
-    def settings(self) -> EmbeddingSettings:
-        """How the pass is run."""
+    def settings(self, ceiling: int | None) -> EmbeddingSettings:
+        """How the pass is run, in so many bytes of memory."""
         return EmbeddingSettings(
             batch_size=self.batch_size,
             decoders=self.decoders,
@@ -119,6 +120,7 @@ class EmbeddingConfig(dg.Config):
             processes=self.processes,
             compiled=self.compiled,
             orthonormal_dct=self.orthonormal_dct,
+            ceiling=ceiling,
         )
 
 
@@ -147,14 +149,16 @@ def embeddings(
     store: Store,
     backbone: BackboneSetting,
     engine: Engine,
+    memory: Memory,
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Embed a split's photos; shards that are there already are kept."""
     config = config_of(context, EmbeddingConfig)
     engine.checked()
+    settings = config.settings(memory.bytes())
     model = backbone.open(config.view())
 
     def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:
-        return embed(images, folders, model, config.settings(), report)
+        return embed(images, folders, model, settings, report)
 
     yield from embedded_splits(context, store, model.precision, embed_split)
 
@@ -181,6 +185,7 @@ def embedded_splits(
         folders = {name: store.folder(name, split) for name in names}
         with progress(context, f"embed {split}") as report:
             run = embed_split(images, folders, report)
+        log_memory(context, run, run.manifests[names[0]].recipe)
         for name in names:
             digests[name][split] = run.manifests[name].digest
             context.add_asset_metadata(

@@ -22,7 +22,7 @@ from snake_assets.ladder.rungs import rungs
 from snake_assets.ladder.settings import PaperTrainer
 from snake_assets.ladder.shown import HEADER, table
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.resources import BackboneSetting, RawData, Store
+from snake_assets.resources import BackboneSetting, Memory, RawData, Store
 from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.snakeclef.observations import observation_order, observation_truth
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
@@ -67,6 +67,7 @@ def paper_ladder(
     store: Store,
     backbone: BackboneSetting,
     crops: Crops,
+    memory: Memory,
 ) -> dg.MaterializeResult[None]:
     """Why the paper scored at chance: its recipe with all faults, then one change at a time up to our own.
 
@@ -96,7 +97,7 @@ def paper_ladder(
     }
     folder = store.folder("paper_ladder")
     if not is_current(folder, recipe):
-        seer = Seer(backbone.open(config.view()), config.settings(), folder / TWICE_RESCALED)
+        seer = Seer(backbone.open(config.view()), config.settings(memory.bytes()), folder / TWICE_RESCALED)
         trained = SpeciesClassifier.load(classifier.inside)
         with progress(context, "embed val with its pixels rescaled twice") as report:
             material = gather(train, val, images, order, truth, venomous, trained, seer, report)

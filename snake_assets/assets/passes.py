@@ -1,8 +1,12 @@
 """What assets say of a pass over photos."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import dagster as dg
+
 from snake_assets.assets.reporting import markdown_table
+from snake_assets.storage.fingerprints import Json
 from snake_assets.vision.memory import peak_memory_bytes
 from snake_assets.vision.passes import PassRun
 
@@ -25,6 +29,27 @@ def pass_metadata(run: PassRun) -> dict[str, Any]:
             ],
         ),
         "peak_memory_mb": round(peak_memory_bytes() / 2**20),
+        **_under_a_ceiling(run),
         "devices": ", ".join(run.devices) or "none: nothing had to be computed",
         **on_device,
+    }
+
+
+def log_memory(context: dg.AssetExecutionContext, run: PassRun, recipe: Mapping[str, Json]) -> None:
+    """Say what a memory ceiling came to, if there was one and anything to compute."""
+    if run.memory:
+        context.log.info(
+            f"Under the memory ceiling of {run.memory.ceiling / 2**20:,.0f} MiB: batches of "
+            f"{recipe['batch_size']} photos, {run.memory.batches} of them in memory at once, and "
+            f"{run.memory.decoding / 2**20:,.0f} MiB for photos that are being decoded."
+        )
+
+
+def _under_a_ceiling(run: PassRun) -> dict[str, Any]:
+    if run.memory is None:
+        return {}
+    return {
+        "memory_ceiling_mb": round(run.memory.ceiling / 2**20),
+        "batches_in_memory": run.memory.batches,
+        "decoding_memory_mb": round(run.memory.decoding / 2**20),
     }

@@ -13,7 +13,7 @@ from snake_assets.assets.reporting import (
 )
 from snake_assets.figures.contact_sheet import contact_sheet
 from snake_assets.partitions import splits
-from snake_assets.resources import RawData, Store
+from snake_assets.resources import Memory, RawData, Store
 from snake_assets.snakeclef.class_balance import class_balance
 from snake_assets.snakeclef.ingest import INGEST_VERSION, ingest
 from snake_assets.snakeclef.inventory import INVENTORY_VERSION, read_inventory, take_inventory
@@ -81,7 +81,7 @@ def raw_images(
 )
 @retries_only_what_passes
 def image_table(
-    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, memory: Memory
 ) -> dg.MaterializeResult[None]:
     """A split's photos with their labels, one row a photo, with the file's own bytes.
 
@@ -99,7 +99,7 @@ def image_table(
         photos = read_inventory(open_table(store.folder("raw_images", split)), data)
         folder = store.folder("image_table", split)
         with progress(context, f"ingest {split}") as report:
-            manifest = ingest(rows, photos, split, folder, progress=report)
+            manifest = ingest(rows, photos, split, folder, progress=report, ceiling=memory.bytes())
         table = open_table(folder)
         balance = class_balance(table, venomous)
         digests[split] = manifest.digest

@@ -18,10 +18,13 @@ from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table
 from snake_assets.vision.crop_table import BOX, crop_schema
 from snake_assets.vision.keys import DIGEST
+from snake_assets.vision.memory import resident_bytes
+from snake_assets.vision.memory_plan import PassNeeds, PassPlan, batch_under, plan_pass, table_needs
 from snake_assets.vision.passes import PassRun, Progress, SeenBatch, WantedTable, Work, make_tables
 from snake_assets.vision.preparation import Prepared, timed
 from snake_assets.vision.reading import PhotoBatch
 from snake_assets.vision.regions import CROPS, Region
+from snake_assets.vision.room import Take
 from snake_assets.vision.stages import MODEL
 from snake_assets.vision.subjects import WholePhotos
 
@@ -29,6 +32,9 @@ from snake_assets.vision.subjects import WholePhotos
 FINDING_VERSION = 1
 KEYS = ["image_id", DIGEST]
 DECODERS = 2
+RGB = 3
+# 62 were measured for YOLOv8n, 245 for YOLOv8x.
+BYTES_A_PIXEL = 256
 
 Photos = list[NDArray[np.uint8]]
 
@@ -38,19 +44,22 @@ class FindingSettings:
     """How the pass is run. `batch_size` is part of the recipe (another batch shape rounds differently).
 
     Attributes:
-        batch_size: photos that the finder sees at once; None: 4, on CUDA 64.
+        batch_size: photos that the finder sees at once; None: 4, on CUDA 64, or fewer under a ceiling.
         decoders: threads that decode ahead of it; None: 2, on CUDA one for each processor but one.
         read_ahead: batches for each decoder that may be under way or wait.
+        ceiling: bytes of main memory that the process may take; None for no bound (vision/memory_plan.py).
     """
 
     batch_size: int | None = None
     decoders: int | None = None
     read_ahead: int = 2
+    ceiling: int | None = None
 
-    def photos_in_a_batch(self, device: str) -> int:
-        """`batch_size`, or the device's own."""
+    def photos_in_a_batch(self, finder: Finder) -> int:
+        """`batch_size`, or the device's own, as far as the ceiling lets it."""
         # More do not fit into a processor's caches: YOLOv8n saw a fifth fewer photos in batches of 16.
-        return self.batch_size or (64 if device.startswith("cuda") else 4)
+        default = 64 if finder.device.startswith("cuda") else 4
+        return self.batch_size or batch_under(self.ceiling, default, partial(batch_bytes, finder))
 
     def decoding_threads(self, device: str) -> int:
         """`decoders`, or the device's own."""
@@ -58,11 +67,17 @@ class FindingSettings:
         return self.decoders or of_device
 
 
+def batch_bytes(finder: Finder, photos: int) -> int:
+    """What the model takes for a batch in main memory, beside its weights: an upper bound for YOLOv8."""
+    pixels = photos * finder.longest_side**2
+    return pixels * (BYTES_A_PIXEL if finder.device == "cpu" else 2 * RGB)
+
+
 def finding_recipe(finder: Finder, settings: FindingSettings) -> dict[str, Json]:
     """Everything that decides the rows of the table besides the photos."""
     return {
         "version": FINDING_VERSION,
-        "batch_size": settings.photos_in_a_batch(finder.device),
+        "batch_size": settings.photos_in_a_batch(finder),
         "longest_side": finder.longest_side,
         **finder.fingerprint_parts(),
     }
@@ -87,16 +102,37 @@ def find_snakes(
     Raises:
         StorageError: a table cannot be read or written.
         DetectionError: the finder fails; shards that are finished are kept.
+        MemoryCeilingError: the pass, or a photo, does not fit under the ceiling of the settings.
     """
     recipe = finding_recipe(finder, settings)
     wanted = WantedTable(CROPS, folder, crop_schema(recipe), recipe)
     decoders = settings.decoding_threads(finder.device)
 
     def begin(_: int) -> Work[Photos, list[BestFind]]:
-        return Work(_Looking(finder), _FinderInput(finder.longest_side), decoders, settings.read_ahead)
+        return Work(
+            _Looking(finder),
+            _FinderInput(finder.longest_side),
+            decoders,
+            settings.read_ahead,
+            memory=_planned(images, finder, settings, decoders * settings.read_ahead),
+        )
 
-    batch_size = settings.photos_in_a_batch(finder.device)
+    batch_size = settings.photos_in_a_batch(finder)
     return make_tables(WholePhotos(images, KEYS), [wanted], batch_size, begin, progress)
+
+
+def _planned(images: Table, finder: Finder, settings: FindingSettings, most_batches: int) -> PassPlan | None:
+    if settings.ceiling is None:
+        return None
+    finder.find([np.zeros((64, 64, 3), np.uint8)])  # what its model takes must be there to be seen
+    photos = settings.photos_in_a_batch(finder)
+    needs = PassNeeds(
+        before=resident_bytes(),
+        pixels=photos * finder.longest_side**2 * RGB,
+        model=batch_bytes(finder, photos),
+        table=table_needs(images, []),
+    )
+    return plan_pass(settings.ceiling, needs, most_batches)
 
 
 @dataclass(frozen=True)
@@ -105,8 +141,8 @@ class _FinderInput:
 
     longest_side: int
 
-    def prepared(self, data: bytes, region: Region) -> Prepared:
-        return timed(data, self.longest_side, partial(fitted, longest_side=self.longest_side))
+    def prepared(self, data: bytes, region: Region, take: Take) -> Prepared:
+        return timed(data, self.longest_side, partial(fitted, longest_side=self.longest_side), take)
 
     def together(self, photos: Sequence[NDArray[np.uint8]]) -> Photos:
         return list(photos)

@@ -45,9 +45,8 @@ def embedding_map_png(features: FeatureTable, species: Mapping[int, str]) -> byt
     """
     class_id = features.class_id
     if class_id is None or not np.isin(class_id, list(species)).any():
-        raise LearningError(
-            f"There is no photo of class_id {sorted(species)} to map: choose species of train."
-        )
+        wanted = f"of class_id {sorted(species)} " if species else ""
+        raise LearningError(f"There is no photo {wanted}to map: choose species of which train has photos.")
     shown = np.isin(class_id, list(species))
     labels = class_id[shown]
     titles = {CLS: "CLS token", DCT: "8x8 DCT of the tokens"}

@@ -11,6 +11,9 @@ from snake_assets.storage.findings import Findings
 from snake_assets.storage.manifest import Shard
 from snake_assets.storage.tables import Table
 
+# In bf16, two photos share the value of a column once in a hundred; eight do so in none.
+PHOTOS_TO_TELL = 8
+
 Vectors = npt.NDArray[np.float32]
 
 
@@ -45,8 +48,9 @@ def examine_vectors(table: Table, dims: Mapping[str, int] | None = None) -> Find
     """Look at every vector of an embedding table: a shard at a time is in memory.
 
     A column of a block that has one value for all photos tells nothing, and means that something between the
-    photo and the table is broken: a real backbone's do not. It is looked for where the table has two photos
-    that differ by digest.
+    photo and the table is broken: a real backbone's do not. It is looked for where the table has
+    PHOTOS_TO_TELL photos that differ by digest; of fewer, from two on, only a block that is constant as a
+    whole is a fault.
 
     Args:
         table: with image_id, sha256, and columns of fixed-size lists of float32.
@@ -70,6 +74,7 @@ def examine_vectors(table: Table, dims: Mapping[str, int] | None = None) -> Find
         faults += [
             f"column {at} of {name} is {column.lowest[at]:g} for all photos"
             for name, column in columns.items()
+            if len(photos) >= PHOTOS_TO_TELL or len(column.constant) == column.dims
             for at in column.constant
         ]
     return Findings(

@@ -16,6 +16,9 @@ from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.manifest import Manifest, Reject, read_manifest
 from snake_assets.storage.places import AnyPath
 from snake_assets.storage.writer import write_table
+from snake_assets.vision.errors import MemoryCeilingError
+from snake_assets.vision.memory import resident_bytes
+from snake_assets.vision.memory_plan import with_slack, without_slack
 from snake_assets.vision.photos import UnreadablePhoto, probe
 
 IMAGE_SCHEMA = pa.schema(
@@ -39,6 +42,8 @@ BATCH_ROWS = 64
 BATCH_BYTES = 16 << 20
 READERS = 4
 MAX_FILE_BYTES = 256 << 20
+# As they are read, as a row group, and, the largest, as a page on its way to the disk.
+FILE_COPIES = 4
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,13 @@ def ingest(
     folder: AnyPath,
     shard_rows: int = SHARD_ROWS,
     progress: Callable[[int, int], None] | None = None,
+    ceiling: int | None = None,
 ) -> Manifest:
     """Write `image_table` for a split; rows keep the metadata's order, photos keep their own bytes.
 
     A photo that is missing or cannot be one becomes a reject. Photos are read while those before them are
-    written; memory holds at most READERS + 2 batches, each of BATCH_BYTES and one photo at most, twice.
+    written; memory holds at most READERS + 2 batches, each of BATCH_BYTES and one photo at most, twice, or
+    fewer under a ceiling.
 
     Args:
         rows: the split's metadata.
@@ -77,10 +84,12 @@ def ingest(
         folder: the table's folder.
         shard_rows: metadata rows per shard.
         progress: called after each shard with metadata rows done and in all.
+        ceiling: bytes of main memory that the process may take; None for no bound.
 
     Raises:
         DataError: a row's photo is found in several places, or cannot be read although it is there.
         StorageError: the store cannot be written.
+        MemoryCeilingError: a batch does not fit under the ceiling.
     """
     chunks = _chunks(rows, photos, shard_rows)
     units = [_unit(chunk) for chunk in chunks]
@@ -91,8 +100,9 @@ def ingest(
         plans = {
             unit: _planned(chunk) for unit, chunk in zip(units, chunks, strict=True) if not writer.has(unit)
         }
+        planned = [batch for plan in plans.values() for batch in plan]
         # One stream for all shards: while one is synced, photos of the next are read.
-        photos_read = _read_ahead((batch for plan in plans.values() for batch in plan), readers)
+        photos_read = _read_ahead(planned, readers, _bytes_ahead(planned, ceiling))
         for number, unit in enumerate(units):
             if not writer.has(unit):
                 rejects: list[Reject] = []
@@ -152,15 +162,46 @@ def _planned(chunk: Sequence[Source]) -> list[list[Source]]:
     return batches
 
 
-def _read_ahead(batches: Iterable[list[Source]], readers: ThreadPoolExecutor) -> Iterator[PhotoBatch]:
-    """The batches, read, in order; each reader is at most one batch ahead of what was given out."""
-    waiting: deque[Future[PhotoBatch]] = deque()
+def _bytes_ahead(batches: Sequence[Sequence[Source]], ceiling: int | None) -> int | None:
+    """Bytes of photos' files that may be in memory, that of the batch being written among them."""
+    if ceiling is None:
+        return None
+    before = resident_bytes()
+    allowed = (without_slack(ceiling) - before) // FILE_COPIES
+    largest = max(map(_bytes_of, batches), default=0)
+    if largest > allowed:
+        raise MemoryCeilingError(
+            f"A row group of photos of {largest / 2**20:,.0f} MiB",
+            with_slack(before + FILE_COPIES * (largest + 1)),
+            "or leave the largest photos out",
+        )
+    return allowed
+
+
+def _bytes_of(batch: Sequence[Source]) -> int:
+    return sum(source.file.bytes for source in batch if source.file and source.file.bytes <= MAX_FILE_BYTES)
+
+
+def _read_ahead(
+    batches: Iterable[list[Source]], readers: ThreadPoolExecutor, allowed: int | None
+) -> Iterator[PhotoBatch]:
+    """The batches, read, in order; each reader is at most one batch ahead of what was given out.
+
+    `allowed` bytes are under way at most, with the batch that was given out last.
+    """
+    waiting: deque[tuple[int, Future[PhotoBatch]]] = deque()
+    given = 0
     for batch in batches:
-        waiting.append(readers.submit(_read_batch, batch))
-        if len(waiting) > READERS:
-            yield waiting.popleft().result()
+        size = _bytes_of(batch)
+        while waiting and (
+            len(waiting) > READERS
+            or (allowed is not None and given + sum(size for size, _ in waiting) + size > allowed)
+        ):
+            given, first = waiting.popleft()
+            yield first.result()
+        waiting.append((size, readers.submit(_read_batch, batch)))
     while waiting:
-        yield waiting.popleft().result()
+        yield waiting.popleft()[1].result()
 
 
 def _rows(batches: Iterable[PhotoBatch], rejects: list[Reject]) -> Iterator[pa.RecordBatch]:

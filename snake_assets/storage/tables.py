@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import numpy as np
 import pyarrow as pa
@@ -58,20 +58,30 @@ class Table:
         So the file's digest is not checked here, but the footer's is, and the checksums of the pages that are
         read.
         """
+        parts = list(self.parts(shard, numbers, columns))
+        return pa.concat_tables(parts) if parts else self.schema_of(shard).empty_table().select(columns)
+
+    def parts(self, shard: Shard, numbers: Sequence[int], columns: Sequence[str]) -> Iterator[pa.Table]:
+        """As `rows`, row group by row group: memory holds one of them."""
         with self._readable(shard):
             file = self._file(shard, columns)
-            sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+            sizes = (file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
             starts = [0, *accumulate(sizes)]
-            group_of = [bisect_right(starts, number) - 1 for number in numbers]
-            groups = list(dict.fromkeys(group_of))
-            read_before = dict(
-                zip(groups, accumulate((sizes[group] for group in groups), initial=0), strict=False)
-            )
-            places = [
-                number - starts[group] + read_before[group]
-                for number, group in zip(numbers, group_of, strict=True)
-            ]
-            return file.read_row_groups(groups, columns=columns).take(pa.array(places, pa.int64()))
+            for group, own in groupby(numbers, lambda number: bisect_right(starts, number) - 1):
+                places = pa.array([number - starts[group] for number in own], pa.int64())
+                yield file.read_row_group(group, columns=columns).take(places)
+
+    def largest_row_group(self) -> int:
+        """Most bytes that a row group of the table takes in memory, from the shards' footers."""
+        footers = (self._file(shard).metadata for shard in self.manifest.shards)
+        return max(
+            (
+                footer.row_group(group).total_byte_size
+                for footer in footers
+                for group in range(footer.num_row_groups)
+            ),
+            default=0,
+        )
 
     def sample(self, count: int, columns: Sequence[str]) -> pa.Table:
         """About `count` rows, evenly spread over the table; only their row groups are read."""

@@ -17,6 +17,7 @@ from snake_assets.vision.masks import BACKGROUNDS, Background, mask_from_bytes, 
 from snake_assets.vision.preparation import BackboneInput, Prepared, timed
 from snake_assets.vision.preprocessing import Preprocessing
 from snake_assets.vision.regions import Region
+from snake_assets.vision.room import Take, unbounded
 
 if TYPE_CHECKING:
     import torch
@@ -107,7 +108,7 @@ class CropInput:
     preprocessing: Preprocessing
     settings: CropSettings
 
-    def prepared(self, data: bytes, region: Region) -> Prepared:
+    def prepared(self, data: bytes, region: Region, take: Take = unbounded) -> Prepared:
         """Decode a photo, cut its region and resize that. Raises UnreadablePhoto.
 
         Raises:
@@ -116,8 +117,15 @@ class CropInput:
         masked = region.mask is not None and self.settings.background != "keep"
         whole = (region.x0, region.y0, region.x1, region.y1) == (0, 0, 1, 1)
         if whole and not masked:
-            return BackboneInput(self.preprocessing).prepared(data)
-        return timed(data, self._shortest_side(region), partial(self._cropped, region=region))
+            return BackboneInput(self.preprocessing).prepared(data, take=take)
+        # The window is copied before it is resized, and once more where its background goes.
+        copies = 3 if masked else 2
+        return timed(
+            data,
+            self._shortest_side(region),
+            partial(self._cropped, region=region),
+            lambda size: take(copies * size),
+        )
 
     def together(self, photos: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
         """Stack what `prepared` gave."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table
+from snake_assets.vision.batch_bytes import batch_bytes, pixel_bytes
 from snake_assets.vision.crop_table import Regions
 from snake_assets.vision.crops import CropInput, CropSettings
 from snake_assets.vision.embedding_settings import EmbeddingSettings
@@ -30,6 +31,8 @@ from snake_assets.vision.embedding_tables import (
     schema,
 )
 from snake_assets.vision.features import PhotoFeatures
+from snake_assets.vision.memory import resident_bytes
+from snake_assets.vision.memory_plan import PassNeeds, PassPlan, plan_pass, table_needs
 from snake_assets.vision.passes import PassRun, Progress, WantedTable, Work, make_tables
 from snake_assets.vision.preparation import BackboneInput, Preparation
 from snake_assets.vision.replicas import Replicas, devices_like
@@ -79,6 +82,7 @@ def embed(
         StorageError: a table cannot be read or written.
         BackboneError: the model cannot be loaded.
         EmbeddingError: memory does not suffice, or a process that decodes was ended.
+        MemoryCeilingError: the pass, or a photo, does not fit under the ceiling of the settings.
     """
     photos = WholePhotos(images, KEYS)
     seen_as = BackboneInput(backbone.preprocessing)
@@ -135,7 +139,7 @@ def _embed(
     ]
 
     def begin(to_compute: int) -> Work[torch.Tensor, PhotoFeatures]:
-        decided = settings.for_work(backbone.device, to_compute, subjects.images.manifest.rows_out)
+        decided = settings.for_work(backbone, to_compute, subjects.images.manifest.rows_out)
         # Where all rows are copied, not even the model is loaded.
         compiled = to_compute > 0 and decided.compiled == "always"
         replicas = Replicas(
@@ -145,12 +149,27 @@ def _embed(
             layers=LAYERS in folders or CROP_LAYERS in folders,
             compiled_for=decided.batch_size if compiled else None,
         )
+        decoders = decided.decoders or 1
         return Work(
             replicas,
             seen_as,
-            decided.decoders or 1,
+            decoders,
             decided.read_ahead,
             processes=decided.processes == "always",
+            memory=planned(decoders * decided.read_ahead) if to_compute else None,
         )
 
-    return make_tables(subjects, wanted, settings.photos_in_a_batch(backbone.device), begin, progress)
+    def planned(most_batches: int) -> PassPlan | None:
+        if settings.ceiling is None:
+            return None
+        _ = backbone.model  # what it takes must be there to be seen
+        photos = settings.photos_in_a_batch(backbone)
+        needs = PassNeeds(
+            before=resident_bytes(),
+            pixels=pixel_bytes(backbone, photos),
+            model=batch_bytes(backbone, photos),
+            table=table_needs(subjects.images, [table.schema for table in wanted]),
+        )
+        return plan_pass(settings.ceiling, needs, most_batches)
+
+    return make_tables(subjects, wanted, settings.photos_in_a_batch(backbone), begin, progress)

@@ -3,7 +3,15 @@
 import os
 import shutil
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from snake_assets.vision.batch_bytes import batch_bytes
+from snake_assets.vision.errors import EmbeddingError
+from snake_assets.vision.memory_plan import batch_under
+
+if TYPE_CHECKING:
+    from snake_assets.vision.backbone import Backbone
 
 Choice = Literal["auto", "always", "never"]
 
@@ -26,7 +34,7 @@ class EmbeddingSettings:
     differently); the rest only decides speed and memory.
 
     Attributes:
-        batch_size: photos in a forward pass; None: 16, on CUDA 256.
+        batch_size: photos in a forward pass; None: 16, on CUDA 256, or fewer under a ceiling.
         decoders: threads or processes that decode ahead of the model; None: 2, on CUDA one for each
             processor but one.
         read_ahead: batches for each decoder that may be under way or wait: `decoders` x `read_ahead` x
@@ -38,6 +46,11 @@ class EmbeddingSettings:
         orthonormal_dct: whether the DCT is scaled to an orthonormal one; the paper's is not.
         devices: what holds a replica of the backbone, batches dealt in turn; None: every device of the
             backbone's kind, which is all GPUs of this machine for "cuda".
+        ceiling: bytes of main memory that the process may take; None for no bound. Under one, the default
+            batch may be smaller, fewer batches are read ahead, and decoders are threads (memory_plan.py).
+
+    Raises:
+        EmbeddingError: processes are asked for under a ceiling.
     """
 
     batch_size: int | None = None
@@ -47,27 +60,38 @@ class EmbeddingSettings:
     compiled: Choice = "auto"
     orthonormal_dct: bool = False
     devices: tuple[str, ...] | None = None
+    ceiling: int | None = None
 
-    def photos_in_a_batch(self, device: str) -> int:
-        """`batch_size`, or the device's own."""
-        return self.batch_size or (BATCH_SIZE_ON_CUDA if device == "cuda" else BATCH_SIZE)
+    def __post_init__(self) -> None:
+        """Check what does not go together."""
+        if self.ceiling is not None and self.processes == "always":
+            raise EmbeddingError(
+                "A memory ceiling is that of one process: leave `processes` at auto, or unset SNAKE_MEMORY."
+            )
 
-    def for_work(self, device: str, to_compute: int, in_all: int) -> "EmbeddingSettings":
+    def photos_in_a_batch(self, backbone: "Backbone") -> int:
+        """`batch_size`, or the device's own, as far as the ceiling lets it."""
+        default = BATCH_SIZE_ON_CUDA if backbone.device == "cuda" else BATCH_SIZE
+        return self.batch_size or batch_under(self.ceiling, default, partial(batch_bytes, backbone))
+
+    def for_work(self, backbone: "Backbone", to_compute: int, in_all: int) -> "EmbeddingSettings":
         """The same with everything decided that is left to the device and the amount of work.
 
         Args:
-            device: of the backbone.
+            backbone: the model.
             to_compute: photos that this pass will compute.
             in_all: photos of the split.
         """
-        on_cuda = device == "cuda"
+        on_cuda = backbone.device == "cuda"
         compiled_from = COMPILED_FROM_ON_CUDA if on_cuda else COMPILED_FROM
         decoders = max(1, (os.cpu_count() or 2) - 1) if on_cuda else DECODERS
         return replace(
             self,
-            batch_size=self.photos_in_a_batch(device),
+            batch_size=self.photos_in_a_batch(backbone),
             decoders=self.decoders or decoders,
-            processes=_decided(self.processes, on_cuda and to_compute >= PROCESSES_FROM),
+            processes=_decided(
+                self.processes, on_cuda and to_compute >= PROCESSES_FROM and self.ceiling is None
+            ),
             compiled=_decided(self.compiled, in_all >= compiled_from and _can_compile()),
         )
 

@@ -39,7 +39,7 @@ def recipes(backbone: "Backbone", settings: EmbeddingSettings) -> dict[str, dict
     common: dict[str, Json] = {
         "version": EMBEDDING_VERSION,
         "view": "whole photo",
-        "batch_size": settings.photos_in_a_batch(backbone.device),
+        "batch_size": settings.photos_in_a_batch(backbone),
         **backbone.fingerprint_parts(),
     }
     dct: dict[str, Json] = {"kept": DCT_KEPT, "norm": "ortho" if settings.orthonormal_dct else "none"}

@@ -21,9 +21,11 @@ from snake_assets.storage.manifest import Manifest, Reject, Shard
 from snake_assets.storage.places import AnyPath
 from snake_assets.storage.writer import write_table
 from snake_assets.vision.known import KnownRows
+from snake_assets.vision.memory_plan import PassPlan
 from snake_assets.vision.preparation import Preparation
 from snake_assets.vision.read_ahead import read_in_processes, read_in_threads
 from snake_assets.vision.reading import BatchPlan, BatchReader, PhotoBatch, Pixels, plan_batches
+from snake_assets.vision.room import Room
 from snake_assets.vision.shard_writing import Computed, ShardWriter
 from snake_assets.vision.stages import WAITING, WRITING, StageTimes
 from snake_assets.vision.subjects import Subjects
@@ -44,6 +46,7 @@ class PassRun:
         stages: where the time went.
         devices: what the model ran on.
         peak_device_bytes: most memory in use on one CUDA device; None without one.
+        memory: what was kept in main memory at once, under a ceiling; None without one.
     """
 
     manifests: dict[str, Manifest] = field(default_factory=dict)
@@ -53,6 +56,7 @@ class PassRun:
     stages: StageTimes = field(default_factory=StageTimes)
     devices: tuple[str, ...] = ()
     peak_device_bytes: int | None = None
+    memory: PassPlan | None = None
 
     @property
     def images_per_second(self) -> float:
@@ -111,6 +115,7 @@ class Work(Generic[Pixels, Found]):
         decoders: threads or processes that read ahead.
         read_ahead: batches for each of them that may be under way or wait.
         processes: whether they are processes.
+        memory: what is kept at once under a ceiling, instead of `read_ahead`; then they are threads.
     """
 
     model: Model[Pixels, Found]
@@ -118,14 +123,19 @@ class Work(Generic[Pixels, Found]):
     decoders: int
     read_ahead: int
     processes: bool = False
+    memory: PassPlan | None = None
 
     def read(self, subjects: Subjects, plans: Sequence[BatchPlan]) -> Generator[PhotoBatch[Pixels]]:
         """The batches, ahead of whoever takes them."""
+        if self.memory:
+            room = Room(self.memory.decoding, self.memory.ceiling)
+            reader = BatchReader(subjects, self.preparation, plans, room)
+            return read_in_threads(reader, self.decoders, self.memory.batches)
         reader = BatchReader(subjects, self.preparation, plans)
         if self.processes:
             pinned = self.model.devices[0].startswith("cuda")
             return read_in_processes(reader, self.decoders, self.read_ahead, pinned=pinned)
-        return read_in_threads(reader, self.decoders, self.read_ahead)
+        return read_in_threads(reader, self.decoders, self.decoders * self.read_ahead)
 
 
 def make_tables(
@@ -146,6 +156,7 @@ def make_tables(
 
     Raises:
         StorageError: a table cannot be read or written.
+        MemoryCeilingError: a photo is too large for the ceiling.
         Exception: whatever the model raises; shards that are finished are kept.
     """
     run, began = PassRun(), time.perf_counter()
@@ -190,7 +201,7 @@ class _Pass(Generic[Pixels, Found]):
         self._work, self._plans, self._writer = work, plans, writer
         self._run, self._progress = run, progress
         self._to_compute = sum(len(plan.rows) for plan in plans)
-        run.devices = work.model.devices
+        run.devices, run.memory = work.model.devices, work.memory
 
     def write_all(self, unit_of: Mapping[Shard, str]) -> None:
         """Compute the batches and write their shards, each while the next is computed."""

@@ -27,6 +27,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from snake_assets.vision.decoding_bytes import decoding_bytes
+from snake_assets.vision.errors import MemoryCeilingError
 from snake_assets.vision.jpeg import (
     JPEG_SIGNATURE,
     jpeg_is_cut,
@@ -35,6 +37,7 @@ from snake_assets.vision.jpeg import (
     jpeg_scans,
 )
 from snake_assets.vision.png import PNG_SIGNATURE, png_is_cut, png_is_overgrown, png_lacks_rows
+from snake_assets.vision.room import Take, unbounded
 
 MAX_PIXELS = 120_000_000
 """Largest photo that is decoded, in pixels: 360 MB of RGB, and 0.9 GB on the way there, of WEBP 1.8."""
@@ -127,7 +130,7 @@ def probe(data: bytes) -> PhotoHeader:
     return header
 
 
-def decode(data: bytes, *, at_least: int | None = None) -> NDArray[np.uint8]:
+def decode(data: bytes, *, at_least: int | None = None, take: Take = unbounded) -> NDArray[np.uint8]:
     """Decode a photo to upright RGB: uint8 [H, W, 3], writable and contiguous.
 
     EXIF orientation is applied. Transparent pixels are laid over white, so that what was invisible stays so.
@@ -142,9 +145,11 @@ def decode(data: bytes, *, at_least: int | None = None) -> NDArray[np.uint8]:
             then be decoded at 1/2, 1/4 or 1/8 of its size, so long as its shortest side stays at `at_least`
             or above: a quarter faster to decode and far less to resize. Other formats, uneven sizes and
             damaged JPEGs come at full size. None: always full size.
+        take: told how many bytes the photo takes, with its resizing, before it does; may wait, or refuse.
 
     Raises:
-        UnreadablePhoto: for any bytes that give no whole picture; never another exception. A JPEG whose data
+        UnreadablePhoto: for any bytes that give no whole picture; never another exception, but what `take`
+            raises. A JPEG whose data
             runs out is "truncated" even if an end marker was put behind the cut. Damage that leaves the
             picture whole (stray bytes between markers, a broken code word) is let through, as other readers
             do.
@@ -152,14 +157,15 @@ def decode(data: bytes, *, at_least: int | None = None) -> NDArray[np.uint8]:
     with _identified(data) as image:
         try:
             if data.startswith(JPEG_SIGNATURE):
-                pixels = _jpeg_pixels(data, image, at_least)
+                pixels = _jpeg_pixels(data, image, at_least, take)
             else:
                 if image.format == "PNG" and png_lacks_rows(data):
                     raise UnreadablePhoto("truncated", "The PNG data ends before the picture does.")
+                take(decoding_bytes(data, image))
                 pixels = _pil_pixels(image)
             # After the pixels: PNG may keep its EXIF behind them, and TIFF comes already turned.
             return np.ascontiguousarray(_upright(pixels, _orientation(image)))
-        except UnreadablePhoto:
+        except (UnreadablePhoto, MemoryCeilingError):
             raise
         except Exception as error:  # PIL's parsers raise nearly anything on damaged bytes
             raise UnreadablePhoto(
@@ -225,9 +231,11 @@ def _is_cut(data: bytes) -> bool:
     return False
 
 
-def _jpeg_pixels(data: bytes, image: Image.Image, at_least: int | None) -> NDArray[np.uint8]:
+def _jpeg_pixels(data: bytes, image: Image.Image, at_least: int | None, take: Take) -> NDArray[np.uint8]:
     """Decode by libjpeg-turbo without the GIL, as stored; by PIL what simplejpeg refuses for its colours."""
     _refuse_too_many_scans(data, *image.size)
+    width, height = image.size
+    take(decoding_bytes(data, image, _jpeg_scale(height, width, at_least)))
     if image.mode == "CMYK":
         # PIL knows the inverted CMYK of Adobe, but not that data ran out: let the strict decoder pass over it
         # first.
@@ -240,6 +248,7 @@ def _jpeg_pixels(data: bytes, image: Image.Image, at_least: int | None) -> NDArr
     # out.
     if jpeg_is_cut(data) or jpeg_lacks_a_segment(data):
         raise UnreadablePhoto("truncated", "The JPEG data ends before the picture does.")
+    take(decoding_bytes(data, image))
     try:
         pixels = simplejpeg.decode_jpeg(data, "RGB", strict=False)
     except ValueError:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from snake_assets.vision.photos import decode
 from snake_assets.vision.preprocessing import Preprocessing
 from snake_assets.vision.regions import WHOLE_FRAME, Region
+from snake_assets.vision.room import Take, unbounded
 
 if TYPE_CHECKING:
     import torch
@@ -32,8 +33,11 @@ class Prepared:
 class Preparation(Protocol[Pixels_co]):
     """How photos are made ready for a model. It goes to other processes, and is asked by several threads."""
 
-    def prepared(self, data: bytes, region: Region) -> Prepared:
-        """One photo, or the part of it that is wanted, from its file's bytes. Raises UnreadablePhoto."""
+    def prepared(self, data: bytes, region: Region, take: Take) -> Prepared:
+        """One photo, or the part of it that is wanted, from its file's bytes. Raises UnreadablePhoto.
+
+        `take` is told how much memory that takes, as `decode` tells it.
+        """
 
     def together(self, photos: Sequence[NDArray[np.uint8]]) -> Pixels_co:
         """The pixels of a batch, which may be empty, as the model takes them."""
@@ -45,9 +49,9 @@ class BackboneInput:
 
     preprocessing: Preprocessing
 
-    def prepared(self, data: bytes, region: Region = WHOLE_FRAME) -> Prepared:
+    def prepared(self, data: bytes, region: Region = WHOLE_FRAME, take: Take = unbounded) -> Prepared:
         """Decode and resize one photo, whatever its region. Raises UnreadablePhoto."""
-        return timed(data, self.preprocessing.needed_side, self.preprocessing.resized)
+        return timed(data, self.preprocessing.needed_side, self.preprocessing.resized, take)
 
     def together(self, photos: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
         """Stack what `prepared` gave."""
@@ -60,7 +64,10 @@ class BackboneInput:
 
 
 def timed(
-    data: bytes, at_least: int | None, resized: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    data: bytes,
+    at_least: int | None,
+    resized: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    take: Take = unbounded,
 ) -> Prepared:
     """Decode a photo, resize it, and take the time of both. Raises UnreadablePhoto.
 
@@ -68,8 +75,9 @@ def timed(
         data: the file's bytes.
         at_least: as for `decode`.
         resized: makes the photo as large as it is wanted.
+        take: as for `decode`.
     """
     began = time.perf_counter()
-    photo = decode(data, at_least=at_least)
+    photo = decode(data, at_least=at_least, take=take)
     decoded = time.perf_counter()
     return Prepared(resized(photo), decoded - began, time.perf_counter() - decoded)

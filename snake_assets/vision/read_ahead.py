@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import cast
 
 from snake_assets.storage.errors import StorageError
 from snake_assets.vision.errors import EmbeddingError
-from snake_assets.vision.reading import BatchReader, PhotoBatch, Pixels
+from snake_assets.vision.reading import BatchReader, Looked, PhotoBatch, Pixels
+from snake_assets.vision.subjects import Subject
 
 
-def read_in_threads(reader: BatchReader[Pixels], workers: int, ahead: int) -> Generator[PhotoBatch[Pixels]]:
+def read_in_threads(reader: BatchReader[Pixels], workers: int, batches: int) -> Generator[PhotoBatch[Pixels]]:
     """All batches of a reader, in order. Decoding holds no lock of the interpreter: a few threads do scale.
 
     The threads share out each batch: where a model computes on the same processor, all its threads are then
@@ -21,17 +22,29 @@ def read_in_threads(reader: BatchReader[Pixels], workers: int, ahead: int) -> Ge
     Args:
         reader: makes the batches.
         workers: threads that decode.
-        ahead: batches for each of them that may be under way or wait.
+        batches: that may be under way, wait, or be with whoever takes them; 1 or more.
 
     Raises:
         StorageError: a shard cannot be read.
+        MemoryCeilingError: a photo does not fit into the reader's room.
     """
+
+    def each(look: Callable[[Subject], Looked], photos: Iterable[Subject]) -> Iterator[Looked]:
+        # Not `map` of the pool: that would take all photos of a batch into memory at once.
+        looking: deque[Future[Looked]] = deque()
+        for photo in photos:
+            looking.append(decoders.submit(look, photo))
+            if len(looking) > workers:
+                yield looking.popleft().result()
+        while looking:
+            yield looking.popleft().result()
+
     waiting: deque[Future[PhotoBatch[Pixels]]] = deque()
     with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(workers, "decode") as decoders:
         try:
             for number in range(len(reader)):
-                waiting.append(readers.submit(reader.batch, number, decoders.map))
-                if len(waiting) >= workers * ahead:
+                waiting.append(readers.submit(reader.batch, number, each))
+                if len(waiting) >= batches:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -44,12 +57,14 @@ def read_in_processes(
 ) -> Generator[PhotoBatch[Pixels]]:
     """As `read_in_threads`, by processes that are spawned: nothing of CUDA, and no lock, is inherited.
 
+    The reader has no room: processes share none.
+
     Pixels come through shared memory: `workers` x `ahead` batches must fit into it (/dev/shm on Linux).
 
     Args:
         reader: makes the batches.
         workers: processes.
-        ahead: as above.
+        ahead: batches for each of them that may be under way or wait.
         pinned: whether pixels are copied to where a CUDA device can fetch them by itself.
 
     Raises:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from snake_assets.storage.manifest import Reject, Shard
 from snake_assets.vision.photos import UnreadablePhoto
 from snake_assets.vision.preparation import Preparation, Prepared
+from snake_assets.vision.room import Room, unbounded
 from snake_assets.vision.stages import DECODING, READING, RESIZING
 from snake_assets.vision.subjects import Subject, Subjects
 
@@ -50,22 +52,37 @@ class PhotoBatch(Generic[Pixels]):
         return replace(self, pixels=self.pixels.pin_memory())
 
 
-Each = Callable[
-    [Callable[[Subject], Prepared | UnreadablePhoto], Sequence[Subject]], Iterable[Prepared | UnreadablePhoto]
-]
+@dataclass(frozen=True)
+class Looked:
+    """A photo by its names, and what its decoding came to."""
+
+    image_id: str
+    known_by: str
+    found: Prepared | UnreadablePhoto
+
+
+Each = Callable[[Callable[[Subject], Looked], Iterable[Subject]], Iterable[Looked]]
 
 
 @dataclass(frozen=True)
 class BatchReader(Generic[Pixels]):
     """Makes batches, in any order and from any process: item i is the batch of plan i.
 
+    Attributes:
+        subjects: what is read.
+        preparation: makes it ready.
+        plans: of the batches.
+        room: that its photos share while they are decoded; None for no bound. It stays in this process.
+
     Raises:
         StorageError: a shard cannot be read.
+        MemoryCeilingError: a photo does not fit into the room.
     """
 
     subjects: Subjects
     preparation: Preparation[Pixels]
     plans: Sequence[BatchPlan]
+    room: Room | None = None
 
     def __len__(self) -> int:
         """How many batches."""
@@ -78,27 +95,37 @@ class BatchReader(Generic[Pixels]):
     def batch(self, number: int, each: Each) -> PhotoBatch[Pixels]:
         """As item `number`; `each` is `map`, or that of a pool, which shares the photos out."""
         plan = self.plans[number]
-        began = time.perf_counter()
-        photos = self.subjects.read(plan.shard, plan.rows) if plan.rows else []
-        seconds = {READING: time.perf_counter() - began, DECODING: 0.0, RESIZING: 0.0}
+        seconds = {READING: 0.0, DECODING: 0.0, RESIZING: 0.0}
         pixels = []
         digests: list[str] = []
         rejects: dict[str, Reject] = {}
-        for photo, found in zip(photos, each(self._prepared, photos), strict=True):
-            if isinstance(found, UnreadablePhoto):
-                rejects[photo.known_by] = Reject(photo.image_id, found.reason, found.detail)
+        for photo in each(self._looked, self._read(plan, seconds)):
+            if isinstance(photo.found, UnreadablePhoto):
+                rejects[photo.known_by] = Reject(photo.image_id, photo.found.reason, photo.found.detail)
                 continue
-            pixels.append(found.pixels)
+            pixels.append(photo.found.pixels)
             digests.append(photo.known_by)
-            seconds[DECODING] += found.decoding
-            seconds[RESIZING] += found.resizing
+            seconds[DECODING] += photo.found.decoding
+            seconds[RESIZING] += photo.found.resizing
         return PhotoBatch(plan.shard, digests, self.preparation.together(pixels), rejects, seconds)
 
-    def _prepared(self, photo: Subject) -> Prepared | UnreadablePhoto:
-        try:
-            return self.preparation.prepared(photo.data, photo.region)
-        except UnreadablePhoto as fault:
-            return fault
+    def _read(self, plan: BatchPlan, seconds: dict[str, float]) -> Iterator[Subject]:
+        photos = self.subjects.read(plan.shard, plan.rows) if plan.rows else iter(())
+        while True:
+            began = time.perf_counter()
+            photo = next(photos, None)
+            seconds[READING] += time.perf_counter() - began
+            if photo is None:
+                return
+            yield photo
+
+    def _looked(self, photo: Subject) -> Looked:
+        with self.room.for_a_photo(photo.image_id) if self.room else nullcontext(unbounded) as take:
+            try:
+                found: Prepared | UnreadablePhoto = self.preparation.prepared(photo.data, photo.region, take)
+            except UnreadablePhoto as fault:
+                found = fault
+            return Looked(photo.image_id, photo.known_by, found)
 
 
 def plan_batches(

@@ -1,6 +1,6 @@
 """What a pass shows its model: the photos of `image_table`, whole or cut, each known by what is seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,8 +45,8 @@ class Subjects(Protocol):
     def refused(self, shard: Shard) -> Mapping[str, Reject]:
         """What cannot be shown, though its file may well be read; by `known_by`."""
 
-    def read(self, shard: Shard, rows: Sequence[int]) -> list[Subject]:
-        """Some rows of a shard, by their numbers in ascending order."""
+    def read(self, shard: Shard, rows: Sequence[int]) -> Iterator[Subject]:
+        """Some rows of a shard, by their numbers in ascending order, one row group in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,11 @@ class WholePhotos:
         """Nothing: whether a photo can be read is seen when it is."""
         return {}
 
-    def read(self, shard: Shard, rows: Sequence[int]) -> list[Subject]:
+    def read(self, shard: Shard, rows: Sequence[int]) -> Iterator[Subject]:
         """The photos, with the whole frame as their region."""
-        columns = self.images.rows(shard, rows, ["image_id", DIGEST, "image"]).columns
-        return [
-            Subject(image_id, digest, data, WHOLE_FRAME)
-            for image_id, digest, data in zip(*(column.to_pylist() for column in columns), strict=True)
-        ]
+        for part in self.images.parts(shard, rows, ["image_id", DIGEST, "image"]):
+            for image_id, digest, data in zip(*part.columns, strict=True):
+                yield Subject(image_id.as_py(), digest.as_py(), data.as_py(), WHOLE_FRAME)
 
 
 @dataclass(frozen=True)
@@ -129,19 +127,12 @@ class CroppedPhotos:
                 refused[region_digest(digest, None)] = rejects[image_id]
         return refused
 
-    def read(self, shard: Shard, rows: Sequence[int]) -> list[Subject]:
+    def read(self, shard: Shard, rows: Sequence[int]) -> Iterator[Subject]:
         """The photos and their regions."""
         regions = self.regions.of(shard)
-        whole = WholePhotos(self.images, self.columns).read(shard, rows)
-        return [
-            Subject(
-                photo.image_id,
-                region_digest(photo.known_by, regions[photo.known_by]),
-                photo.data,
-                regions[photo.known_by],
-            )
-            for photo in whole
-        ]
+        for photo in WholePhotos(self.images, self.columns).read(shard, rows):
+            region = regions[photo.known_by]
+            yield Subject(photo.image_id, region_digest(photo.known_by, region), photo.data, region)
 
 
 def crop_unit(shard: Shard, regions: Regions) -> str:

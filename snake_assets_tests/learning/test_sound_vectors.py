@@ -45,6 +45,14 @@ def test_a_single_photo_has_no_constant_column(tmp_path: Path):
     assert not examine_vectors(write(tmp_path / "cls" / "val", [vector_rows(vectors(1))])).faults
 
 
+def test_few_photos_may_share_a_value_but_not_all_of_them(tmp_path: Path):
+    alike = vectors(3)
+    alike[:, 1] = 0.5
+    assert not examine_vectors(write(tmp_path / "cls" / "val", [vector_rows(alike)])).faults
+    alike[:] = alike[0]
+    assert len(examine_vectors(write(tmp_path / "cls" / "val", [vector_rows(alike)])).faults) == 4
+
+
 def test_other_dims_than_those_of_train(tmp_path: Path):
     table = write(tmp_path / "cls" / "val", [vector_rows(vectors())])
     (fault,) = examine_vectors(table, {"embedding": 8}).faults

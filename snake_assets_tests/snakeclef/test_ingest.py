@@ -17,6 +17,7 @@ from snake_assets.snakeclef.metadata import PhotoRow, read_metadata
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.manifest import Manifest
 from snake_assets.storage.tables import Table, open_table
+from snake_assets.vision.errors import MemoryCeilingError
 from snake_assets_tests.conftest import photo_bytes
 
 KNOWN = {10: False}
@@ -241,3 +242,22 @@ def test_real_photos_are_all_read(shared_data: Path, tmp_path: Path):
         manifest = ingest(read_metadata(root, split, venomous), found, split, tmp_path / "images" / split)
         ids = open_table(tmp_path / "images" / split).read(["observation_id"])["observation_id"].to_pylist()
         assert (manifest.rows_out, len(manifest.rejects), len(set(ids))) == (photos, 0, observations)
+
+
+def test_a_file_that_is_too_large_is_never_read(tmp_path: Path):
+    root = build(tmp_path / "data", {"a.jpg": photo_bytes(), "b.jpg": b""})
+    with (root / "test" / "b.jpg").open("wb") as file:
+        file.truncate(ingest_module.MAX_FILE_BYTES + 1)
+    (reject,) = run(root, tmp_path / "store").rejects
+    assert (reject.image_id, reject.reason) == ("b.jpg", "too_large")
+
+
+def test_a_ceiling_changes_no_byte_of_the_table(tmp_path: Path):
+    root = build(tmp_path / "data", {f"{seed}.jpg": photo_bytes(seed) for seed in range(9)})
+    free = run(root, tmp_path / "free", shard_rows=2)
+    rows = read_metadata(root, "test", KNOWN)
+    photos = read_inventory(open_table(tmp_path / "free" / "raw_images" / "test"), root)
+    under = ingest(rows, photos, "test", tmp_path / "under", shard_rows=2, ceiling=8 << 30)
+    assert under.digest == free.digest
+    with pytest.raises(MemoryCeilingError, match=r"SNAKE_MEMORY to \d+MiB"):
+        ingest(rows, photos, "test", tmp_path / "low", shard_rows=2, ceiling=1 << 20)

@@ -52,7 +52,7 @@ def reader(tmp_path: Path) -> BatchReader:
 
 
 def test_threads_and_processes_give_the_same_batches_in_order(reader: BatchReader):
-    by_threads = list(read_in_threads(reader, 2, 2))
+    by_threads = list(read_in_threads(reader, 2, 4))
     by_processes = list(in_processes(reader, 1, 2))
     assert [len(batch.digests) + len(batch.rejects) for batch in by_threads] == [2, 2, 1, 2, 2, 1, 1]
     assert [reject.image_id for batch in by_threads for reject in batch.rejects.values()] == ["04.jpg"]
@@ -79,7 +79,7 @@ def test_no_more_batches_are_made_than_may_be_in_memory(reader: BatchReader):
             return super().batch(number, each)
 
     watched = Watched(reader.subjects, reader.preparation, reader.plans)
-    for given, _ in enumerate(read_in_threads(watched, 2, 1)):
+    for given, _ in enumerate(read_in_threads(watched, 2, 2)):
         assert len(made) <= given + 2
     assert sorted(made) == list(range(len(reader)))
 

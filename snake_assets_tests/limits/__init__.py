@@ -1,0 +1,1 @@
+"""What the platform must bear: stated in docs/limits.md, held here."""

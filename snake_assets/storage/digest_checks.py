@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import bytes_digest
-from snake_assets.storage.keeping import Status, digest, opened, status
+from snake_assets.storage.keeping import Status, digest, opened
 from snake_assets.storage.places import AnyPath
 
 VARIABLE = "SNAKE_CHECK_DIGESTS"
@@ -39,7 +39,7 @@ def choose(when: CheckDigests | None) -> None:
     _chosen = when
 
 
-def check_digest(file: AnyPath, sha256: str, table: str, wanted_bytes: int) -> None:
+def check_digest(file: AnyPath, there: Status, sha256: str, table: str, wanted_bytes: int) -> None:
     """Read a file of a table in full, where that is asked for, and hold its SHA-256 against the manifest's.
 
     A file counts as another when its inode, size or time of change is another. With `first`, files above 8
@@ -48,6 +48,7 @@ def check_digest(file: AnyPath, sha256: str, table: str, wanted_bytes: int) -> N
 
     Args:
         file: the file.
+        there: what is known of it.
         sha256: what the manifest says.
         table: name of the table, for the message.
         wanted_bytes: how much of the file is about to be read.
@@ -56,7 +57,6 @@ def check_digest(file: AnyPath, sha256: str, table: str, wanted_bytes: int) -> N
         StorageError: the digest is another, or SNAKE_CHECK_DIGESTS is none of always, first, never.
         OSError: the file cannot be read.
     """
-    there = status(file)
     a_glance = _when() is CheckDigests.first and there.size > SMALL and wanted_bytes < MUCH * there.size
     if not a_glance:
         _check(file, there, digest, sha256, sha256, table)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from snake_assets.storage.bucket_path import BucketPath
 from snake_assets.storage.digest_checks import check_digest, check_footer
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.keeping import parquet_file, status
@@ -41,14 +42,14 @@ class Table:
     def read_shard(self, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
         """One shard's rows, of a file whose digest is checked (digest_checks.py)."""
         with self._readable(shard):
-            return self._checked_file(shard, columns).read(columns=columns)
+            return self._file(shard, columns, whole=True).read(columns=columns)
 
     def batches(
         self, shard: Shard, columns: Sequence[str] | None = None, rows: int = 64
     ) -> Iterator[pa.RecordBatch]:
         """As `read_shard`, at most `rows` at a time, so that memory does not grow with the shard."""
         with self._readable(shard):
-            yield from self._checked_file(shard, columns, ahead=False).iter_batches(
+            yield from self._file(shard, columns, whole=True, ahead=False).iter_batches(
                 batch_size=rows, columns=columns
             )
 
@@ -110,14 +111,10 @@ class Table:
                 parts.append(self.rows(shard, numbers, columns))
         return pa.concat_tables(parts)
 
-    def _checked_file(
-        self, shard: Shard, columns: Sequence[str] | None, ahead: bool = True
+    def _file(
+        self, shard: Shard, columns: Sequence[str] | None = None, whole: bool = False, ahead: bool = True
     ) -> pq.ParquetFile:
-        file = self._file(shard, columns, ahead)
-        check_digest(self.folder / shard.file, shard.sha256, self.manifest.table, _bytes_of(file, columns))
-        return file
-
-    def _file(self, shard: Shard, columns: Sequence[str] | None = None, ahead: bool = True) -> pq.ParquetFile:
+        """A shard's file; `whole`: all of it is checked, not the footer alone; `ahead`: see parquet_file."""
         path = self.folder / shard.file
         with self._readable(shard):
             there = status(path)
@@ -136,6 +133,8 @@ class Table:
                 f"{path} lacks the column {absent[0]!r}: it was changed, or written by other code. "
                 f"Remove {self.folder} and materialize {self.manifest.table} again."
             )
+        if whole:
+            check_digest(path, there, shard.sha256, self.manifest.table, _bytes_of(file, columns))
         return file
 
     @contextmanager
@@ -143,6 +142,12 @@ class Table:
         try:
             yield
         except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+            if isinstance(self.folder, BucketPath) and isinstance(error, FileNotFoundError):
+                raise StorageError(
+                    f"{self.folder / shard.file} is gone: another run has replaced the table since its "
+                    "manifest was read, or somebody removed it. Run again; if it is missing then, too, "
+                    f"materialize {self.manifest.table} again."
+                ) from error
             raise StorageError(
                 f"{self.folder / shard.file}, which the manifest names, cannot be read ({error}). "
                 f"Remove {self.folder} and materialize {self.manifest.table} again."

@@ -202,7 +202,7 @@ def test_a_table_read_before_it_was_replaced_says_that_it_is_gone(folder: Bucket
     fill(folder, {"a": (1,)})
     table = open_table(folder)
     fill(folder, {"a": (10,)}, recipe="two")
-    with pytest.raises(StorageError, match="cannot be read"):
+    with pytest.raises(StorageError, match=r"is gone: another run has replaced the table.*Run again"):
         table.read()
 
 

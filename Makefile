@@ -70,7 +70,7 @@ lint: $(VENV)/.dev ## style, import rules, and dependencies that are not used or
 types: $(VENV)/.dev ## static types, strict
 	$(BIN)/mypy
 
-licences: $(VENV)/.dev ## write docs/licences.md anew, after a change of requirements.lock
+licences: $(VENV)/.dev ## write docs/licences.md anew, after a change of pins
 	$(BIN)/python -m supply.licences
 
 audit: $(VENV)/.dev ## known vulnerabilities of what requirements.lock pins; fails where the data cannot be had, too
@@ -86,9 +86,11 @@ KILLS ?= 100
 kills: $(VENV)/.dev ## kill the whole job KILLS times at random (of SEED), and see what is lost; about 10 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m snake_assets_tests.kills --kills $(KILLS) --seed $(SEED)
 
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml
 lock: $(VENV)/.uv ## pin the newest allowed versions
-	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate pyproject.toml -o requirements.lock
-	$(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --upgrade -o requirements.lock
+	$(COMPILE) --extra deploy -c requirements.lock -o requirements-deploy.lock
+	$(COMPILE) --extra deploy --extra dev -c requirements-deploy.lock -o requirements-dev.lock
 
 clean-demo: ## remove the demo set, its store and its run history
 	rm -rf .snake

@@ -17,15 +17,13 @@ from snake_assets.assets.pictures import embedding_map, species_histogram
 from snake_assets.assets.report import validation_report
 from snake_assets.checks import all_checks
 from snake_assets.detector_training import DetectorTraining
+from snake_assets.executors import steps
 from snake_assets.finder_resources import Crops
 from snake_assets.jobs import all_jobs
 from snake_assets.resources import BackboneSetting, Engine, Limits, Memory, RawData, Store
 from snake_assets.schedules import all_schedules
 from snake_assets.sensors import all_sensors
-
-# Every step is a process of its own, forked from a server that has loaded the code location, and nothing
-# heavy, once: a step then starts in a fraction of the seconds that a fresh interpreter takes.
-STEPS_FROM_A_WARM_SERVER = {"start_method": {"forkserver": {"preload_modules": ["snake_assets.definitions"]}}}
+from snake_assets.values import Values
 
 
 def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Definitions:
@@ -49,7 +47,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
         jobs=all_jobs,
         schedules=all_schedules,
         sensors=all_sensors,
-        executor=dg.multiprocess_executor.configured(STEPS_FROM_A_WARM_SERVER),
+        executor=steps,
         resources={
             "raw_data": RawData(),
             "store": Store(),
@@ -59,6 +57,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             "engine": Engine(),
             "memory": Memory(),
             "limits": resource_in_range(Limits),
+            "io_manager": Values(),
             **(resources or {}),
         },
     )

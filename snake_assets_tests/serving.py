@@ -123,7 +123,7 @@ class Servers:
 @contextmanager
 def dev(home: Path, settings: Mapping[str, str]) -> Iterator[Servers]:
     """`dagster dev -w workspace.yaml`, healthy; `settings` are environment variables such as SNAKE_DATA."""
-    port = _free_port()
+    port = free_port()
     servers = _servers(home, port, settings)
     try:
         servers.start("dev", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port))
@@ -136,7 +136,7 @@ def dev(home: Path, settings: Mapping[str, str]) -> Iterator[Servers]:
 @contextmanager
 def apart(home: Path, settings: Mapping[str, str]) -> Iterator[Servers]:
     """The processes `code`, `webserver` and `daemon`, healthy."""
-    port, code_port = _free_port(), _free_port()
+    port, code_port = free_port(), free_port()
     servers = _servers(home, port, settings)
     server = {"host": "127.0.0.1", "port": code_port, "location_name": "snake_assets"}
     workspace = home / "workspace.yaml"
@@ -171,7 +171,7 @@ def _servers(home: Path, port: int, settings: Mapping[str, str]) -> Servers:
     return Servers(home, f"http://127.0.0.1:{port}", environment)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -62,12 +62,12 @@ class Deployment:
         assert told["__typename"] == "LaunchBackfillSuccess", told
         return str(told["backfillId"])
 
-    def until_backfill_ends(self, backfill: str) -> str:
+    def until_backfill_ends(self, backfill: str, seconds: float = SECONDS) -> str:
         def ended() -> str | None:
             status = self.instance.get_backfill(backfill).status.value
             return None if status in ("REQUESTED", "CANCELING", "FAILING") else status
 
-        return until(ended, f"an end of backfill {backfill}", SECONDS)
+        return until(ended, f"an end of backfill {backfill}", seconds)
 
     def launch(self, split: str) -> str:
         """Launch the job features for a split, as the launchpad does; returns the run's id."""

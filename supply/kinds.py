@@ -4,6 +4,7 @@ import re
 
 KINDS = {
     "AGPL": ("AGPL-3.0-only", "AGPL-3.0-or-later"),
+    "LGPL": ("LGPL-3.0-or-later",),
     "Mozilla": ("MPL-2.0",),
     "NVIDIA": ("LicenseRef-NVIDIA-Proprietary",),
     "permissive": (
@@ -35,6 +36,7 @@ SPDX = {
     "BSD 3-Clause": "BSD-3-Clause",
     "BSD License": "BSD",
     "GNU Affero General Public License v3 or later (AGPLv3+)": "AGPL-3.0-or-later",
+    "GNU Library or Lesser General Public License (LGPL)": "LGPL-3.0-or-later",
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",

@@ -1,4 +1,4 @@
-"""`python -m supply.licences` writes docs/licences.md: every package of requirements.lock and its licence."""
+"""`python -m supply.licences` writes docs/licences.md: every package that is pinned to run, its licence."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from supply.kinds import KINDS, UnknownLicenceError, kind_of, spdx
-from supply.locks import PROJECT, Pin, pins
+from supply.locks import DEPLOYED, PROJECT, Pin, pins
 
 PAGE = PROJECT / "docs" / "licences.md"
 
@@ -22,10 +22,10 @@ REVIEWED = {
 HEAD = """\
 # Licences of what is installed
 
-Every package of `requirements.lock`, by what its licence asks for. `make licences` writes this page anew,
-and a test fails when it does not fit the lock, or when a licence is one that nobody has looked at. The
-licences are those that the packages tell of themselves (`supply/licences.py` lists the few that were looked
-up); this is no legal advice.
+Every package of `requirements-deploy.lock` (that is `requirements.lock`, and what deploy/ needs beyond), by
+what its licence asks for. `make licences` writes this page anew, and a test fails when it does not fit the
+lock, or when a licence is one that nobody has looked at. The licences are those that the packages tell of
+themselves (`supply/licences.py` lists the few that were looked up); this is no legal advice.
 """
 ABOUT = {
     "AGPL": """\
@@ -41,6 +41,12 @@ others use a modified version over a network has to offer them that source too (
 sells a licence without these terms; ask there about weights that were trained with it, too. If that is not
 for you, leave the detector off. The rest runs without them: `uv pip uninstall ultralytics ultralytics-thop
 ultralytics-platform`.
+""",
+    "LGPL": """\
+## LGPL: the driver of PostgreSQL
+
+Only deployments on PostgreSQL install it. Whoever passes it on, in an image say, passes on its licence
+and an offer of its source; the rest stays as it is.
 """,
     "Mozilla": """\
 ## Mozilla Public License
@@ -106,7 +112,7 @@ def page(found: dict[Pin, str]) -> str:
 
 def main(target: Path = PAGE) -> None:
     """Write the page."""
-    target.write_text(page(licences(pins(), told_by_packages())), encoding="utf-8")
+    target.write_text(page(licences(pins(DEPLOYED), told_by_packages())), encoding="utf-8")
 
 
 if __name__ == "__main__":

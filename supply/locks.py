@@ -6,6 +6,8 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 RUNTIME = PROJECT / "requirements.lock"
+# The same, and what deploy/ needs beyond.
+DEPLOYED = PROJECT / "requirements-deploy.lock"
 
 
 @dataclass(frozen=True, order=True)

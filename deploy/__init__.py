@@ -1,0 +1,1 @@
+"""Ways to run the platform beyond `make dev`: one machine, containers, Kubernetes, Google Cloud."""

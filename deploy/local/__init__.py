@@ -1,0 +1,1 @@
+"""`python -m deploy.local`: code server, webserver and daemon as plain processes, on PostgreSQL."""

@@ -1,0 +1,162 @@
+"""deploy/kubernetes, as far as it can be checked without a cluster: by the classes that take it."""
+
+import re
+from typing import Any
+
+import kubernetes.client
+import pytest
+import yaml
+from dagster_k8s import DagsterK8sJobConfig, construct_dagster_k8s_job, k8s_job_executor
+from dagster_k8s.job import UserDefinedDagsterK8sConfig
+from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
+
+from snake_assets.definitions import defs
+from snake_assets.partitions import ACCELERATOR
+from snake_assets_tests.deploy.instances import checked, class_config
+from supply.locks import PROJECT
+
+KUBERNETES = PROJECT / "deploy" / "kubernetes"
+# What the chart adds to the config of the launcher.
+BY_THE_CHART = {
+    "service_account_name": "snake-assets",
+    "instance_config_map": "dagster-instance",
+    "dagster_home": "/opt/dagster/dagster_home",
+    "postgres_password_secret": "snake-assets-postgresql",
+}
+
+
+def snake_case(config: dict[str, Any]) -> dict[str, Any]:
+    """Keys as Dagster writes them; values are left alone."""
+    return {
+        re.sub(r"([A-Z])", lambda found: f"_{found[1].lower()}", key): value for key, value in config.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, Any]:
+    return yaml.safe_load((KUBERNETES / "values.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def deployment(values: dict[str, Any]) -> dict[str, Any]:
+    (deployment,) = values["dagster-user-deployments"]["deployments"]
+    return deployment
+
+
+@pytest.fixture(scope="module")
+def steps(deployment: dict[str, Any]) -> dict[str, Any]:
+    """The config of k8s_job_executor, as it understands it."""
+    config = yaml.safe_load(deployment["env"]["SNAKE_EXECUTOR_CONFIG"])
+    taken = k8s_job_executor.configured(config).apply_config_mapping({"config": {}})
+    assert taken.success, [error.message for error in taken.errors]
+    return taken.value["config"]
+
+
+@pytest.fixture(scope="module")
+def ray() -> dict[str, Any]:
+    return yaml.safe_load((KUBERNETES / "raycluster.yaml").read_text())
+
+
+def pod_of(config: dict[str, Any]) -> kubernetes.client.V1PodSpec:
+    """The pod that Dagster makes of a config in the form of the tag dagster-k8s/config."""
+    job = DagsterK8sJobConfig(job_image="an/image:1", dagster_home="/opt/dagster")
+    made = construct_dagster_k8s_job(job, ["dagster"], "step", UserDefinedDagsterK8sConfig.from_dict(config))
+    return made.spec.template.spec
+
+
+def test_the_launcher_takes_its_config(values: dict[str, Any]):
+    assert values["runLauncher"]["type"] == "K8sRunLauncher"
+    config = snake_case(values["runLauncher"]["config"]["k8sRunLauncher"])
+    config["run_k8s_config"] = snake_case(config["run_k8s_config"])
+    taken = class_config("dagster_k8s", "K8sRunLauncher", {**BY_THE_CHART, **config})
+    pod = pod_of(taken["run_k8s_config"])
+    assert pod.security_context.run_as_non_root and pod.security_context.run_as_user == 10001
+    assert pod.containers[0].security_context.capabilities.drop == ["ALL"]
+
+
+def test_logs_go_to_a_bucket(values: dict[str, Any]):
+    logs = values["computeLogManager"]
+    config = snake_case(logs["config"]["gcsComputeLogManager"])
+    taken = class_config("dagster_gcp.gcs.compute_log_manager", logs["type"], config)
+    assert taken["bucket"] == "BUCKET-LOGS"
+
+
+def test_limits_retries_and_monitoring_are_those_of_one_machine_but_for_sizes(values: dict[str, Any]):
+    daemon, limits = values["dagsterDaemon"], values["concurrency"]
+    instance = {
+        "concurrency": {"pools": snake_case(limits["pools"]), "runs": snake_case(limits["runs"])},
+        "run_monitoring": snake_case(daemon["runMonitoring"]),
+        "run_retries": snake_case(daemon["runRetries"]),
+        "telemetry": values["telemetry"],
+    }
+    checked(instance)
+    local = yaml.safe_load((PROJECT / "deploy" / "local" / "dagster.yaml").read_text())
+    assert instance["run_retries"] == local["run_retries"] and instance["telemetry"] == local["telemetry"]
+    runs = instance["concurrency"]["runs"]
+    assert runs["tag_concurrency_limits"] == local["concurrency"]["runs"]["tag_concurrency_limits"]
+    # The chart refuses limits in both places.
+    assert daemon["runCoordinator"]["config"] == {"queuedRunCoordinator": {}}
+
+
+def test_the_release_of_the_chart_is_that_of_dagster(values: dict[str, Any]):
+    (pinned,) = re.findall(r"^dagster==(\S+)", (PROJECT / "requirements.lock").read_text(), re.M)
+    assert f"--version {pinned}" in (KUBERNETES / "README.md").read_text()
+    assert f"version {pinned}." in (KUBERNETES / "values.yaml").read_text()
+
+
+def test_steps_of_the_accelerator_and_no_others_get_a_gpu(steps: dict[str, Any]):
+    jobs = [defs.resolve_job_def(name) for name in ("snakeclef", "detector")]
+    accelerated = {node.name for job in jobs for node in job.nodes if ACCELERATOR in node.definition.pools}
+    assert steps["per_step_k8s_config"].keys() == accelerated
+    for config in steps["per_step_k8s_config"].values():
+        pod = pod_of(config)
+        assert pod.containers[0].resources.limits["nvidia.com/gpu"] == "1"
+        assert pod.node_selector == {"cloud.google.com/gke-accelerator": "nvidia-l4"}
+        assert {mount.name for mount in pod.containers[0].volume_mounts} >= {"shm"}
+        assert pod.volumes[-1].empty_dir.medium == "Memory"
+    assert "nvidia.com/gpu" not in pod_of(steps["step_k8s_config"]).containers[0].resources.limits
+
+
+def test_runs_are_given_what_the_code_server_has(deployment: dict[str, Any], values: dict[str, Any]):
+    assert deployment["includeConfigInLaunchedRuns"] == {"enabled": True}
+    assert deployment["env"]["SNAKE_EXECUTOR"] == "k8s"
+    assert all(deployment["env"][name].startswith("gs://") for name in ("SNAKE_DATA", "SNAKE_STORE"))
+    account = values["serviceAccount"]
+    assert account["name"] == values["global"]["serviceAccountName"]
+    assert "iam.gke.io/gcp-service-account" in account["annotations"]
+
+
+def test_no_password_and_no_way_in_from_outside(values: dict[str, Any]):
+    assert "postgresqlPassword" not in values["postgresql"]
+    assert values["generatePostgresqlPasswordSecret"] is False and values["global"]["postgresqlSecretName"]
+    assert values["ingress"]["enabled"] is False
+    assert values["dagsterWebserver"]["service"]["type"] == "ClusterIP"
+
+
+def test_servers_are_not_root(values: dict[str, Any], deployment: dict[str, Any]):
+    for server in (values["dagsterWebserver"], values["dagsterDaemon"], deployment):
+        pod = k8s_model_from_dict(
+            kubernetes.client.V1PodSecurityContext, snake_case(server["podSecurityContext"])
+        )
+        assert pod.run_as_non_root and pod.run_as_user == 10001
+        shut = k8s_model_from_dict(kubernetes.client.V1SecurityContext, snake_case(server["securityContext"]))
+        assert shut.allow_privilege_escalation is False and shut.capabilities.drop == ["ALL"]
+
+
+def test_the_ray_cluster_has_its_form(ray: dict[str, Any]):
+    assert (ray["apiVersion"], ray["kind"]) == ("ray.io/v1", "RayCluster")
+    groups = [ray["spec"]["headGroupSpec"], *ray["spec"]["workerGroupSpecs"]]
+    for group in groups:
+        assert isinstance(group["rayStartParams"], dict)
+        assert all(isinstance(value, str) for value in group["rayStartParams"].values())
+        template = kubernetes.client.V1PodTemplateSpec
+        pod = k8s_model_from_dict(template, k8s_snake_case_dict(template, group["template"])).spec
+        (container,) = pod.containers
+        assert pod.security_context.run_as_non_root
+        assert container.image == groups[0]["template"]["spec"]["containers"][0]["image"]
+        assert container.resources.limits == container.resources.requests
+    (workers,) = ray["spec"]["workerGroupSpecs"]
+    assert workers["minReplicas"] <= workers["replicas"] <= workers["maxReplicas"]
+    (worker,) = workers["template"]["spec"]["containers"]
+    assert worker["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert worker["name"] != groups[0]["template"]["spec"]["containers"][0]["name"]

@@ -58,8 +58,8 @@ screenshots: $(VENV)/.dev ## remake the README's pictures of the UI from the dem
 snapshot: $(VENV)/.dev ## write the snapshot of the whole graph anew, after a change that is meant
 	$(BIN)/python -m pytest snake_assets_tests/test_graph.py --snapshot-update
 
-test-daemon: $(VENV)/.dev ## the tests that start servers or passes, kill them, and start them again
-	$(BIN)/python -m pytest -m daemon
+test-daemon: $(VENV)/.dev ## the slow tests: servers and passes that are killed, full disks, the whole job on other ground
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m daemon -n 2 --dist loadfile
 
 lint: $(VENV)/.dev ## style, import rules, and dependencies that are not used or not named
 	$(BIN)/ruff check .

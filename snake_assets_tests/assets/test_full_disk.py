@@ -14,6 +14,8 @@ from snake_assets_tests.assets.test_run import QUICK, definitions
 from snake_assets_tests.conftest import photo_bytes
 from snake_assets_tests.disks import crowded, small_disk
 
+pytestmark = pytest.mark.daemon
+
 # In the graph's order. The first two are driven onto a full disk by test_disk_faults.py, room by room.
 MADE_BEFORE = ["raw_images", "image_table"]
 TABLES = ["dinov2_embeddings", "dct_embeddings", "layer_embeddings"]

@@ -20,6 +20,7 @@ BUNDLES = ("species_classifier", "submission", "species_histogram", "embedding_m
 REPORTED = ("predictions.parquet", "scores.json", "species.csv", "leakage.csv")
 
 
+@pytest.mark.daemon
 def test_tables_and_submission_are_those_of_a_run_into_a_folder(
     gcs: Cloud,
     monkeypatch: pytest.MonkeyPatch,

@@ -13,6 +13,7 @@ from snake_assets.storage.tables import open_table
 from snake_assets.vision.backbone import open_backbone
 from snake_assets.vision.embedding import DCT, DINOV2, LAYERS, EmbeddingSettings, embed
 from snake_assets.vision.memory import peak_memory_bytes
+from snake_assets.vision.views import View
 
 
 def run() -> None:
@@ -36,7 +37,8 @@ def run() -> None:
     ingest(rows, photos, "test", images, asked.shard_rows, ceiling=asked.ceiling)
     after_ingest = peak_memory_bytes()
     table = open_table(images)
-    backbone = open_backbone(asked.backbone, device="cpu", precision="fp32")
+    # Nine patches: photos are what is many here.
+    backbone = open_backbone(asked.backbone, device="cpu", precision="fp32", view=View(resolution=42))
     _ = backbone.model
     before = peak_memory_bytes()
     folders = {name: asked.store / name / "test" for name in (DINOV2, DCT, LAYERS)}

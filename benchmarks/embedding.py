@@ -13,7 +13,9 @@ has the same model.
 
 The weights are random (speed does not depend on them). Photos: those of ../shared/data/snake-boxes,
 510 x 385 pixels, over and over, no two files alike; drawn ones of other sizes where there are none.
-`peak_rss_mb` is that of a fresh process that runs the pipeline alone.
+`peak_rss_mb` is that of a fresh process that runs the pipeline alone. `cpu_s_per_image` is what the pipeline
+took of all processors together, and `decode_cpu_s_per_image` what decoding and resizing took of them: both
+hold on a machine that has more to do, too (deploy/cost.py).
 """
 
 import math
@@ -110,17 +112,18 @@ def thrown_away(work: Path) -> Iterator[Path]:
 
 def pipeline_rate(
     images: Table, backbone: Backbone, settings: EmbeddingSettings, work: Path
-) -> tuple[float, float]:
-    """Photos per second of the pipeline, and the bytes it wrote per photo."""
+) -> tuple[float, float, float]:
+    """Photos per second of the pipeline, the bytes it wrote and the processor's seconds per photo."""
     with thrown_away(work) as store:
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         run = embed(images, {DINOV2: store / DINOV2, DCT: store / DCT}, backbone, settings)
-        seconds = time.perf_counter() - began
+        seconds, worked = time.perf_counter() - began, time.process_time() - worked
     rows = {manifest.rows_out for manifest in run.manifests.values()}
     if rows != {images.manifest.rows_out}:
         raise RuntimeError(f"the pipeline wrote {rows} of {images.manifest.rows_out} photos: the arms differ")
     written = sum(manifest.bytes for manifest in run.manifests.values())
-    return images.manifest.rows_out / seconds, written / images.manifest.rows_out
+    photos = images.manifest.rows_out
+    return photos / seconds, written / photos, worked / photos
 
 
 def pipeline_peak_rss_mb(
@@ -196,7 +199,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
         images = image_table(sources.files, given.photos, work / "all")
         for_warm_up = image_table(sources.files, batch_size, work / "warm-up")
         for_peak = image_table(sources.files, min(given.photos, BATCHES_FOR_PEAK * batch_size), work / "peak")
+        worked = time.process_time()
         batches = pixel_batches(images, backbone, batch_size)
+        decode_cpu_s = (time.process_time() - worked) / given.photos
         flops = flops_per_photo(config, math.prod(backbone.patch_grid))
         print(
             f"{given.photos} {sources.origin} photos in batches of {batch_size}, {backbone.device}, "
@@ -206,8 +211,11 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
 
         written: dict[str, float] = {}
 
+        cpu_s: list[float] = []
+
         def pipeline() -> float:
-            rate, written["pipeline"] = pipeline_rate(images, backbone, settings, work)
+            rate, written["pipeline"], seconds = pipeline_rate(images, backbone, settings, work)
+            cpu_s.append(seconds)
             return rate
 
         def papers() -> float:
@@ -239,6 +247,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
             **Ratio.of(measured["pipeline"], measured["paper"]).named("pipeline_over_paper"),
             "matmul_tflops": middle(measured["matmul"]),
             **Ratio.of(achieved, measured["matmul"]).named("model_flops_utilisation"),
+            "cpu_s_per_image": middle(cpu_s),
+            "decode_cpu_s_per_image": significant(decode_cpu_s),
             "gflop_per_image": significant(flops / 1e9),
             "peak_rss_mb": significant(peak),
             "bytes_per_image": significant(written["pipeline"]),

@@ -56,7 +56,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             "backbone": BackboneSetting(),
             "crops": Crops(),
             "detector_training": DetectorTraining(),
-            "engine": Engine(),
+            "engine": resource_in_range(Engine),
             "limits": resource_in_range(Limits),
             **(resources or {}),
         },

@@ -1,6 +1,7 @@
 """The vectors of crops: what the backbone sees of the part of each photo where the snake is."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import dagster as dg
 from pydantic import Field
@@ -109,11 +110,11 @@ def crop_embeddings(
             yield dg.MaterializeResult(asset_key=key)
         return
     config = config_of(context, CropEmbeddingConfig)
-    engine.checked()
+    settings = replace(config.settings(), ray=engine.open())
     model = backbone.open(config.view())
 
     def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:
         found = open_table(store.folder(CROPS, images.manifest.split))
-        return embed_crops(images, found, folders, model, config.settings(), config.cut(), report)
+        return embed_crops(images, found, folders, model, settings, config.cut(), report)
 
     yield from embedded_splits(context, store, model.precision, embed_split)

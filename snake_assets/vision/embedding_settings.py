@@ -5,6 +5,8 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from snake_assets.vision.ray_engine import RayEngine
+
 Choice = Literal["auto", "always", "never"]
 
 # On a processor, larger batches no longer fit its caches: DINOv2-base is a quarter slower by 32, ViT-Tiny a
@@ -38,6 +40,8 @@ class EmbeddingSettings:
         orthonormal_dct: whether the DCT is scaled to an orthonormal one; the paper's is not.
         devices: what holds a replica of the backbone, batches dealt in turn; None: every device of the
             backbone's kind, which is all GPUs of this machine for "cuda".
+        ray: spreads the pass over a Ray cluster; `devices`, `processes` and `read_ahead` are then Ray's own
+            affair. None: all is done here.
     """
 
     batch_size: int | None = None
@@ -47,6 +51,7 @@ class EmbeddingSettings:
     compiled: Choice = "auto"
     orthonormal_dct: bool = False
     devices: tuple[str, ...] | None = None
+    ray: RayEngine | None = None
 
     def photos_in_a_batch(self, device: str) -> int:
         """`batch_size`, or the device's own."""

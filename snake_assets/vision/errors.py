@@ -7,3 +7,7 @@ class BackboneError(ValueError):
 
 class EmbeddingError(RuntimeError):
     """The embedding pass could not go on; the message says why, and what to do."""
+
+
+class EngineError(RuntimeError):
+    """What spreads a pass over machines cannot go on; the message says why, and what to do."""

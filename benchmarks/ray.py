@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import ray
 
 from benchmarks.common import (
     SNAKE_BOXES,
@@ -163,6 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
         began = time.perf_counter()
         with connected(2 + DECODERS + 1):
             start_s = time.perf_counter() - began
+            import ray  # not before `connected` has told it to stay on loopback
+
             first_batches: dict[int | None, list[float]] = {None: [], 1: [], 2: []}
 
             def rate(actors: int | None) -> float:

@@ -92,14 +92,16 @@ class RayPass(Generic[Pixels, Found]):
         self, reader: BatchReader[Pixels], actors: int, threads: int, decoders: int
     ) -> Generator[SeenBatch[Pixels, Found]]:
         import ray
-        from ray.data import ActorPoolStrategy
+        from ray.data import ActorPoolStrategy, TaskPoolStrategy
         from ray.data.exceptions import SystemException
         from ray.exceptions import RayError
 
         numbers = ray.data.from_items(list(range(len(reader))), override_num_blocks=len(reader))
         numbers.context.execution_options.preserve_order = True
         numbers.context.enable_progress_bars = False
-        seen = numbers.map(_Decoding(reader), num_cpus=1, concurrency=decoders, max_retries=RETRIES).map(
+        seen = numbers.map(
+            _Decoding(reader), num_cpus=1, compute=TaskPoolStrategy(size=decoders), max_retries=RETRIES
+        ).map(
             _Seeing,  # type: ignore[arg-type]  # a class is what Ray makes an actor of
             fn_constructor_args=(self.model, threads),
             compute=ActorPoolStrategy(size=actors),

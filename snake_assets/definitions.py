@@ -54,7 +54,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             "backbone": BackboneSetting(),
             "crops": Crops(),
             "detector_training": DetectorTraining(),
-            "engine": Engine(),
+            "engine": resource_in_range(Engine),
             "memory": Memory(),
             "limits": resource_in_range(Limits),
             "io_manager": Values(),

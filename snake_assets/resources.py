@@ -16,6 +16,7 @@ from snake_assets.storage.digest_checks import VARIABLE, CheckDigests, choose
 from snake_assets.storage.places import AnyPath, any_root, local_root
 from snake_assets.vision.freshness import SoughtBackbone
 from snake_assets.vision.model_files import BACKBONE
+from snake_assets.vision.ray_engine import RayEngine
 from snake_assets.vision.views import View
 
 if TYPE_CHECKING:
@@ -43,13 +44,12 @@ class Precision(StrEnum):
 
 
 class EngineName(StrEnum):
-    """What spreads the embedding pass over machines."""
+    """What runs the passes over photos."""
 
     local = "local"
     ray = "ray"
 
 
-ENGINES = tuple(EngineName)
 LIMITS = {
     "most_rejects": 0.01,
     "fewest_photos": 5,
@@ -74,17 +74,32 @@ def setting(value: str | None, variable: str, default: str) -> str:
     return value or os.environ.get(variable) or default
 
 
-def choice(value: str, variable: str, choices: tuple[str, ...], built: tuple[str, ...] = ()) -> str:
-    """A value that is one of some; raises SettingError for another, or for one that is not `built` yet."""
+def choice(value: str, variable: str, choices: tuple[str, ...]) -> str:
+    """A value that is one of some; raises SettingError for another."""
     if value not in choices:
         raise SettingError(
             f"{variable}={value!r} is not one of {', '.join(choices)}: set one of them, or unset it."
         )
-    if built and value not in built:
-        raise SettingError(
-            f"{variable}={value!r} is not part of this version: set {' or '.join(built)}, or unset it."
-        )
     return value
+
+
+def number(resource: dg.ConfigurableResource[None], name: str) -> float | None:
+    """What a resource's field says, else the variable SNAKE_ and its name, else None.
+
+    Raises:
+        SettingError: the variable is no number, or not in the field's range.
+    """
+    if (value := getattr(resource, name)) is not None:
+        return float(value)
+    variable = f"SNAKE_{name.upper()}"
+    if not (text := os.environ.get(variable)):
+        return None
+    try:
+        return float(getattr(type(resource).model_validate({name: text}), name))
+    except ValidationError as error:
+        raise SettingError(
+            f"{variable}={text!r}: {error.errors()[0]['msg']}. Set it accordingly, or unset it."
+        ) from None
 
 
 class RawData(dg.ConfigurableResource[None]):
@@ -201,15 +216,35 @@ class BackboneSetting(dg.ConfigurableResource[None]):
 
 
 class Engine(dg.ConfigurableResource[None]):
-    """What runs the embedding pass."""
+    """What runs the passes over photos: embeddings and crops."""
 
     name: EngineName | None = Field(
-        default=None, description="local (this machine) or ray. Default: SNAKE_ENGINE, else local."
+        default=None,
+        description="local (this process), or ray: the Ray cluster that RAY_ADDRESS names, else one of this "
+        "machine while the pass runs. Default: SNAKE_ENGINE, else local.",
+    )
+    ray_actors: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="Of ray: processes that hold the model, 1 to 10,000. Default: SNAKE_RAY_ACTORS, else one "
+        "for each GPU, or for each machine where the model runs on processors.",
+    )
+    ray_gpus: float | None = Field(
+        default=None,
+        ge=0,
+        le=16,
+        description="Of ray: GPUs that each of these processes has, 0 to 16; 0.5 lets two share one. "
+        "Default: SNAKE_RAY_GPUS, else 1 where the model runs on cuda, else 0.",
     )
 
-    def checked(self) -> str:
-        """The engine. Raises SettingError for what is no engine, or not part of this version."""
-        return choice(setting(self.name, "SNAKE_ENGINE", "local"), "SNAKE_ENGINE", ENGINES, built=("local",))
+    def open(self) -> RayEngine | None:
+        """Ray, or None for this process. Raises SettingError for what is no engine, or no such number."""
+        name = choice(setting(self.name, "SNAKE_ENGINE", "local"), "SNAKE_ENGINE", tuple(EngineName))
+        if name == EngineName.local:
+            return None
+        actors, gpus = number(self, "ray_actors"), number(self, "ray_gpus")
+        return RayEngine(None if actors is None else int(actors), gpus)
 
 
 class Memory(dg.ConfigurableResource[None]):
@@ -277,13 +312,5 @@ class Limits(dg.ConfigurableResource[None]):
 
     def limit(self, name: str) -> float:
         """A limit by its field's name. Raises SettingError for a variable that is no number in its range."""
-        if (value := getattr(self, name)) is not None:
-            return float(value)
-        variable, default = f"SNAKE_{name.upper()}", LIMITS[name]
-        text = os.environ.get(variable) or str(default)
-        try:
-            return float(getattr(Limits.model_validate({name: text}), name))
-        except ValidationError as error:
-            raise SettingError(
-                f"{variable}={text!r}: {error.errors()[0]['msg']}. Set it accordingly, or unset it."
-            ) from None
+        found = number(self, name)
+        return LIMITS[name] if found is None else found

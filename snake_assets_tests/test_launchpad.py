@@ -81,11 +81,18 @@ def test_values_out_of_range_are_refused_by_name(step: str, field: str, value: o
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("most_rejects", 1.5), ("most_drift", -0.1), ("fewest_photos", -1)]
+    ("resource", "field", "value"),
+    [
+        ("limits", "most_rejects", 1.5),
+        ("limits", "most_drift", -0.1),
+        ("limits", "fewest_photos", -1),
+        ("engine", "ray_actors", 0),
+        ("engine", "ray_gpus", -0.5),
+    ],
 )
-def test_limits_out_of_range_are_refused_by_name(field: str, value: float):
+def test_settings_of_resources_out_of_range_are_refused_by_name(resource: str, field: str, value: float):
     with pytest.raises(SettingRefused, match=field):
-        validated(of_resource("limits", **{field: value}))
+        validated(of_resource(resource, **{field: value}))
 
 
 @pytest.mark.parametrize(
@@ -104,6 +111,7 @@ def test_limits_out_of_range_are_refused_by_name(field: str, value: float):
         of_resource("backbone", precision="fp1"),
         of_resource("crops", mode="scissors"),
         of_resource("engine", name="steam"),
+        of_resource("engine", ray_actors="all"),
     ],
     ids=str,
 )

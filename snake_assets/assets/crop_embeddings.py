@@ -1,6 +1,7 @@
 """The vectors of crops: what the backbone sees of the part of each photo where the snake is."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import dagster as dg
 from pydantic import Field
@@ -110,8 +111,7 @@ def crop_embeddings(
             yield dg.MaterializeResult(asset_key=key)
         return
     config = config_of(context, CropEmbeddingConfig)
-    engine.checked()
-    settings = config.settings(memory.bytes())
+    settings = replace(config.settings(memory.bytes()), ray=engine.open())
     model = backbone.open(config.view())
 
     def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:

@@ -1,5 +1,6 @@
 """Where in each photo the snake is."""
 
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -119,7 +120,7 @@ def yolo_crops(
             context.add_asset_metadata({"dagster/row_count": 0, "crops": OFF}, partition_key=split)
         return dg.MaterializeResult()
     config = config_of(context, CropsConfig)
-    engine.checked()
+    settings = replace(config.settings(memory.bytes()), ray=engine.open())
     finder = crops.open(raw_data.folder(), config.tuning())
     if finder.warning:
         context.log.warning(finder.warning)
@@ -129,7 +130,7 @@ def yolo_crops(
         images = open_table(store.folder("image_table", split))
         folder = store.folder(CROPS, split)
         with progress(context, f"find snakes in {split}") as report:
-            run = find_snakes(images, folder, finder, config.settings(memory.bytes()), report)
+            run = find_snakes(images, folder, finder, settings, report)
         table = open_table(folder)
         log_memory(context, run, table.manifest.recipe)
         digests[split] = table.manifest.digest

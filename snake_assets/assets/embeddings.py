@@ -1,6 +1,7 @@
 """The vectors: all embedding tables out of one forward pass."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import dagster as dg
 from pydantic import Field
@@ -153,8 +154,7 @@ def embeddings(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Embed a split's photos; shards that are there already are kept."""
     config = config_of(context, EmbeddingConfig)
-    engine.checked()
-    settings = config.settings(memory.bytes())
+    settings = replace(config.settings(memory.bytes()), ray=engine.open())
     model = backbone.open(config.view())
 
     def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:

@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from snake_assets.vision.memory import resident_bytes
 from snake_assets.vision.memory_plan import PassNeeds, PassPlan, batch_under, plan_pass, table_needs
 from snake_assets.vision.passes import PassRun, Progress, SeenBatch, WantedTable, Work, make_tables
 from snake_assets.vision.preparation import Prepared, timed
+from snake_assets.vision.ray_engine import RayEngine, refuse_a_ceiling
 from snake_assets.vision.reading import PhotoBatch
 from snake_assets.vision.regions import CROPS, Region
 from snake_assets.vision.room import Take
@@ -48,12 +50,18 @@ class FindingSettings:
         decoders: threads that decode ahead of it; None: 2, on CUDA one for each processor but one.
         read_ahead: batches for each decoder that may be under way or wait.
         ceiling: bytes of main memory that the process may take; None for no bound (vision/memory_plan.py).
+        ray: spreads the pass over a Ray cluster; None: all is done here.
     """
 
     batch_size: int | None = None
     decoders: int | None = None
     read_ahead: int = 2
     ceiling: int | None = None
+    ray: RayEngine | None = None
+
+    def __post_init__(self) -> None:
+        """Check what does not go together."""
+        refuse_a_ceiling(self.ray, self.ceiling)
 
     def photos_in_a_batch(self, finder: Finder) -> int:
         """`batch_size`, or the device's own, as far as the ceiling lets it."""
@@ -103,18 +111,22 @@ def find_snakes(
         StorageError: a table cannot be read or written.
         DetectionError: the finder fails; shards that are finished are kept.
         MemoryCeilingError: the pass, or a photo, does not fit under the ceiling of the settings.
+        EngineError: Ray is wanted and cannot go on; likewise.
     """
     recipe = finding_recipe(finder, settings)
     wanted = WantedTable(CROPS, folder, crop_schema(recipe), recipe)
     decoders = settings.decoding_threads(finder.device)
 
-    def begin(_: int) -> Work[Photos, list[BestFind]]:
+    def begin(to_compute: int) -> Work[Photos, list[BestFind]]:
+        on_ray = settings.ray if to_compute else None
+        away = on_ray.running(partial(_looking_on, finder), finder.device, decoders) if on_ray else None
         return Work(
             _Looking(finder),
             _FinderInput(finder.longest_side),
             decoders,
             settings.read_ahead,
             memory=_planned(images, finder, settings, decoders * settings.read_ahead),
+            elsewhere=away,
         )
 
     batch_size = settings.photos_in_a_batch(finder)
@@ -177,3 +189,9 @@ class _Looking:
         import torch
 
         return int(torch.cuda.max_memory_allocated(self.finder.device))
+
+
+def _looking_on(finder: Finder, device: str) -> _Looking:
+    """The finder in another process, by its files: it loads its model there."""
+    moved = finder if finder.device == device else cast(Finder, replace(cast(Any, finder), device=device))
+    return _Looking(moved)

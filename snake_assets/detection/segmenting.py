@@ -1,7 +1,7 @@
 """Snakes cut out along their outline: SAM (transformers), prompted by another finder's box or by itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -53,6 +53,10 @@ class SamFinder:
     iou: float = 0.7
     points_a_side: int = 32
     most: int = 10
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To other processes it goes without its model, which each loads itself."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @cached_property
     def model(self) -> Any:

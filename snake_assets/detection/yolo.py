@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -66,6 +66,10 @@ class YoloFinder:
             raise DetectionError(
                 f"The detector computes in fp32, or in fp16 on CUDA; not {self.precision!r}."
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To other processes it goes without its model, which each loads itself."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @cached_property
     def model(self) -> Any:

@@ -1,7 +1,7 @@
 """Snakes found by their name: OWL-ViT and OWLv2 (transformers)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,10 @@ class OwlFinder:
     confidence: float = 0.1
     iou: float = 0.7
     most: int = 10
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To other processes it goes without its model, which each loads itself."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @cached_property
     def model(self) -> Any:

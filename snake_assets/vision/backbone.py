@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +157,18 @@ class Backbone:
             model = model.to(memory_format=torch.channels_last)  # as `Preprocessing.pixel_values` there
         _check_tokens(self, model)
         return model
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To other processes it goes without its model, which each loads itself."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def refuse_other_files(self) -> None:
+        """Raise BackboneError where the folder holds another model than the one that was opened."""
+        if BACKBONE.digest(self.folder) != self.digest:
+            raise BackboneError(
+                f"{self.folder} holds another model on this machine than where the pass was started: put the "
+                "same files there."
+            )
 
     def tokens(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """See photos: float32 [B, 3, h, w] to float32 [B, 1 + P, D], on the backbone's device.

@@ -6,7 +6,9 @@ whose batches were others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from snake_assets.storage.fingerprints import Json
@@ -83,6 +85,7 @@ def embed(
         BackboneError: the model cannot be loaded.
         EmbeddingError: memory does not suffice, or a process that decodes was ended.
         MemoryCeilingError: the pass, or a photo, does not fit under the ceiling of the settings.
+        EngineError: Ray is wanted and cannot go on.
     """
     photos = WholePhotos(images, KEYS)
     seen_as = BackboneInput(backbone.preprocessing)
@@ -142,21 +145,27 @@ def _embed(
         decided = settings.for_work(backbone, to_compute, subjects.images.manifest.rows_out)
         # Where all rows are copied, not even the model is loaded.
         compiled = to_compute > 0 and decided.compiled == "always"
-        replicas = Replicas(
-            backbone,
-            decided.devices or devices_like(backbone.device),
+        on_ray = decided.ray if to_compute else None
+        replicas = partial(
+            Replicas,
             orthonormal=decided.orthonormal_dct,
             layers=LAYERS in folders or CROP_LAYERS in folders,
-            compiled_for=decided.batch_size if compiled else None,
         )
+        compiled_for = decided.batch_size if compiled else None
         decoders = decided.decoders or 1
+        away = partial(_replicas_on, backbone, partial(replicas, compiled_for=compiled_for))
         return Work(
-            replicas,
+            replicas(
+                backbone,
+                decided.devices or devices_like(backbone.device),
+                compiled_for=None if on_ray else compiled_for,
+            ),
             seen_as,
             decoders,
             decided.read_ahead,
             processes=decided.processes == "always",
             memory=planned(decoders * decided.read_ahead) if to_compute else None,
+            elsewhere=on_ray.running(away, backbone.device, decoders) if on_ray else None,
         )
 
     def planned(most_batches: int) -> PassPlan | None:
@@ -173,3 +182,9 @@ def _embed(
         return plan_pass(settings.ceiling, needs, most_batches)
 
     return make_tables(subjects, wanted, settings.photos_in_a_batch(backbone), begin, progress)
+
+
+def _replicas_on(backbone: Backbone, replicas: Callable[..., Replicas], device: str) -> Replicas:
+    """Those of a device, in another process: its files there must be those that the recipe names."""
+    backbone.refuse_other_files()
+    return replicas(replace(backbone, device=device), devices_like(device))

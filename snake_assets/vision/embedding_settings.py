@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from snake_assets.vision.batch_bytes import batch_bytes
 from snake_assets.vision.errors import EmbeddingError
 from snake_assets.vision.memory_plan import batch_under
+from snake_assets.vision.ray_engine import RayEngine, refuse_a_ceiling
 
 if TYPE_CHECKING:
     from snake_assets.vision.backbone import Backbone
@@ -48,9 +49,12 @@ class EmbeddingSettings:
             backbone's kind, which is all GPUs of this machine for "cuda".
         ceiling: bytes of main memory that the process may take; None for no bound. Under one, the default
             batch may be smaller, fewer batches are read ahead, and decoders are threads (memory_plan.py).
+        ray: spreads the pass over a Ray cluster; `devices`, `processes` and `read_ahead` are then Ray's own
+            affair. None: all is done here.
 
     Raises:
         EmbeddingError: processes are asked for under a ceiling.
+        EngineError: Ray is asked for under a ceiling.
     """
 
     batch_size: int | None = None
@@ -61,6 +65,7 @@ class EmbeddingSettings:
     orthonormal_dct: bool = False
     devices: tuple[str, ...] | None = None
     ceiling: int | None = None
+    ray: RayEngine | None = None
 
     def __post_init__(self) -> None:
         """Check what does not go together."""
@@ -68,6 +73,7 @@ class EmbeddingSettings:
             raise EmbeddingError(
                 "A memory ceiling is that of one process: leave `processes` at auto, or unset SNAKE_MEMORY."
             )
+        refuse_a_ceiling(self.ray, self.ceiling)
 
     def photos_in_a_batch(self, backbone: "Backbone") -> int:
         """`batch_size`, or the device's own, as far as the ceiling lets it."""

@@ -18,3 +18,7 @@ class MemoryCeilingError(RuntimeError):
 
 class EmbeddingError(RuntimeError):
     """The embedding pass could not go on; the message says why, and what to do."""
+
+
+class EngineError(RuntimeError):
+    """What spreads a pass over machines cannot go on; the message says why, and what to do."""

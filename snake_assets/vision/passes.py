@@ -31,6 +31,7 @@ from snake_assets.vision.stages import WAITING, WRITING, StageTimes
 from snake_assets.vision.subjects import Subjects
 
 Found = TypeVar("Found")
+Batch = TypeVar("Batch")
 Progress = Callable[[int, int], None]
 
 
@@ -105,6 +106,17 @@ class Model(Protocol[Pixels, Found]):
         """Most memory in use on any one CUDA device so far; None without one."""
 
 
+class Elsewhere(Protocol[Pixels, Found]):
+    """Reads batches and shows them to a model in other processes than this one."""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What the model ran on."""
+
+    def see(self, reader: BatchReader[Pixels]) -> Generator[SeenBatch[Pixels, Found]]:
+        """All batches of a reader in order, with what was found in them."""
+
+
 @dataclass(frozen=True)
 class Work(Generic[Pixels, Found]):
     """How a pass is done.
@@ -116,6 +128,7 @@ class Work(Generic[Pixels, Found]):
         read_ahead: batches for each of them that may be under way or wait.
         processes: whether they are processes.
         memory: what is kept at once under a ceiling, instead of `read_ahead`; then they are threads.
+        elsewhere: does both in their place; the model here then only makes rows of what was found.
     """
 
     model: Model[Pixels, Found]
@@ -124,6 +137,7 @@ class Work(Generic[Pixels, Found]):
     read_ahead: int
     processes: bool = False
     memory: PassPlan | None = None
+    elsewhere: Elsewhere[Pixels, Found] | None = None
 
     def read(self, subjects: Subjects, plans: Sequence[BatchPlan]) -> Generator[PhotoBatch[Pixels]]:
         """The batches, ahead of whoever takes them."""
@@ -201,14 +215,13 @@ class _Pass(Generic[Pixels, Found]):
         self._work, self._plans, self._writer = work, plans, writer
         self._run, self._progress = run, progress
         self._to_compute = sum(len(plan.rows) for plan in plans)
-        run.devices, run.memory = work.model.devices, work.memory
+        run.memory = work.memory
 
     def write_all(self, unit_of: Mapping[Shard, str]) -> None:
         """Compute the batches and write their shards, each while the next is computed."""
         model = self._work.model
-        with ThreadPoolExecutor(1, "write") as behind, closing(self._batches()) as batches:
+        with ThreadPoolExecutor(1, "write") as behind, closing(self._seen()) as seen:
             writing: Future[None] | None = None
-            seen = model.see(batches)
             for shard, plans in groupby(self._plans, key=lambda plan: plan.shard):
                 # Counted, not looked for: a batch that fails must not take the shard before it along.
                 computed = self._gathered(islice(seen, len(list(plans))))
@@ -217,11 +230,21 @@ class _Pass(Generic[Pixels, Found]):
                 writing = behind.submit(self._write, shard, unit_of[shard], computed)
             if writing:
                 writing.result()
+        self._run.devices = (self._work.elsewhere or model).devices
         self._run.peak_device_bytes = model.peak_device_bytes()
 
-    def _batches(self) -> Generator[PhotoBatch[Pixels]]:
+    def _seen(self) -> Generator[SeenBatch[Pixels, Found]]:
+        work, subjects = self._work, self._writer.subjects
+        if work.elsewhere:
+            reader = BatchReader(subjects, work.preparation, self._plans)
+            yield from self._waited_for(work.elsewhere.see(reader))
+        else:
+            with closing(self._waited_for(work.read(subjects, self._plans))) as batches:
+                yield from work.model.see(batches)
+
+    def _waited_for(self, coming: Generator[Batch]) -> Generator[Batch]:
         """The batches as they come, and how long they were waited for."""
-        with closing(self._work.read(self._writer.subjects, self._plans)) as batches:
+        with closing(coming) as batches:
             while True:
                 with self._run.stages.timed(WAITING):
                     batch = next(batches, None)

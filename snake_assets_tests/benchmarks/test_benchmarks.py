@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import classifier, common, dct, detect, embedding, ingest, scale, synthetic
+from benchmarks import classifier, common, dct, detect, embedding, ingest, ray, scale, synthetic
 from benchmarks.backbones import flops_per_photo
 from snake_assets.vision.photos import decode, probe
 from snake_assets_tests.conftest import photo_bytes
@@ -53,6 +53,16 @@ def test_dct(measured):
     assert result["ours_s_per_image"] > 0 and result["scipy_s_per_image"] > 0
     assert_ratio(result, "speedup")
     assert_ratio(result, "speedup_over_float64")
+
+
+@pytest.mark.daemon
+def test_ray(measured):
+    result = measured(ray.main, "--photos", "6", "--batch-size", "2", "--milliseconds", "50", rounds=1)
+    rates, costs = ("here_img_s", "ray_1_img_s", "ray_2_img_s"), ("start_s", "first_batch_s")
+    for name in (*rates, *costs, "pack_ms", "store_ms"):
+        assert result[name] > 0
+    assert_ratio(result, "ray_over_here")
+    assert_ratio(result, "scaling_1_to_2")
 
 
 def test_ingest(measured):

@@ -145,6 +145,8 @@ def test_servers_are_not_root(values: dict[str, Any], deployment: dict[str, Any]
 
 def test_the_ray_cluster_has_its_form(ray: dict[str, Any]):
     assert (ray["apiVersion"], ray["kind"]) == ("ray.io/v1", "RayCluster")
+    pins = (PROJECT / "requirements-deploy.lock").read_text().splitlines()
+    assert f"ray=={ray['spec']['rayVersion']}" in pins
     groups = [ray["spec"]["headGroupSpec"], *ray["spec"]["workerGroupSpecs"]]
     for group in groups:
         assert isinstance(group["rayStartParams"], dict)

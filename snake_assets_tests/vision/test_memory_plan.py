@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from snake_assets.detection.finding import FindingSettings
 from snake_assets.vision.embedding_settings import EmbeddingSettings
-from snake_assets.vision.errors import EmbeddingError, MemoryCeilingError
+from snake_assets.vision.errors import EmbeddingError, EngineError, MemoryCeilingError
 from snake_assets.vision.memory_plan import BATCH_PART, PassNeeds, batch_under, plan_pass
 from snake_assets.vision.photos import decode
+from snake_assets.vision.ray_engine import RayEngine
 from snake_assets.vision.room import Room
 
 SIZES = st.integers(0, 1 << 33)
@@ -45,6 +47,12 @@ def test_a_batch_takes_its_part_of_the_ceiling(default, a_photo, ceiling):
 def test_processes_share_no_ceiling():
     with pytest.raises(EmbeddingError, match="leave `processes` at auto"):
         EmbeddingSettings(processes="always", ceiling=1 << 30)
+
+
+@pytest.mark.parametrize("settings", [EmbeddingSettings, FindingSettings])
+def test_a_ceiling_is_none_for_ray(settings: type):
+    with pytest.raises(EngineError, match="unset SNAKE_MEMORY, or SNAKE_ENGINE"):
+        settings(ray=RayEngine(), ceiling=1 << 30)
 
 
 def test_a_photo_waits_until_there_is_room():

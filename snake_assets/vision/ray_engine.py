@@ -1,7 +1,7 @@
 """A pass on Ray: batches are decoded by tasks, and seen by actors that hold the model, on all of a cluster.
 
 Batches are those of the plan, and come back in its order; so the process that asked writes the same shards
-that it writes alone. What a lost worker or node had in hand, Ray gives to another.
+that it writes alone. What a lost worker had in hand, Ray gives to another.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Pass:
     work: Path
 
     def measured(self, actors: int | None) -> tuple[float, float]:
-        """Photos per second of the second half, and seconds to the first batch; on Ray with so many actors.
+        """Photos per second of the second half, and seconds until the first batch; with so many actors.
 
         Batches that wait for the first one, to come in order, would count as quicker than they were.
         """

@@ -1,7 +1,7 @@
 """A pass on Ray: batches are decoded by tasks, and seen by actors that hold the model, on all of a cluster.
 
 Batches are those of the plan, and come back in its order; so the process that asked writes the same shards
-that it writes alone. What a lost worker or node had in hand, Ray gives to another.
+that it writes alone. What a lost worker had in hand, Ray gives to another.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from snake_assets.vision.passes import Found, Model, SeenBatch
 from snake_assets.vision.ray_cluster import Resources, connected, told
 from snake_assets.vision.reading import BatchReader, PhotoBatch, Pixels
 
-# Of one batch, by another worker each time: more is no bad luck, but the batch itself.
-RETRIES = 3
+# Of a batch that is decoded, and of an actor: what ends so many workers is no bad luck, but the batch.
+RETRIES = 5
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ class RayPass(Generic[Pixels, Found]):
             compute=ActorPoolStrategy(size=actors),
             num_cpus=threads,
             num_gpus=self.gpus,
-            max_restarts=-1,
-            max_task_retries=RETRIES,
+            max_restarts=RETRIES,
+            max_task_retries=-1,  # a lost node refuses many, before Ray sees that it is lost
         )
         try:
             for row in seen.iter_rows():

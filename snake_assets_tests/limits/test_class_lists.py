@@ -3,8 +3,12 @@
 import csv
 import json
 
+import pytest
+
 from snake_assets_tests.limits.small_sets import photos_of, write_set
 from snake_assets_tests.limits.whole_jobs import failures
+
+pytestmark = pytest.mark.daemon
 
 
 def test_one_species_is_refused_by_the_classifier(tmp_path, monkeypatch, demo_backbone):

@@ -11,6 +11,8 @@ from snake_assets.storage.tables import open_table
 from snake_assets_tests.limits.small_sets import Photo, write_set
 from snake_assets_tests.limits.whole_jobs import failures
 
+pytestmark = pytest.mark.daemon
+
 ODD = ("-schlänge 🐍 #1 100%25 'x'", "{a} $HOME;&", "[b]*?")
 NFC, NFD = unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")
 

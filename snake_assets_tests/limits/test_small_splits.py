@@ -8,6 +8,8 @@ import pytest
 from snake_assets_tests.limits.small_sets import photos_of, write_set
 from snake_assets_tests.limits.whole_jobs import failures
 
+pytestmark = pytest.mark.daemon
+
 BOTH = [1, 2]
 ENOUGH = BOTH * 4
 STATUS = {1: True, 2: False}

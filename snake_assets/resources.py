@@ -12,6 +12,9 @@ from pydantic import ByteSize, Field, TypeAdapter, ValidationError
 
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
+from snake_assets.snakeclef.bucket_data import BucketData
+from snake_assets.snakeclef.raw_data import LocalData, RawSource
+from snake_assets.storage.bucket_path import BucketPath
 from snake_assets.storage.digest_checks import VARIABLE, CheckDigests, choose
 from snake_assets.storage.places import AnyPath, any_root, local_root
 from snake_assets.vision.freshness import SoughtBackbone
@@ -107,24 +110,43 @@ class RawData(dg.ConfigurableResource[None]):
 
     root: str | None = Field(
         default=None,
-        description="Root of the raw data in the official SnakeCLEF layout, a folder. Default: SNAKE_DATA, "
-        "else the demo set, which is drawn on first use.",
+        description="Root of the raw data in the official SnakeCLEF layout: a folder, or gs://BUCKET/FOLDER "
+        "in Google Cloud Storage. Default: SNAKE_DATA, else the demo set, which is drawn on first use.",
+    )
+    cache: str | None = Field(
+        default=None,
+        description="Folder that raw data is fetched into where its root is in a bucket; what is there is "
+        "not fetched again. Default: SNAKE_CACHE, else .snake/fetched in the project.",
     )
 
     def folder(self) -> Path:
-        """The root; draws the demo set if nothing else is set. Raises SettingError for what is no folder."""
-        root = setting(self.root, "SNAKE_DATA", "")
-        if root:
-            folder = local_root(root, "SNAKE_DATA")
-            if not folder.is_dir():
-                raise SettingError(
-                    f"SNAKE_DATA={folder} is not a folder: set it to the root of the raw data, "
-                    "or unset it for the demo set."
-                )
-            return folder
-        demo = home() / "demo" / "data"
-        draw_demo_set(demo)
-        return demo
+        """The folder with the metadata, fetched where it is in a bucket; otherwise as `source`."""
+        source = self.source()
+        source.fetch_metadata()
+        return source.folder
+
+    def source(self) -> RawSource:
+        """Where raw data comes from; draws the demo set if nothing else is set.
+
+        Raises:
+            SettingError: the root is no folder.
+            StorageError: the root is another URL than that of a bucket, or the cache is no folder.
+        """
+        text = setting(self.root, "SNAKE_DATA", "")
+        if not text:
+            demo = home() / "demo" / "data"
+            draw_demo_set(demo)
+            return LocalData(demo)
+        root = any_root(text, "SNAKE_DATA", gcs_client)
+        if isinstance(root, BucketPath):
+            cache = setting(self.cache, "SNAKE_CACHE", str(home() / "fetched"))
+            return BucketData(root, local_root(cache, "SNAKE_CACHE"))
+        if not root.is_dir():
+            raise SettingError(
+                f"SNAKE_DATA={root} is not a folder: set it to the root of the raw data, "
+                "or unset it for the demo set."
+            )
+        return LocalData(root)
 
 
 @cache

@@ -12,7 +12,7 @@ from snake_assets.jobs import deliver, features
 from snake_assets.resources import BackboneSetting, RawData, Store
 from snake_assets.snakeclef.freshness import state_sought, why_features_are_stale
 from snake_assets.snakeclef.metadata import SPLITS
-from snake_assets.snakeclef.raw_listing import RawListing, list_raw
+from snake_assets.snakeclef.raw_listing import RawListing
 from snake_assets.storage.manifest import read_manifest
 from snake_assets.vision.freshness import SoughtBackbone
 
@@ -55,8 +55,8 @@ def backfill_missing_splits(
     crops: Crops,
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """One run for each split whose features are missing or stale."""
-    data, sought = raw_data.folder(), backbone.sought()
-    wishes = [features_wish(list_raw(data, split), store, sought, crops.checked()) for split in SPLITS]
+    source, sought = raw_data.source(), backbone.sought()
+    wishes = [features_wish(source.listing(split), store, sought, crops.checked()) for split in SPLITS]
     asked = [ask(context.instance, wish) for wish in wishes if wish]
     return _answer(context, asked, "The features of every split that has photos are up to date.")
 
@@ -77,9 +77,9 @@ def refresh_submission(
     crops: Crops,
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """One run for classifier, report and submission, if the features have changed since."""
-    data, sought = raw_data.folder(), backbone.sought()
+    source, sought = raw_data.source(), backbone.sought()
     for split in SPLITS:
-        if wish := features_wish(list_raw(data, split), store, sought, crops.checked()):
+        if wish := features_wish(source.listing(split), store, sought, crops.checked()):
             return dg.SkipReason(f"The features of {split} come first: {wish.why}.")
     why = why_answers_are_stale(store, crops)
     wish = Wish(deliver.name, None, features_digest(store, crops), why) if why else None

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
+from snake_assets.assets.fetches import fetch_metadata, fetching
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import (
     markdown_table,
@@ -37,22 +38,26 @@ def raw_images(
 ) -> dg.MaterializeResult[None]:
     """Inventory of a split's photo files: path, bytes, time of change.
 
-    Official archives are unpacked first when the data folder holds them instead of photos. Sizes are in
-    bytes. If it fails,
-    the message says which split was looked for and where; set SNAKE_DATA to the root of the raw data.
+    Official archives are unpacked first when the data folder holds them instead of photos. From a bucket,
+    what is not here yet is fetched before, several files at a time, each held against the bucket's checksum;
+    a fetch that was interrupted goes on where it was. Sizes are in bytes. If it fails, the message says which
+    split was looked for and where; set SNAKE_DATA to the root of the raw data.
     """
     digests = {}
     for split in context.partition_keys:
+        source, folder = raw_data.source(), store.folder("raw_images", split)
         data = raw_data.folder()
-        folder = store.folder("raw_images", split)
-        inventory = take_inventory(data, split, folder)
+        with fetching(context, split) as report:
+            fetched = source.fetch(split, report)
+        inventory = take_inventory(data, split, folder, source.known_as, source.unpacked_at(split))
         metadata_files = [path for path in metadata_paths(data, split) if path.is_file()]
         digests[split] = inventory.manifest.digest
         context.add_asset_metadata(
             {
                 **table_metadata(open_table(folder)),
                 "photo_bytes": inventory.photo_bytes,
-                "data": dg.MetadataValue.path(data),
+                "data": dg.MetadataValue.path(source.known_as),
+                **fetch_metadata(fetched),
                 "metadata_files": {path.name: file_digest(path) for path in metadata_files},
                 "metadata_files_absent": ", ".join(
                     file.name
@@ -93,10 +98,14 @@ def image_table(
     """
     digests = {}
     for split in context.partition_keys:
-        data = raw_data.folder()
+        source, data = raw_data.source(), raw_data.folder()
         venomous = read_venom_list(data / "metadata" / VENOM_LIST)
         rows = read_metadata(data, split, venomous)
-        photos = read_inventory(open_table(store.folder("raw_images", split)), data)
+        inventory = open_table(store.folder("raw_images", split))
+        photos = read_inventory(inventory, data, source.known_as, source.unpacked_at(split))
+        # This may be another machine than the one that raw_images ran on.
+        with fetching(context, split) as report:
+            fetched = source.provide(split, photos, report)
         folder = store.folder("image_table", split)
         with progress(context, f"ingest {split}") as report:
             manifest = ingest(rows, photos, split, folder, progress=report, ceiling=memory.bytes())
@@ -108,6 +117,7 @@ def image_table(
                 **table_metadata(table),
                 "metadata_rows": len(rows),
                 "files_without_metadata": len(PhotoIndex(photos).without_row(rows)),
+                **fetch_metadata(fetched),
                 "observations": balance.observations,
                 "species": balance.species,
                 "venomous_photos": balance.venomous_photos,

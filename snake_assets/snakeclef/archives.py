@@ -17,6 +17,15 @@ LONGEST_NAME, LONGEST_PATH = 255, 1024
 
 
 @dataclass(frozen=True)
+class Archive:
+    """An archive by what a listing tells: where it is, or would be, its bytes and its time of change."""
+
+    path: Path
+    bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
 class ArchiveLimits:
     """What an archive may hold. The official ones have 168,144 photos of train and about 60 GB at full size.
 
@@ -40,16 +49,21 @@ class Unpacked:
     skipped: int
 
 
-def find_archives(root: Path, split: str) -> list[Path]:
+def find_archives(root: Path, split: str) -> list[Archive]:
     """A split's archives: those in its folder, and those beside it whose name tells the split."""
-    inside = [path for path in _files(root / split) if path.name.lower().endswith(SUFFIXES)]
-    beside = [
-        path
-        for path in _files(root)
-        if path.name.lower().endswith(SUFFIXES)
-        and any(word in path.name.lower() for word in SPLIT_WORDS[split])
+    inside = [path for path in _files(root / split) if is_archive(path.name)]
+    beside = [path for path in _files(root) if is_archive(path.name, of=split)]
+    return [
+        Archive(path, status.st_size, status.st_mtime_ns)
+        for path in sorted(inside + beside)
+        for status in [path.stat()]
     ]
-    return sorted(inside + beside)
+
+
+def is_archive(name: str, of: str | None = None) -> bool:
+    """Whether a name is an archive's; with `of`, whether it also tells that split."""
+    folded = name.lower()
+    return folded.endswith(SUFFIXES) and (of is None or any(word in folded for word in SPLIT_WORDS[of]))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -30,7 +30,7 @@ def state_sought(raw: RawListing, backbone: SoughtBackbone, finder: str | None =
     """
     versions = [INVENTORY_VERSION, INGEST_VERSION, EMBEDDING_VERSION]
     of_crops: list[Json] = [finder, FINDING_VERSION, CROP_VERSION] if finder else []
-    return fingerprint([str(raw.data), raw.digest, versions, vars(backbone), *of_crops])
+    return fingerprint([raw.known_as or str(raw.data), raw.digest, versions, vars(backbone), *of_crops])
 
 
 def why_features_are_stale(
@@ -54,12 +54,13 @@ def why_features_are_stale(
     Raises:
         StorageError: a table in the store is damaged.
     """
-    if not inventory_is_current(raw.data, raw.photos, raw.archives, folder_of("raw_images")):
+    inventory = folder_of("raw_images")
+    if not inventory_is_current(raw.data, raw.photos, raw.archives, inventory, raw.known_as):
         return "raw_images is missing, or the files have changed since"
     try:
         venomous = read_venom_list(raw.data / "metadata" / VENOM_LIST)
         rows = read_metadata(raw.data, raw.split, venomous)
-        photos = read_inventory(open_table(folder_of("raw_images")), raw.data)
+        photos = read_inventory(open_table(inventory), raw.data, raw.known_as, raw.unpacked_at)
         if not ingest_is_current(rows, photos, folder_of("image_table")):
             return "image_table is missing, or metadata or files have changed since"
     except DataError as error:

@@ -1,21 +1,19 @@
 """The inventory of a split: every photo file with its size and time, after unpacking where needed."""
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from snake_assets.snakeclef.archives import SUFFIXES, Unpacked, find_archives, unpack
+from snake_assets.snakeclef.archives import SUFFIXES, Archive, Unpacked, find_archives
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.photo_files import PhotoFile, find_photos
-from snake_assets.storage.errors import StorageError
+from snake_assets.snakeclef.unpacking import home_of, remove_others, unpack_all
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.manifest import Manifest, read_manifest
 from snake_assets.storage.places import AnyPath
-from snake_assets.storage.tables import Table
+from snake_assets.storage.tables import Table, open_table
 from snake_assets.storage.writer import write_table
 
 INVENTORY_SCHEMA = pa.schema(
@@ -40,37 +38,42 @@ class Inventory:
     left_packed: tuple[str, ...]
 
 
-def take_inventory(data: Path, split: str, folder: AnyPath) -> Inventory:
+def take_inventory(
+    data: Path, split: str, folder: AnyPath, known_as: str | None = None, unpacked_at: Path | None = None
+) -> Inventory:
     """Find a split's photos, unpack its archives if it has no photos, and commit the table `raw_images`.
 
     Args:
         data: root of the raw data.
         split: train, val or test.
-        folder: the table's folder; archives are unpacked to a folder in it.
+        folder: the table's folder; archives are unpacked to a folder in it if that is on a disk.
+        known_as: the root's name, the same on every machine; `data` itself if None.
+        unpacked_at: where archives are unpacked to if the table is in a bucket.
 
     Raises:
         DataError: the split has neither photos nor archives, or an archive is refused, as any is where the
-            store is in a bucket.
+            store is in a bucket and nothing is said of where to unpack it.
         StorageError: the store cannot be written.
     """
+    named = known_as or str(data)
     photos = find_photos(data, split)
     archives = find_archives(data, split)
     unpacked: dict[str, Unpacked] = {}
     homes: list[str] = []
-    with write_table(folder, "raw_images", split, INVENTORY_SCHEMA, _recipe(data)) as writer:
+    with write_table(folder, "raw_images", split, INVENTORY_SCHEMA, _recipe(named)) as writer:
         if archives and not photos:
-            homes = sorted(_home(archive) for archive in archives)
-            target = _unpacked_of(folder, archives)
-            unpacked = _unpack_all(archives, target)
+            homes = sorted(home_of(archive) for archive in archives)
+            target = _place_to_unpack(folder, unpacked_at, archives)
+            unpacked = unpack_all(archives, target)
             photos = [photo for home in homes for photo in find_photos(target, home)]
             archives = []
-        elif not photos and isinstance(folder, Path) and _was_made_of(data, folder):
+        elif not photos and isinstance(folder, Path) and _was_made_of(named, folder):
             # The archives may have been removed after they were unpacked.
             photos = find_photos(folder / UNPACKED, ".")
         if not photos:
             raise DataError(
                 f"The split {split!r} is empty: no photo (.jpg, .jpeg, .png in any case) below "
-                f"{data / split} and no archive ({', '.join(SUFFIXES)}) there or in {data}. "
+                f"{named}/{split} and no archive ({', '.join(SUFFIXES)}) there or in {named}. "
                 "Put the photos or archives there."
             )
         rows = [_row(photo, data) for photo in photos]
@@ -78,18 +81,22 @@ def take_inventory(data: Path, split: str, folder: AnyPath) -> Inventory:
         if not writer.has(unit):
             writer.write(unit, pa.Table.from_pylist(rows, schema=INVENTORY_SCHEMA).to_batches())
         manifest = writer.commit([unit])
-        if homes and isinstance(folder, Path):
-            _remove_others(folder / UNPACKED, homes)
+        if homes:
+            remove_others(target, homes)
     return Inventory(
         manifest,
         sum(photo.bytes for photo in photos),
         unpacked,
-        tuple(archive.name for archive in archives),
+        tuple(archive.path.name for archive in archives),
     )
 
 
 def inventory_is_current(
-    data: Path, photos: Sequence[PhotoFile], archives: Sequence[Path], folder: AnyPath
+    data: Path,
+    photos: Sequence[PhotoFile],
+    archives: Sequence[Archive],
+    folder: AnyPath,
+    known_as: str | None = None,
 ) -> bool:
     """Whether `take_inventory` would find what it has found before.
 
@@ -98,6 +105,7 @@ def inventory_is_current(
         photos: the split's photos in it, as `find_photos` gives them.
         archives: the split's archives, as `find_archives` gives them.
         folder: the table's folder.
+        known_as: as `take_inventory` has it.
 
     Raises:
         StorageError: the manifest is damaged.
@@ -105,92 +113,69 @@ def inventory_is_current(
     manifest = read_manifest(folder)
     if manifest is None:
         return False
+    recipe = _recipe(known_as or str(data))
     if not photos:
         if not isinstance(folder, Path):
-            return False
+            # They may be unpacked on another machine than this one.
+            homes = {home_of(archive) for archive in archives}
+            return manifest.recipe == recipe and bool(homes) and _homes(open_table(folder)) == homes
         unpacked = folder / UNPACKED
         there = {path.name for path in unpacked.iterdir()} if unpacked.is_dir() else set()
-        if archives and {_home(archive) for archive in archives} != there:
+        if archives and {home_of(archive) for archive in archives} != there:
             return False
         photos = find_photos(unpacked, ".")
-    return manifest.holds(folder, _recipe(data), [fingerprint([_row(photo, data) for photo in photos])])
+    return manifest.holds(folder, recipe, [fingerprint([_row(photo, data) for photo in photos])])
 
 
-def read_inventory(table: Table, data: Path) -> list[PhotoFile]:
-    """The photo files of a committed inventory.
+def read_inventory(
+    table: Table, data: Path, known_as: str | None = None, unpacked_at: Path | None = None
+) -> list[PhotoFile]:
+    """The photo files of a committed inventory; all but the table as for `take_inventory`.
 
     Raises:
         DataError: it was taken of another root than `data`.
     """
-    if table.manifest.recipe.get("data") != str(data):
+    named = known_as or str(data)
+    if table.manifest.recipe.get("data") != named:
         raise DataError(
             f"raw_images of {table.manifest.split!r} was made of {table.manifest.recipe.get('data')}, and "
-            f"SNAKE_DATA is {data} now: materialize raw_images for this split again."
+            f"SNAKE_DATA is {named} now: materialize raw_images for this split again."
         )
     rows = table.read().to_pylist()
     places = {"data": data}
     if any(row["place"] == UNPACKED for row in rows):
-        places[UNPACKED] = _unpacked_of(table.folder, ())
+        places[UNPACKED] = _place_to_unpack(table.folder, unpacked_at, ())
     return [PhotoFile(row["path"], places[row["place"]], row["bytes"], row["modified_ns"]) for row in rows]
 
 
-def _unpacked_of(folder: AnyPath, archives: Sequence[Path]) -> Path:
-    """Where archives are unpacked to, beside the table; in a bucket nowhere."""
+def _place_to_unpack(folder: AnyPath, unpacked_at: Path | None, archives: Sequence[Archive]) -> Path:
+    """Where archives are unpacked to: beside a table on a disk."""
     if isinstance(folder, Path):
         return folder / UNPACKED
+    if unpacked_at:
+        return unpacked_at
     raise DataError(
         f"{folder} is in a bucket, where no archive can be unpacked"
-        f"{''.join(f', such as {archive}' for archive in archives[:1])}: unpack it into SNAKE_DATA yourself, "
-        "and materialize raw_images again."
+        f"{''.join(f', such as {archive.path}' for archive in archives[:1])}: unpack it into SNAKE_DATA "
+        "yourself, and materialize raw_images again."
     )
 
 
-def _was_made_of(data: Path, folder: AnyPath) -> bool:
+def _homes(table: Table) -> set[str]:
+    """The folders of the archives whose photos an inventory has; an empty name where it has others, too."""
+    rows = table.read(["path", "place"]).to_pylist()
+    return {row["path"].partition("/")[0] if row["place"] == UNPACKED else "" for row in rows}
+
+
+def _was_made_of(named: str, folder: AnyPath) -> bool:
     committed = read_manifest(folder)
-    return committed is not None and committed.recipe.get("data") == str(data)
+    return committed is not None and committed.recipe.get("data") == named
 
 
-def _recipe(data: Path) -> dict[str, Json]:
-    return {"version": INVENTORY_VERSION, "data": str(data)}
-
-
-def _home(archive: Path) -> str:
-    """The folder that an archive is unpacked to, named after its content as far as a listing tells it."""
-    status = archive.stat()
-    return fingerprint([archive.name, status.st_size, status.st_mtime_ns])[:16]
+def _recipe(named: str) -> dict[str, Json]:
+    return {"version": INVENTORY_VERSION, "data": named}
 
 
 def _row(photo: PhotoFile, data: Path) -> dict[str, Json]:
     place = "data" if photo.root == data else UNPACKED
     return {"path": photo.path, "place": place, "bytes": photo.bytes, "modified_ns": photo.modified_ns}
-
-
-def _unpack_all(archives: Sequence[Path], target: Path) -> dict[str, Unpacked]:
-    """Unpack each archive into a folder named after its content; one that is there already is kept."""
-    unpacked: dict[str, Unpacked] = {}
-    for archive in archives:
-        home = target / _home(archive)
-        if not home.is_dir():
-            aside = target / f".{home.name}.tmp"
-            shutil.rmtree(aside, ignore_errors=True)
-            try:
-                aside.mkdir(parents=True)
-                unpacked[archive.name] = unpack(archive, aside)
-                # All at once: a sync for each of 150,000 photos would take longer than unpacking them.
-                os.sync()
-                aside.rename(home)
-            except OSError as error:
-                raise StorageError(
-                    f"{archive} could not be unpacked to {target} ({error.strerror or error}): free space or "
-                    "mend the rights there, then run again."
-                ) from error
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
-    return unpacked
-
-
-def _remove_others(target: Path, homes: Sequence[str]) -> None:
-    """Remove what was unpacked of other archives, once no committed inventory names it."""
-    for stale in target.iterdir():
-        if stale.name not in homes:
-            shutil.rmtree(stale)

@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 
 class RangeReader(io.RawIOBase):
-    """Reads one generation of an object, each `read` by a request of its own."""
+    """Reads one generation of an object, each `read` by a request of its own.
 
-    def __init__(self, path: BucketPath, stored: Stored) -> None:
-        self._path, self._stored = path, stored
+    `failed` is told of each request that is tried again.
+    """
+
+    def __init__(
+        self, path: BucketPath, stored: Stored, failed: Callable[[Exception], None] | None = None
+    ) -> None:
+        self._path, self._stored, self._failed = path, stored, failed
         self._at = 0
 
     def readable(self) -> bool:
@@ -70,5 +75,5 @@ class RangeReader(io.RawIOBase):
                 raise ConnectionError(f"{len(data)} bytes came where {end - start} were asked for")
             return data
 
-        tried: Callable[[storage.Bucket], bytes] = bucket.retry()(load)
+        tried: Callable[[storage.Bucket], bytes] = bucket.retry()(load, on_error=self._failed)
         return bucket.ask(self._path, GET, tried)

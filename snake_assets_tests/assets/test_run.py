@@ -394,7 +394,7 @@ def test_empty_split(small_set: Path, tmp_path: Path, demo_backbone: Path):
     assert str(tmp_path / "data" / "val") in message
 
 
-@pytest.mark.parametrize("root", ["gs://bucket/data", "ftp://x"])
+@pytest.mark.parametrize("root", ["gs://", "ftp://x"])
 def test_urls_are_refused_by_name(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SNAKE_DATA", root)
     assert "SNAKE_DATA" in failing("raw_images", build_definitions({"store": Store(root=str(tmp_path))}))

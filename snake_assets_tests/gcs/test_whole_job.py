@@ -1,4 +1,4 @@
-"""The job `snakeclef` with its store in a bucket whose answers fail now and then: the same comes out."""
+"""The job `snakeclef` with data and store in a bucket whose answers fail now and then: the same comes out."""
 
 from functools import partial
 from pathlib import Path
@@ -20,19 +20,32 @@ BUNDLES = ("species_classifier", "submission", "species_histogram", "embedding_m
 REPORTED = ("predictions.parquet", "scores.json", "species.csv", "leakage.csv")
 
 
+def put_in_bucket(gcs: Cloud, data: Path) -> None:
+    """The files as objects that were written when the files were."""
+    bucket = gcs.folder("").bucket.connect().bucket(BUCKET)
+    for path in data.rglob("*"):
+        if path.is_file():
+            name = f"raw/{path.relative_to(data).as_posix()}"
+            bucket.blob(name).upload_from_string(path.read_bytes())
+            gcs.objects.objects[BUCKET][name]["generation"] = str(path.stat().st_mtime_ns // 1000)
+
+
 @pytest.mark.daemon
-def test_tables_and_submission_are_those_of_a_run_into_a_folder(
+def test_tables_and_submission_are_those_of_a_run_on_folders(
     gcs: Cloud,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     small_set: Path,
     demo_backbone: Path,
     finished_run: tuple[Path, dg.ExecuteInProcessResult],
 ):
     local, _ = finished_run
     monkeypatch.setattr(places, "Bucket", partial(Bucket, patience=PATIENCE))
+    monkeypatch.setenv("SNAKE_CACHE", str(tmp_path / "cache"))
+    put_in_bucket(gcs, small_set)
     gcs.fault = now_and_then(every=5)
     gcs.objects.watch = seen = NothingHalf()
-    job = definitions(small_set, f"gs://{BUCKET}/runs/first", demo_backbone)
+    job = definitions(f"gs://{BUCKET}/raw", f"gs://{BUCKET}/runs/first", demo_backbone)
     assert run_job(job, run_config=QUICK).success
     root = gcs.folder("runs/first")
 
@@ -55,5 +68,6 @@ def test_tables_and_submission_are_those_of_a_run_into_a_folder(
     gcs.fault = lambda asked: None
     before = len(gcs.asked)
     assert run_job(job, run_config=QUICK).success
-    assert not [asked for asked in gcs.asked[before:] if asked.writes]
+    assert any("/raw/" in asked.path for asked in gcs.asked[:before])
+    assert not [asked for asked in gcs.asked[before:] if asked.writes or "/raw/" in asked.path]
     assert set(sizes(root / "submission")) == {*open_bundle(root / "submission").files, "_manifest.json"}

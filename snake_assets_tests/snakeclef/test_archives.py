@@ -158,6 +158,5 @@ def test_archives_are_found_by_split(tmp_path: Path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     for split, group in names.items():
-        assert {path.relative_to(tmp_path).as_posix() for path in find_archives(tmp_path, split)} == set(
-            group
-        )
+        found = {archive.path.relative_to(tmp_path).as_posix() for archive in find_archives(tmp_path, split)}
+        assert found == set(group)

@@ -9,7 +9,7 @@ UV := $(BIN)/python -m uv
 export DAGSTER_HOME ?= $(CURDIR)/.snake/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo dev test test-real test-browser test-daemon screenshots snapshot lint types licences audit bench fuzz kills lock clean-demo
+.PHONY: help setup demo dev test test-real test-browser test-daemon screenshots snapshot lint types licences audit bench fuzz kills reliability lock clean-demo
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-13s %s\n", $$1, $$2 }'
@@ -85,6 +85,9 @@ fuzz: $(VENV)/.dev ## CASES (14000) files changed at random by SEED (1), each re
 KILLS ?= 100
 kills: $(VENV)/.dev ## kill the whole job KILLS times at random (of SEED), and see what is lost; about 10 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m snake_assets_tests.kills --kills $(KILLS) --seed $(SEED)
+
+reliability: $(VENV)/.dev ## try every fault and every class of input, and write docs/reliability.md; half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m snake_assets_tests.reliability
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml
 lock: $(VENV)/.uv ## pin the newest allowed versions

@@ -3,7 +3,7 @@
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -54,7 +54,9 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
         yield runner
 
 
-def test_a_run_killed_at_random_moments_loses_no_finished_shard(runner: Runner, tmp_path: Path):
+def test_a_run_killed_at_random_moments_loses_no_finished_shard(
+    runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
+):
     looked, steps = runner.run(tmp_path / "whole", -1).returned
     assert looked == PHOTOS
     expected = open_table(tmp_path / "whole").read().to_pylist()
@@ -70,3 +72,4 @@ def test_a_run_killed_at_random_moments_loses_no_finished_shard(runner: Runner, 
         assert open_table(store).read().to_pylist() == expected
         kept += PHOTOS - again
     assert kept >= KILLS * SHARD_ROWS
+    record_property("tried", KILLS)

@@ -86,8 +86,9 @@ def kill_everywhere(
     write: Callable[..., Any],
     arguments: tuple[Any, ...],
     root: Path,
+    record_property: Callable[[str, int], None],
 ) -> Iterator[Path]:
-    """A folder for each kill; ends when the run has fewer steps than that."""
+    """A folder for each kill, and one for the run that has no step left to be killed at."""
     step, end = 0, KILLED
     while end == KILLED:
         folder = root / str(step)
@@ -97,11 +98,17 @@ def kill_everywhere(
         step += 1
     assert end == 0
     assert step > 8
+    record_property("tried", step - 1)
 
 
-def test_a_table_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(runner: Runner, tmp_path: Path):
+def test_a_table_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(
+    runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
+):
     seen = set()
-    for folder in kill_everywhere(runner, lambda folder: fill(folder, OLD), fill, (NEW,), tmp_path):
+    killed = kill_everywhere(
+        runner, lambda folder: fill(folder, OLD), fill, (NEW,), tmp_path, record_property
+    )
+    for folder in killed:
         numbers = tuple(open_table(folder).read()["n"].to_pylist())
         seen.add(numbers)
         with write_table(folder, "numbers", "val", SCHEMA, {"recipe": 1}) as writer:
@@ -122,9 +129,12 @@ def test_a_table_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(run
     assert seen == {(1, 2, 3), (1, 2, 4, 5)}
 
 
-def test_a_first_table_is_whole_or_not_there_wherever_its_writer_is_killed(runner: Runner, tmp_path: Path):
+def test_a_first_table_is_whole_or_not_there_wherever_its_writer_is_killed(
+    runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
+):
     finished = 0
-    for folder in kill_everywhere(runner, lambda folder: None, fill, (NEW,), tmp_path):
+    killed = kill_everywhere(runner, lambda folder: None, fill, (NEW,), tmp_path, record_property)
+    for folder in killed:
         there = (folder / "_manifest.json").exists()
         written = fill(folder, NEW)
         finished += len(NEW) - len(written)
@@ -139,11 +149,14 @@ def texts_of(folder: Path) -> set[str]:
     return {bundle.recipe["text"], *(bundle.path(name).read_text() for name in bundle.files)}
 
 
-def test_a_bundle_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(runner: Runner, tmp_path: Path):
+def test_a_bundle_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(
+    runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
+):
     seen = set()
-    for folder in kill_everywhere(
-        runner, lambda folder: write_pair(folder, "old"), write_pair, ("new",), tmp_path
-    ):
+    killed = kill_everywhere(
+        runner, lambda folder: write_pair(folder, "old"), write_pair, ("new",), tmp_path, record_property
+    )
+    for folder in killed:
         (text,) = texts_of(folder)
         seen.add(text)
         if not is_current(folder, {"text": "new"}):
@@ -163,10 +176,13 @@ def add_a_line(folder: Path, line: str) -> None:
         (aside / "lines").write_text(before + line)
 
 
-def test_a_bundle_that_goes_on_from_the_one_before_loses_nothing_of_it(runner: Runner, tmp_path: Path):
-    for folder in kill_everywhere(
-        runner, lambda folder: add_a_line(folder, "a"), add_a_line, ("b",), tmp_path
-    ):
+def test_a_bundle_that_goes_on_from_the_one_before_loses_nothing_of_it(
+    runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
+):
+    killed = kill_everywhere(
+        runner, lambda folder: add_a_line(folder, "a"), add_a_line, ("b",), tmp_path, record_property
+    )
+    for folder in killed:
         committed = open_bundle(folder).path("lines").read_text()
         add_a_line(folder, "c")
         assert (folder / "lines").read_text() == committed + "c"

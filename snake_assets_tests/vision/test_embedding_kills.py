@@ -3,7 +3,7 @@
 import os
 import random
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -106,7 +106,10 @@ def contents(store: Path, names: Sequence[str] = TABLES) -> dict[str, list[dict[
 
 
 def test_a_run_killed_at_ten_random_moments_loses_no_committed_shard(
-    runner: Runner, backbone_folders: dict[str, Path], tmp_path: Path
+    runner: Runner,
+    backbone_folders: dict[str, Path],
+    tmp_path: Path,
+    record_property: Callable[[str, int], None],
 ):
     computed, steps = runner.run(tmp_path / "whole", -1).returned
     assert computed == PHOTOS
@@ -127,6 +130,7 @@ def test_a_run_killed_at_ten_random_moments_loses_no_committed_shard(
             assert shards.items() <= after[name].items()
         kept += len(done)
     assert kept > KILLS
+    record_property("tried", KILLS)
 
 
 def test_a_run_over_crops_that_is_killed_goes_on_where_it_was(runner: Runner, images: Path, tmp_path: Path):

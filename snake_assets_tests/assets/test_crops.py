@@ -12,7 +12,7 @@ from snake_assets.detection.finding import FindingSettings, find_snakes
 from snake_assets.detection.opening import open_finder
 from snake_assets.detection.tuning import FinderTuning
 from snake_assets.finder_resources import Crops
-from snake_assets.resources import Engine, RawData, Store
+from snake_assets.resources import Engine, Memory, RawData, Store
 from snake_assets.storage.tables import open_table
 from snake_assets_tests.detection.detectors import save_detector
 from snake_assets_tests.detection.marks import image_table, marked
@@ -50,6 +50,7 @@ def materialized(root: Path, config: Mapping[str, object] = CONFIG, **crops: obj
                 "store": Store(root=str(root / "store")),
                 "crops": Crops(**crops),
                 "engine": Engine(),
+                "memory": Memory(),
             },
             run_config={"ops": {"yolo_crops": {"config": config}}},
         )

@@ -11,7 +11,6 @@ from snake_assets.assets import faults
 from snake_assets.assets.faults import is_transient, retries_only_what_passes
 from snake_assets.definitions import build_definitions, defs
 from snake_assets.resources import RawData, Store
-from snake_assets.snakeclef import ingest as ingest_room
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables import open_table
@@ -127,7 +126,7 @@ def test_a_disk_that_is_away_for_a_moment_costs_no_row(
             raise fault
         return read(path)
 
-    monkeypatch.setattr(ingest_room.Path, "read_bytes", flaky)
+    monkeypatch.setattr(Path, "read_bytes", flaky)
     graph = build_definitions({"raw_data": RawData(root=str(small_set)), "store": Store(root=str(tmp_path))})
     job = dg.define_asset_job("alone", selection=["raw_images", "image_table"], op_retry_policy=AT_ONCE)
     monkeypatch.setattr(faults.TRY_AGAIN.__class__, "calculate_delay", lambda policy, attempt: 0)

@@ -24,8 +24,8 @@ def local_root(text: str, variable: str) -> Path:
     """
     if "://" in text:
         raise StorageError(
-            f"{variable}={text!r}: only folders can be used by this version. Copy the data to a folder "
-            f"(for gs:// with `gcloud storage rsync -r`) and set {variable} to it."
+            f"{variable}={text!r}: only a folder can be used here. Copy the data to one (from gs:// with "
+            f"`gcloud storage rsync -r`) and set {variable} to it."
         )
     if not text.strip() or "\0" in text:
         raise StorageError(

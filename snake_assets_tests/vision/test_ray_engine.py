@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -38,6 +39,7 @@ from snake_assets.vision.stages import DCT_STAGE, STAGES
 from snake_assets.vision.subjects import WholePhotos
 from snake_assets_tests.detection.marks import MarkFinder, image_table, marked
 from snake_assets_tests.vision.boxes import box, write_crops
+from snake_assets_tests.vision.losing_a_node import LOST_AFTER, PHOTOS
 
 pytestmark = pytest.mark.daemon
 
@@ -263,3 +265,12 @@ def test_a_killed_driver_leaves_no_process_behind():
     driver.wait()
     _, alive = psutil.wait_procs(started, timeout=180)  # its agents look for it now and then
     assert not alive
+
+
+def test_a_lost_node_costs_no_photo(tmp_path: Path):
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-m", "snake_assets_tests.vision.losing_a_node", str(tmp_path)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    told = json.loads(ended.stdout.splitlines()[-1])
+    assert told == {"lost_after": [LOST_AFTER], "equal": True, "computed": PHOTOS}

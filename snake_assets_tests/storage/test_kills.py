@@ -206,6 +206,10 @@ def die_with_a_helper(folder: Path, helper: Path) -> None:
     import sys
 
     with only_writer(folder):
-        started = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        command = [sys.executable, "-c", "print(1, flush=True); input()"]
+        pipe = subprocess.PIPE
+        started = subprocess.Popen(command, stdin=pipe, stdout=pipe, close_fds=False)
+        # Until it runs its own program it may still have the files of this one.
+        assert started.stdout and started.stdout.readline()
         helper.write_text(str(started.pid))
         os.kill(os.getpid(), signal.SIGKILL)

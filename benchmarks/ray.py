@@ -39,7 +39,7 @@ from snake_assets.snakeclef.ingest import ingest
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.keys import DIGEST
 from snake_assets.vision.parcels import opened, sent
-from snake_assets.vision.passes import SeenBatch, WantedTable, Work, make_tables
+from snake_assets.vision.passes import SeenBatch, WantedTable, Work
 from snake_assets.vision.preparation import BackboneInput
 from snake_assets.vision.preprocessing import Preprocessing
 from snake_assets.vision.ray_cluster import connected
@@ -47,6 +47,7 @@ from snake_assets.vision.ray_engine import RayEngine
 from snake_assets.vision.reading import BatchReader, PhotoBatch, plan_batches
 from snake_assets.vision.stages import MODEL
 from snake_assets.vision.subjects import WholePhotos
+from snake_assets.vision.table_making import make_tables
 
 KEYS = ["image_id", DIGEST]
 SCHEMA = pa.schema([("image_id", pa.string()), (DIGEST, pa.string()), ("seen", pa.int64())])

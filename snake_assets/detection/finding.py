@@ -1,4 +1,4 @@
-"""The pass of a finder: from `image_table` to `yolo_crops`, one row a photo (vision/passes.py)."""
+"""The pass of a finder: from `image_table` to `yolo_crops`, one row a photo (vision/table_making.py)."""
 
 import os
 import time
@@ -21,7 +21,7 @@ from snake_assets.vision.crop_table import BOX, crop_schema
 from snake_assets.vision.keys import DIGEST
 from snake_assets.vision.memory import resident_bytes
 from snake_assets.vision.memory_plan import PassNeeds, PassPlan, batch_under, plan_pass, table_needs
-from snake_assets.vision.passes import PassRun, Progress, SeenBatch, WantedTable, Work, make_tables
+from snake_assets.vision.passes import PassRun, Progress, SeenBatch, WantedTable, Work
 from snake_assets.vision.preparation import Prepared, timed
 from snake_assets.vision.ray_engine import RayEngine, refuse_a_ceiling
 from snake_assets.vision.reading import PhotoBatch
@@ -29,6 +29,7 @@ from snake_assets.vision.regions import CROPS, Region
 from snake_assets.vision.room import Take
 from snake_assets.vision.stages import MODEL
 from snake_assets.vision.subjects import WholePhotos
+from snake_assets.vision.table_making import make_tables
 
 # Counts as an input: raise it when the same photos and finder would give other rows.
 FINDING_VERSION = 1

@@ -1,4 +1,4 @@
-"""The embedding pass: from `image_table` to the embedding tables, in one forward pass per photo (passes.py).
+"""The embedding pass: from `image_table` to the embedding tables, one forward pass a photo (table_making.py).
 
 Vectors that are copied after the photos changed may differ in their last bits from those of a run afresh,
 whose batches were others.
@@ -35,10 +35,11 @@ from snake_assets.vision.embedding_tables import (
 from snake_assets.vision.features import PhotoFeatures
 from snake_assets.vision.memory import resident_bytes
 from snake_assets.vision.memory_plan import PassNeeds, PassPlan, plan_pass, table_needs
-from snake_assets.vision.passes import PassRun, Progress, WantedTable, Work, make_tables
+from snake_assets.vision.passes import PassRun, Progress, WantedTable, Work
 from snake_assets.vision.preparation import BackboneInput, Preparation
 from snake_assets.vision.replicas import Replicas, devices_like
 from snake_assets.vision.subjects import CroppedPhotos, Subjects, WholePhotos
+from snake_assets.vision.table_making import make_tables
 
 if TYPE_CHECKING:
     import torch

@@ -32,11 +32,12 @@ from snake_assets.vision.embedding import (
     embed_crops,
 )
 from snake_assets.vision.errors import EngineError
-from snake_assets.vision.passes import PassRun, Progress, WantedTable, Work, make_tables
+from snake_assets.vision.passes import PassRun, Progress, WantedTable, Work
 from snake_assets.vision.preparation import BackboneInput
 from snake_assets.vision.ray_engine import RayEngine
 from snake_assets.vision.stages import DCT_STAGE, STAGES
 from snake_assets.vision.subjects import WholePhotos
+from snake_assets.vision.table_making import make_tables
 from snake_assets_tests.detection.marks import MarkFinder, image_table, marked
 from snake_assets_tests.vision.boxes import box, write_crops
 from snake_assets_tests.vision.losing_a_node import LOST_AFTER, PHOTOS

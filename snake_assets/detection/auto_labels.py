@@ -15,8 +15,9 @@ from snake_assets.detection.fitting import fitted
 from snake_assets.detection.training import Progress
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.tables import Table
-from snake_assets.vision.photos import UnreadablePhoto, decode
+from snake_assets.vision.photos import decode
 from snake_assets.vision.regions import Region
+from snake_assets.vision.unreadable import UnreadablePhoto
 
 # Counts as an input: raise it when the same finds would give other boxes.
 LABELLING_VERSION = 1

@@ -6,7 +6,8 @@ from PIL import Image, ImageDraw
 
 from snake_assets.figures.captions import abbreviated, fitting
 from snake_assets.storage.tables import Table
-from snake_assets.vision.photos import UnreadablePhoto, decode
+from snake_assets.vision.photos import decode
+from snake_assets.vision.unreadable import UnreadablePhoto
 
 COLUMNS, ROWS = 5, 3
 TILE = 88

@@ -5,8 +5,9 @@ import numpy as np
 from snake_assets.figures.box_sheet import BoxCell, DrawnBox, box_sheet
 from snake_assets.storage.tables import Table
 from snake_assets.vision.crop_table import regions_of
-from snake_assets.vision.photos import UnreadablePhoto, decode
+from snake_assets.vision.photos import decode
 from snake_assets.vision.regions import Region
+from snake_assets.vision.unreadable import UnreadablePhoto
 
 SHOWN = 15
 SIDE = 132

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from PIL import Image
 
 from snake_assets.storage.tables import Table
-from snake_assets.vision.photos import UnreadablePhoto, decode
+from snake_assets.vision.photos import decode
+from snake_assets.vision.unreadable import UnreadablePhoto
 
 LONGEST_SIDE = 176
 MOST_BYTES = 8 * 1024

@@ -19,7 +19,8 @@ from snake_assets.storage.writer import write_table
 from snake_assets.vision.errors import MemoryCeilingError
 from snake_assets.vision.memory import resident_bytes
 from snake_assets.vision.memory_plan import with_slack, without_slack
-from snake_assets.vision.photos import UnreadablePhoto, probe
+from snake_assets.vision.photos import probe
+from snake_assets.vision.unreadable import UnreadablePhoto
 
 IMAGE_SCHEMA = pa.schema(
     [

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from snake_assets.storage.manifest import Reject, Shard
-from snake_assets.vision.photos import UnreadablePhoto
 from snake_assets.vision.preparation import Preparation, Prepared
 from snake_assets.vision.room import Room, unbounded
 from snake_assets.vision.stages import DECODING, READING, RESIZING
 from snake_assets.vision.subjects import Subject, Subjects
+from snake_assets.vision.unreadable import UnreadablePhoto
 
 if TYPE_CHECKING:
     import torch

@@ -26,7 +26,8 @@ from snake_assets.storage.manifest import MANIFEST, Reject
 from snake_assets.storage.tables import open_table
 from snake_assets.storage.writer import write_table
 from snake_assets.vision.masks import MaskError, mask_from_bytes, mask_to_bytes
-from snake_assets.vision.photos import UnreadablePhoto, decode, probe
+from snake_assets.vision.photos import decode, probe
+from snake_assets.vision.unreadable import UnreadablePhoto
 from snake_assets_tests.fuzz.classifier_seeds import FEATURES, classifier_seeds
 from snake_assets_tests.fuzz.photo_seeds import encoded, photo_seeds, picture, with_right_checksums
 from snake_assets_tests.fuzz.target import Seed, Target

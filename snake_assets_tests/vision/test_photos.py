@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from snake_assets.vision.photos import MAX_PIXELS, PhotoHeader, UnreadablePhoto, decode, probe
+from snake_assets.vision.photos import PhotoHeader, decode, probe
+from snake_assets.vision.unreadable import MAX_PIXELS, UnreadablePhoto
 from snake_assets_tests.vision.conftest import SHARED, encode, mean_difference, needs_real, picture
 
 # What PIL says about damaged files on the way to an error is not under test.

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snake_assets.vision.photos import UnreadablePhoto, decode
+from snake_assets.vision.photos import decode
 from snake_assets.vision.png import png_lacks_rows
+from snake_assets.vision.unreadable import UnreadablePhoto
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

@@ -21,7 +21,7 @@ CROP_DINOV2, CROP_DCT, CROP_LAYERS = f"crop_{DINOV2}", f"crop_{DCT}", f"crop_{LA
 # Of whole photos -> of crops, with the same columns and how the crop was cut besides.
 CROP_OF = {DINOV2: CROP_DINOV2, DCT: CROP_DCT, LAYERS: CROP_LAYERS}
 # Count as inputs: raise one when the same photos, crops and backbone would give other rows.
-EMBEDDING_VERSION = 2
+EMBEDDING_VERSION = 3
 CROP_VERSION = 1
 DCT_KEPT = 8
 KEYS = ["image_id", "observation_id", "class_id", DIGEST]

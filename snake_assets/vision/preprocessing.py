@@ -1,7 +1,7 @@
 """From a decoded photo to the input of a backbone, as the backbone's own preprocessor_config.json says.
 
-The arithmetic is that of the PIL-backed image processors of transformers, which the backbones were trained
-and published with; the torchvision-backed ones resize a little differently.
+The arithmetic is that of the torchvision-backed image processors of transformers, its default; from the
+PIL-backed ones they differ by rounding (resampling.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from snake_assets.vision.errors import BackboneError
+from snake_assets.vision.resampling import resampled
 from snake_assets.vision.views import ResizePolicy
 
 if TYPE_CHECKING:
@@ -191,8 +192,8 @@ class Preprocessing:
     def resized(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize and centre-crop one photo: uint8 [H, W, 3] to uint8 [h, w, 3], (h, w) = `input_size`.
 
-        Sizes and offsets are rounded as transformers' PIL-backed processors do
-        (`get_resize_output_image_size` and `center_crop` in transformers/image_transforms.py).
+        Sizes and offsets are rounded as transformers' torchvision-backed processors do
+        (`get_resize_output_image_size` and `center_crop` of its TorchvisionBackend).
         """
         if self.pad:
             return self._padded(rgb)
@@ -200,7 +201,7 @@ class Preprocessing:
             if isinstance(self.resize, int):
                 rgb = _without_far_ends(rgb)
             height, width = self._resized_shape(*rgb.shape[:2])
-            rgb = np.array(Image.fromarray(rgb).resize((width, height), Image.Resampling(self.resample)))
+            rgb = resampled(rgb, height, width, self.resample)
         return rgb if self.crop is None else _centre_crop(rgb, self.crop)
 
     def pixel_values(self, batch: torch.Tensor) -> torch.Tensor:
@@ -222,12 +223,14 @@ class Preprocessing:
     def _padded(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width = self.input_size
         scale = min(height / rgb.shape[0], width / rgb.shape[1])
-        fitted = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
-        photo = Image.fromarray(rgb).resize(fitted, Image.Resampling(self.resample))
-        red, green, blue = (min(255, round(mean / self.rescale_factor)) for mean in self.mean)
-        canvas = Image.new("RGB", (width, height), (red, green, blue))
-        canvas.paste(photo, ((width - photo.width) // 2, (height - photo.height) // 2))
-        return np.asarray(canvas)
+        fitted_height, fitted_width = (max(1, round(side * scale)) for side in rgb.shape[:2])
+        canvas = np.empty((height, width, 3), dtype=np.uint8)
+        canvas[:] = [min(255, round(mean / self.rescale_factor)) for mean in self.mean]
+        top, left = (height - fitted_height) // 2, (width - fitted_width) // 2
+        canvas[top : top + fitted_height, left : left + fitted_width] = resampled(
+            rgb, fitted_height, fitted_width, self.resample
+        )
+        return canvas
 
     def _resized_shape(self, height: int, width: int) -> tuple[int, int]:
         if isinstance(self.resize, tuple):
@@ -313,9 +316,9 @@ def _without_far_ends(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _centre_crop(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     (height, width), (photo_height, photo_width) = size, rgb.shape[:2]
-    # Floor division on purpose: an odd rest goes to the bottom and right when cutting, to the top and left
-    # when padding, as in the original.
-    top, left = (photo_height - height) // 2, (photo_width - width) // 2
+    # Rounded to zero on purpose: an odd rest goes to the bottom and right, cut away or added, as in the
+    # original.
+    top, left = int((photo_height - height) / 2), int((photo_width - width) / 2)
     kept = rgb[max(top, 0) : max(top, 0) + height, max(left, 0) : max(left, 0) + width]
     if kept.shape[:2] == size:
         return np.ascontiguousarray(kept)

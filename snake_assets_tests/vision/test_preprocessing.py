@@ -51,13 +51,14 @@ def ours(preprocessing: Preprocessing, rgb: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if "dinov3" not in name])
-def test_equals_the_pil_processor(tmp_path: Path, variant: str) -> None:
+def test_equals_the_processor_of_transformers(tmp_path: Path, variant: str) -> None:
     from transformers import AutoImageProcessor
 
     write_preprocessor(tmp_path, **VARIANTS[variant])
     preprocessing = Preprocessing.from_folder(tmp_path)
-    theirs = AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
-    assert type(theirs).__name__.endswith("Pil")
+    backend = "pil" if variant == "vit lanczos" else "torchvision"
+    theirs = AutoImageProcessor.from_pretrained(tmp_path, backend=backend)
+    assert type(theirs).__name__.endswith("Pil") == (backend == "pil")
     for seed, (width, height) in enumerate(SIZES):
         rgb = np.array(picture(width, height, seed))
         expected = theirs(images=rgb, return_tensors="np", input_data_format="channels_last").pixel_values
@@ -206,15 +207,25 @@ def test_nothing_is_scaled_where_nothing_is_resized(tmp_path: Path) -> None:
 @pytest.mark.real
 @needs_real("snake-boxes")
 @pytest.mark.parametrize("kind", ["dinov2", "vit"])
-def test_real_photos_equal_the_pil_processor(tmp_path: Path, kind: str) -> None:
+def test_real_photos_equal_the_processor_of_transformers_and_nearly_that_of_pil(
+    tmp_path: Path, kind: str
+) -> None:
     from transformers import AutoImageProcessor
 
     preprocessing = Preprocessing.from_folder(write_preprocessor(tmp_path, **PREPROCESSORS[kind]))
-    theirs = AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
+    default, pil = (
+        AutoImageProcessor.from_pretrained(tmp_path, backend=backend) for backend in ("torchvision", "pil")
+    )
     paths = sorted(
         p for p in (SHARED / "snake-boxes").rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")
     )
+    levels = []
     for path in paths[:20]:
         rgb = decode(path.read_bytes())
-        expected = theirs(images=rgb, return_tensors="np").pixel_values
+        expected = default(images=rgb, return_tensors="np").pixel_values
         np.testing.assert_allclose(ours(preprocessing, rgb), expected, rtol=1e-5, atol=1e-5)
+        of_pil = pil(images=rgb, return_tensors="np").pixel_values
+        std = np.array(preprocessing.std)[:, None, None]
+        levels.append(np.abs(ours(preprocessing, rgb) - of_pil) * std * 255)
+    assert np.max(levels) < 2.01
+    assert np.mean(np.array(levels) > 0.5) < 0.01

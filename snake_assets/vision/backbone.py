@@ -13,6 +13,7 @@ from snake_assets.vision.errors import BackboneError
 from snake_assets.vision.model_files import BACKBONE
 from snake_assets.vision.model_loading import loaded, quiet_transformers
 from snake_assets.vision.preprocessing import Preprocessing
+from snake_assets.vision.processor_configs import read_preprocessing
 from snake_assets.vision.views import View
 
 if TYPE_CHECKING:
@@ -312,7 +313,7 @@ def open_backbone(
             ", ".join(_NORMED_MODEL_TYPES),
         )
     patch_height, patch_width = (patch, patch) if isinstance(patch, int) else patch
-    own = Preprocessing.from_folder(folder)
+    own = read_preprocessing(folder)
     view = replace(view, resolution=view.side(own.input_size, patch_height), scale=1.0)
     preprocessing = own.viewed(view.resolution, view.resize)
     height, width = preprocessing.input_size

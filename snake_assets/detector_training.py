@@ -98,6 +98,6 @@ class DetectorTraining(dg.ConfigurableResource[None]):
 
     def resolved_device(self) -> str:
         """The device that is there. Raises BackboneError for another."""
-        from snake_assets.vision.backbone import resolve_device
+        from snake_assets.vision.devices import resolve_device
 
         return resolve_device(setting(self.device, "SNAKE_DEVICE", "auto"))

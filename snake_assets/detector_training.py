@@ -1,4 +1,4 @@
-"""The settings of a detector of our own, as a resource (see resources.py)."""
+"""The settings of a detector of our own, as a resource (see settings.py)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.resources import Device, SettingError, setting
+from snake_assets.backbone_resources import Device
+from snake_assets.settings import SettingError, setting
 from snake_assets.storage.places import local_root
 
 if TYPE_CHECKING:

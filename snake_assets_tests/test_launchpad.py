@@ -5,7 +5,7 @@ from typing import get_args
 import dagster as dg
 import pytest
 
-from snake_assets import resources
+from snake_assets import backbone_resources
 from snake_assets.assets import classifier_tuning as tuning
 from snake_assets.assets.classifier import ClassifierConfig
 from snake_assets.assets.launchpad import SettingRefused
@@ -126,8 +126,8 @@ def test_values_of_another_kind_are_refused_by_the_launchpad_itself(run_config: 
         (tuning.ClassWeighting, get_args(losses.ClassWeighting)),
         (tuning.Pooling, observations.POOLINGS),
         (tuning.DecisionRule, decisions.RULES),
-        (resources.Device, devices.DEVICES),
-        (resources.Precision, devices.PRECISIONS),
+        (backbone_resources.Device, devices.DEVICES),
+        (backbone_resources.Precision, devices.PRECISIONS),
     ],
 )
 def test_what_is_offered_is_what_the_rooms_know(offered: type, known: tuple[str, ...]):

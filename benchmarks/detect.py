@@ -39,7 +39,7 @@ from snake_assets.detection.weights import open_weights
 from snake_assets.detection.yolo import YoloFinder
 from snake_assets.snakeclef.ingest import ingest
 from snake_assets.storage.tables import Table, open_table
-from snake_assets.vision.backbone import resolve_device
+from snake_assets.vision.devices import resolve_device
 from snake_assets.vision.photos import decode
 
 REAL_WEIGHTS = SHARED_DATA / "weights" / "yolov8n" / "yolov8n.pt"

@@ -15,12 +15,15 @@ from snake_assets.assets.launchpad import resource_in_range
 from snake_assets.assets.photos import image_table, raw_images
 from snake_assets.assets.pictures import embedding_map, species_histogram
 from snake_assets.assets.report import validation_report
+from snake_assets.backbone_resources import BackboneSetting
+from snake_assets.check_resources import Limits
 from snake_assets.checks import all_checks
 from snake_assets.detector_training import DetectorTraining
 from snake_assets.executors import steps
 from snake_assets.finder_resources import Crops
 from snake_assets.jobs import all_jobs
-from snake_assets.resources import BackboneSetting, Engine, Limits, Memory, RawData, Store
+from snake_assets.pass_resources import Engine, Memory
+from snake_assets.place_resources import RawData, Store
 from snake_assets.schedules import all_schedules
 from snake_assets.sensors import all_sensors
 from snake_assets.values import Values

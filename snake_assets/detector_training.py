@@ -1,4 +1,4 @@
-"""The settings of a detector of our own, as a resource (see resources.py)."""
+"""The settings of a detector of our own, as a resource (see settings.py)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.resources import Device, SettingError, setting
+from snake_assets.backbone_resources import Device
+from snake_assets.settings import SettingError, setting
 from snake_assets.storage.places import local_root
 
 if TYPE_CHECKING:
@@ -98,6 +99,6 @@ class DetectorTraining(dg.ConfigurableResource[None]):
 
     def resolved_device(self) -> str:
         """The device that is there. Raises BackboneError for another."""
-        from snake_assets.vision.backbone import resolve_device
+        from snake_assets.vision.devices import resolve_device
 
         return resolve_device(setting(self.device, "SNAKE_DEVICE", "auto"))

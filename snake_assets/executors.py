@@ -8,7 +8,7 @@ from typing import cast
 import dagster as dg
 import yaml
 
-from snake_assets.resources import SettingError, choice, setting
+from snake_assets.settings import SettingError, choice, setting
 
 VARIABLE, CONFIG_VARIABLE = "SNAKE_EXECUTOR", "SNAKE_EXECUTOR_CONFIG"
 

@@ -1,4 +1,4 @@
-"""The settings of what finds snakes in photos, as resources (see resources.py)."""
+"""The settings of what finds snakes in photos, as resources (see settings.py)."""
 
 import os
 from enum import StrEnum
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.resources import Device, choice, setting
+from snake_assets.backbone_resources import Device
+from snake_assets.settings import choice, setting
 
 if TYPE_CHECKING:
     from snake_assets.detection.finder import Finder

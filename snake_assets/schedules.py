@@ -7,9 +7,10 @@ import dagster as dg
 from snake_assets.asking import Refusal, Wish, ask
 from snake_assets.assets.feature_tables import CROP_TABLES, FEATURE_TABLES
 from snake_assets.assets.freshness import features_digest, why_answers_are_stale
+from snake_assets.backbone_resources import BackboneSetting
 from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.jobs import deliver, features
-from snake_assets.resources import BackboneSetting, RawData, Store
+from snake_assets.place_resources import RawData, Store
 from snake_assets.snakeclef.freshness import state_sought, why_features_are_stale
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.snakeclef.raw_listing import RawListing

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import dagster as dg
 
 from snake_assets.asking import Refusal, ask
+from snake_assets.backbone_resources import BackboneSetting
 from snake_assets.finder_resources import Crops
 from snake_assets.jobs import features
 from snake_assets.orphans import end_orphans
-from snake_assets.resources import BackboneSetting, RawData, Store
+from snake_assets.place_resources import RawData, Store
 from snake_assets.run_failures import FOLDER, read_failure, summary
 from snake_assets.schedules import features_wish
 from snake_assets.snakeclef.metadata import SPLITS

@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from snake_assets.resources import Store
+from snake_assets.place_resources import Store
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.errors import StorageError

@@ -6,7 +6,7 @@ No asset of this project does so. One that somebody adds may, and steps that are
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.resources import SettingError, setting
+from snake_assets.settings import SettingError, setting
 
 VARIABLE = "SNAKE_VALUES"
 CLOUD = "gs://"

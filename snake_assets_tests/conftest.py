@@ -110,7 +110,7 @@ def place(featured: Path, demo_backbone: Path, instance: dg.DagsterInstance, tmp
 @pytest.fixture
 def gcs() -> Iterator["Cloud"]:
     """Google Cloud Storage on loopback."""
-    from snake_assets.resources import gcs_client
+    from snake_assets.place_resources import gcs_client
     from snake_assets_tests.gcs.server import cloud
 
     with cloud() as state:

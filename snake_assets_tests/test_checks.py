@@ -12,10 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from snake_assets.check_resources import Limits
 from snake_assets.checks import STEPS, Check, Site, step, vector_checks
 from snake_assets.definitions import defs
 from snake_assets.finder_resources import Crops
-from snake_assets.resources import Limits, RawData, SettingError, Store
+from snake_assets.place_resources import RawData, Store
+from snake_assets.settings import SettingError
 from snake_assets.snakeclef.submission import read_submission, submission_csv
 from snake_assets.storage.manifest import Reject
 from snake_assets.storage.tables import open_table

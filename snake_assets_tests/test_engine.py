@@ -2,7 +2,8 @@
 
 import pytest
 
-from snake_assets.resources import Engine, SettingError
+from snake_assets.pass_resources import Engine
+from snake_assets.settings import SettingError
 from snake_assets.vision.ray_engine import RayEngine
 
 

@@ -10,7 +10,7 @@ import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 
 from snake_assets.executors import steps
-from snake_assets.resources import SettingError
+from snake_assets.settings import SettingError
 
 
 @dg.job(executor_def=steps)

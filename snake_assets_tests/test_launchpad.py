@@ -5,14 +5,14 @@ from typing import get_args
 import dagster as dg
 import pytest
 
-from snake_assets import resources
+from snake_assets import backbone_resources
 from snake_assets.assets import classifier_tuning as tuning
 from snake_assets.assets.classifier import ClassifierConfig
 from snake_assets.assets.launchpad import SettingRefused
 from snake_assets.definitions import defs
 from snake_assets.learning import decisions, losses, observations
 from snake_assets.learning.settings import TrainingSettings
-from snake_assets.vision import backbone
+from snake_assets.vision import devices
 
 
 def validated(run_config: dict[str, object]):
@@ -126,8 +126,8 @@ def test_values_of_another_kind_are_refused_by_the_launchpad_itself(run_config: 
         (tuning.ClassWeighting, get_args(losses.ClassWeighting)),
         (tuning.Pooling, observations.POOLINGS),
         (tuning.DecisionRule, decisions.RULES),
-        (resources.Device, backbone.DEVICES),
-        (resources.Precision, backbone.PRECISIONS),
+        (backbone_resources.Device, devices.DEVICES),
+        (backbone_resources.Precision, devices.PRECISIONS),
     ],
 )
 def test_what_is_offered_is_what_the_rooms_know(offered: type, known: tuple[str, ...]):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from snake_assets.resources import Memory, SettingError
+from snake_assets.pass_resources import Memory
+from snake_assets.settings import SettingError
 from snake_assets_tests.assets.test_run import definitions, metadata, run_job
 from snake_assets_tests.limits.small_sets import photos_of, write_set
 

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 from dagster_gcp.gcs import GCSPickleIOManager
 
-from snake_assets.resources import SettingError
+from snake_assets.settings import SettingError
 from snake_assets.values import Values
 
 

@@ -13,7 +13,7 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.reading import read_features, read_places
 from snake_assets.learning.settings import TrainingSettings
 from snake_assets.learning.training import train_classifier
-from snake_assets.resources import RawData, Store
+from snake_assets.place_resources import RawData, Store
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, file_digest, fingerprint

@@ -11,9 +11,11 @@ from snake_assets.assets.embeddings import IF_IT_FAILS, EmbeddingConfig, embedde
 from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.photos import image_table
+from snake_assets.backbone_resources import BackboneSetting
 from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.partitions import ACCELERATOR, splits
-from snake_assets.resources import BackboneSetting, Engine, Memory, Store
+from snake_assets.pass_resources import Engine, Memory
+from snake_assets.place_resources import Store
 from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.crops import MAX_LEAST_SIDE, MAX_MARGIN

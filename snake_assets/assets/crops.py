@@ -18,7 +18,8 @@ from snake_assets.detection.tuning import FinderTuning
 from snake_assets.figures.crop_sheet import crop_sheet
 from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.partitions import ACCELERATOR, splits
-from snake_assets.resources import Engine, Memory, RawData, Store
+from snake_assets.pass_resources import Engine, Memory
+from snake_assets.place_resources import RawData, Store
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.regions import CROPS
 

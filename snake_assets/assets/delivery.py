@@ -18,7 +18,7 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.feature_table import concat
 from snake_assets.learning.reading import read_features, read_places
 from snake_assets.learning.training import refit
-from snake_assets.resources import RawData, Store
+from snake_assets.place_resources import RawData, Store
 from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.snakeclef.observations import observation_order
 from snake_assets.snakeclef.submission import read_submission

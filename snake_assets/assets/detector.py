@@ -31,7 +31,7 @@ from snake_assets.figures.detector_bundle import (
     write_detector,
 )
 from snake_assets.partitions import ACCELERATOR
-from snake_assets.resources import RawData, Store
+from snake_assets.place_resources import RawData, Store
 from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.places import AnyPath

@@ -12,8 +12,10 @@ from snake_assets.assets.passes import log_memory, pass_metadata
 from snake_assets.assets.photos import image_table
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import split_version, table_metadata
+from snake_assets.backbone_resources import BackboneSetting
 from snake_assets.partitions import ACCELERATOR, splits
-from snake_assets.resources import BackboneSetting, Engine, Memory, Store
+from snake_assets.pass_resources import Engine, Memory
+from snake_assets.place_resources import Store
 from snake_assets.storage.places import AnyPath
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.embedding import (

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from snake_assets.finder_resources import CropMode, Crops
-from snake_assets.resources import Store
+from snake_assets.place_resources import Store
 from snake_assets.storage.manifest import read_manifest
 from snake_assets.storage.tables import Table, open_table
 from snake_assets.vision.embedding import CROP_DCT, CROP_DINOV2, CROP_LAYERS, DCT, DINOV2, LAYERS

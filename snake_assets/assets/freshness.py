@@ -8,7 +8,7 @@ from snake_assets.assets.delivery import SUBMISSION_VERSION
 from snake_assets.assets.feature_tables import feature_tables
 from snake_assets.finder_resources import Crops
 from snake_assets.learning.report import REPORT_VERSION
-from snake_assets.resources import Store
+from snake_assets.place_resources import Store
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.storage.bundles import Bundle, open_bundle
 from snake_assets.storage.errors import StorageError

@@ -13,6 +13,7 @@ from snake_assets.assets.feature_tables import feature_tables, on_features, on_s
 from snake_assets.assets.launchpad import config_of, launchpad
 from snake_assets.assets.progress import progress
 from snake_assets.assets.reporting import data_version, markdown_table, picture
+from snake_assets.backbone_resources import BackboneSetting
 from snake_assets.figures.ladder_chart import ladder_chart_png
 from snake_assets.finder_resources import Crops
 from snake_assets.ladder.climb import LADDER_VERSION, climb
@@ -22,7 +23,8 @@ from snake_assets.ladder.rungs import rungs
 from snake_assets.ladder.settings import PaperTrainer
 from snake_assets.ladder.shown import HEADER, table
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.resources import BackboneSetting, Memory, RawData, Store
+from snake_assets.pass_resources import Memory
+from snake_assets.place_resources import RawData, Store
 from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.snakeclef.observations import observation_order, observation_truth
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list

@@ -14,7 +14,8 @@ from snake_assets.assets.reporting import (
 )
 from snake_assets.figures.contact_sheet import contact_sheet
 from snake_assets.partitions import splits
-from snake_assets.resources import Memory, RawData, Store
+from snake_assets.pass_resources import Memory
+from snake_assets.place_resources import RawData, Store
 from snake_assets.snakeclef.class_balance import class_balance
 from snake_assets.snakeclef.ingest import INGEST_VERSION, ingest
 from snake_assets.snakeclef.inventory import INVENTORY_VERSION, read_inventory, take_inventory

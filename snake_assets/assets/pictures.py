@@ -14,7 +14,7 @@ from snake_assets.figures.embedding_map import embedding_map_png
 from snake_assets.figures.histogram import species_histogram_png
 from snake_assets.figures.style import PALETTE
 from snake_assets.learning.reading import read_features
-from snake_assets.resources import RawData, Store
+from snake_assets.place_resources import RawData, Store
 from snake_assets.snakeclef.class_balance import class_balance
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle

@@ -20,7 +20,7 @@ from snake_assets.learning.report import REPORT_VERSION, judge
 from snake_assets.learning.report_files import PREDICTIONS_FILE, SCORES_FILE, write_report
 from snake_assets.learning.score_history import HISTORY_FILE, read_history, with_report, write_history
 from snake_assets.learning.ways import other_ways
-from snake_assets.resources import RawData, Store
+from snake_assets.place_resources import RawData, Store
 from snake_assets.snakeclef.class_balance import class_balance
 from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.snakeclef.observations import observation_order, observation_truth

@@ -14,9 +14,10 @@ import dagster as dg
 from snake_assets.assets.faults import TRY_AGAIN, retries_only_what_passes
 from snake_assets.assets.feature_tables import CROP_TABLES
 from snake_assets.assets.reporting import SHOWN, markdown_table
+from snake_assets.check_resources import Limits
 from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.learning.errors import LearningError
-from snake_assets.resources import Limits, RawData, Store
+from snake_assets.place_resources import RawData, Store
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list

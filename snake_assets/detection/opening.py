@@ -10,7 +10,7 @@ from snake_assets.detection.tuning import FinderTuning
 from snake_assets.detection.weights import open_weights
 from snake_assets.detection.yolo import YoloFinder, trained_size
 from snake_assets.detection.zero_shot import OwlFinder
-from snake_assets.vision.backbone import resolve_device
+from snake_assets.vision.devices import resolve_device
 from snake_assets.vision.errors import BackboneError
 
 _WANTED = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from snake_assets.vision.errors import BackboneError
 from snake_assets.vision.model_configs import CONFIG, config_fault
-from snake_assets.vision.preprocessing import PREPROCESSOR_CONFIG
+from snake_assets.vision.processor_configs import PREPROCESSOR_CONFIG
 
 _WEIGHTS = "model.safetensors"
 _WEIGHTS_INDEX = "model.safetensors.index.json"

@@ -13,12 +13,13 @@ import pytest
 from snake_assets.assets.crops import OFF
 from snake_assets.assets.feature_tables import CROP_TABLES, FEATURE_TABLES
 from snake_assets.assets.freshness import why_answers_are_stale
+from snake_assets.backbone_resources import BackboneSetting
 from snake_assets.detection.finding import FINDING_VERSION
 from snake_assets.finder_resources import CropMode, Crops
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.reading import read_features
-from snake_assets.resources import BackboneSetting, Store
+from snake_assets.place_resources import Store
 from snake_assets.schedules import features_wish
 from snake_assets.snakeclef.raw_listing import list_raw
 from snake_assets.storage.tables import open_table

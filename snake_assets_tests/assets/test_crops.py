@@ -12,7 +12,8 @@ from snake_assets.detection.finding import FindingSettings, find_snakes
 from snake_assets.detection.opening import open_finder
 from snake_assets.detection.tuning import FinderTuning
 from snake_assets.finder_resources import Crops
-from snake_assets.resources import Engine, Memory, RawData, Store
+from snake_assets.pass_resources import Engine, Memory
+from snake_assets.place_resources import RawData, Store
 from snake_assets.storage.tables import open_table
 from snake_assets_tests.detection.detectors import save_detector
 from snake_assets_tests.detection.marks import image_table, marked

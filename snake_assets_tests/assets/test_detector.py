@@ -16,7 +16,7 @@ from snake_assets.detection.recipe import DetectorRecipe
 from snake_assets.detection.sides import split_sides
 from snake_assets.detection.weights import open_weights
 from snake_assets.detector_training import DetectorTraining
-from snake_assets.resources import RawData, Store
+from snake_assets.place_resources import RawData, Store
 from snake_assets_tests.detection.boxed import marked_photos, write_boxes
 from snake_assets_tests.detection.detectors import save_detector
 from snake_assets_tests.detection.hub_folders import save_owl

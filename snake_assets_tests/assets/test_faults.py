@@ -10,7 +10,7 @@ import pytest
 from snake_assets.assets import faults
 from snake_assets.assets.faults import is_transient, retries_only_what_passes
 from snake_assets.definitions import build_definitions, defs
-from snake_assets.resources import RawData, Store
+from snake_assets.place_resources import RawData, Store
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables import open_table

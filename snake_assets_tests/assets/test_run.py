@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from snake_assets.assets.freshness import why_answers_are_stale
+from snake_assets.backbone_resources import BackboneSetting
 from snake_assets.definitions import build_definitions
 from snake_assets.finder_resources import Crops
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.score_history import read_history
-from snake_assets.resources import BackboneSetting, RawData, Store
+from snake_assets.place_resources import RawData, Store
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.tables import open_table
 from snake_assets.summary import summary

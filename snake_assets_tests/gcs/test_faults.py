@@ -10,7 +10,7 @@ import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
 from snake_assets.assets.faults import is_transient
-from snake_assets.resources import Store
+from snake_assets.place_resources import Store
 from snake_assets.storage.bucket import Bucket, Patience
 from snake_assets.storage.bucket_path import BucketPath
 from snake_assets.storage.bundles import open_bundle

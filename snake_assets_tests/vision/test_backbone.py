@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from snake_assets.vision.backbone import (
-    Backbone,
-    BackboneError,
-    load_backbone,
-    open_backbone,
-    resolve_device,
-    resolve_precision,
-)
+from snake_assets.vision.backbone import Backbone, BackboneError, load_backbone, open_backbone
 from snake_assets.vision.model_files import BACKBONE
 from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, SHARED, needs_real, write_preprocessor
 
@@ -374,41 +367,6 @@ class TestIdentity:
     def test_digest_of_an_incomplete_folder(self, tmp_path: Path) -> None:
         with pytest.raises(BackboneError, match=r"config\.json"):
             BACKBONE.digest(tmp_path)
-
-
-class TestSettings:
-    def test_devices(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        import torch
-
-        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        assert resolve_device("auto") == resolve_device("cpu") == "cpu"
-        for name in ("cuda", "mps", "gpu", "", "CPU"):
-            with pytest.raises(BackboneError, match="SNAKE_DEVICE"):
-                resolve_device(name)
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-        assert resolve_device("auto") == resolve_device("cuda") == "cuda"
-
-    def test_precisions(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        import torch
-
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
-        assert resolve_precision("auto", "cuda") == "bf16"
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
-        assert resolve_precision("auto", "cuda") == "fp16"
-        for avx512, amx, chosen in ((True, False, "bf16"), (False, True, "bf16"), (False, False, "fp32")):
-            monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=avx512: has)
-            monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has=amx: has)
-            assert resolve_precision("auto", "cpu") == chosen
-        assert resolve_precision("auto", "mps") == "fp32"
-        assert [resolve_precision(name, "cpu") for name in ("fp32", "bf16", "fp16")] == [
-            "fp32",
-            "bf16",
-            "fp16",
-        ]
-        for name in ("fp8", "", "float32"):
-            with pytest.raises(BackboneError, match="SNAKE_PRECISION"):
-                resolve_precision(name, "cpu")
 
 
 @pytest.mark.real

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snake_assets.vision.errors import BackboneError
 from snake_assets.vision.photos import decode
 from snake_assets.vision.preprocessing import Preprocessing
+from snake_assets.vision.processor_configs import read_preprocessing
 from snake_assets_tests.vision.conftest import (
     PREPROCESSORS,
     SHARED,
@@ -55,7 +55,7 @@ def test_equals_the_processor_of_transformers(tmp_path: Path, variant: str) -> N
     from transformers import AutoImageProcessor
 
     write_preprocessor(tmp_path, **VARIANTS[variant])
-    preprocessing = Preprocessing.from_folder(tmp_path)
+    preprocessing = read_preprocessing(tmp_path)
     backend = "pil" if variant == "vit lanczos" else "torchvision"
     theirs = AutoImageProcessor.from_pretrained(tmp_path, backend=backend)
     assert type(theirs).__name__.endswith("Pil") == (backend == "pil")
@@ -73,7 +73,7 @@ def test_dinov3_differs_from_its_torchvision_processor_by_rounding_only(tmp_path
     from transformers import AutoImageProcessor
 
     write_preprocessor(tmp_path, **PREPROCESSORS["dinov3_vit"])
-    preprocessing = Preprocessing.from_folder(tmp_path)
+    preprocessing = read_preprocessing(tmp_path)
     theirs = AutoImageProcessor.from_pretrained(tmp_path)
     for width, height in [(100, 80), (333, 127), (64, 64)]:
         rgb = np.array(picture(width, height))
@@ -88,7 +88,7 @@ def test_published_dinov2_values(tmp_path: Path) -> None:
         "size": {"shortest_edge": 256},
         "crop_size": {"height": 224, "width": 224},
     }
-    preprocessing = Preprocessing.from_folder(write_preprocessor(tmp_path, **config))
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **config))
     assert preprocessing == Preprocessing(
         resize=256,
         resample=3,
@@ -104,7 +104,7 @@ def test_published_dinov2_values(tmp_path: Path) -> None:
 def test_pixels_are_divided_by_255_once(tmp_path: Path) -> None:
     import torch
 
-    preprocessing = Preprocessing.from_folder(write_preprocessor(tmp_path, **PREPROCESSORS["vit"]))
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **PREPROCESSORS["vit"]))
     white = torch.full((2, 64, 64, 3), 255, dtype=torch.uint8)
     assert preprocessing.pixel_values(white).dtype == torch.float32
     torch.testing.assert_close(preprocessing.pixel_values(white), torch.ones(2, 3, 64, 64))
@@ -113,7 +113,7 @@ def test_pixels_are_divided_by_255_once(tmp_path: Path) -> None:
 
 def test_rescaled_twice_is_the_papers_fault(tmp_path: Path) -> None:
     write_preprocessor(tmp_path, **PREPROCESSORS["dinov2"])
-    right = Preprocessing.from_folder(tmp_path)
+    right = read_preprocessing(tmp_path)
     faulty, rgb = right.rescaled_twice(), np.array(picture(90, 70))
     mean, std = (np.array(values)[:, None, None] for values in (right.mean, right.std))
     once = right.resized(rgb).transpose(2, 0, 1) / 255
@@ -128,71 +128,31 @@ def test_channels_keep_their_order(tmp_path: Path) -> None:
     import torch
 
     config = PREPROCESSORS["vit"] | {"image_mean": [0, 0, 0], "image_std": [1, 1, 1]}
-    preprocessing = Preprocessing.from_folder(write_preprocessor(tmp_path, **config))
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **config))
     red_green_blue = torch.tensor([255, 51, 0], dtype=torch.uint8).expand(1, 64, 64, 3)
     values = preprocessing.pixel_values(red_green_blue)
     torch.testing.assert_close(values[0, :, 5, 7], torch.tensor([1.0, 0.2, 0.0]))
 
 
-@pytest.mark.parametrize("model_type", ["vit", "dinov2", "dinov2_with_registers", "dinov3_vit"])
-def test_file_without_a_type_follows_the_model(tmp_path: Path, model_type: str) -> None:
-    kind = model_type.removesuffix("_with_registers")
-    config = {k: v for k, v in PREPROCESSORS[kind].items() if k != "image_processor_type"}
-    write_preprocessor(tmp_path / "silent", **config)
-    (tmp_path / "silent" / "config.json").write_text(json.dumps({"model_type": model_type}), encoding="utf-8")
-    named = Preprocessing.from_folder(write_preprocessor(tmp_path / "named", **PREPROCESSORS[kind]))
-    assert Preprocessing.from_folder(tmp_path / "silent") == named
-
-
 def test_as_dict_is_json_and_tells_settings_apart(tmp_path: Path) -> None:
     dicts = [
-        Preprocessing.from_folder(write_preprocessor(tmp_path / str(i), **config)).as_dict()
+        read_preprocessing(write_preprocessor(tmp_path / str(i), **config)).as_dict()
         for i, config in enumerate(PREPROCESSORS.values())
     ]
     assert json.loads(json.dumps(dicts)) == dicts
     assert dicts[0] != dicts[1]
 
 
-@pytest.mark.parametrize(
-    ("config", "words"),
-    [
-        ({"image_processor_type": "MadeUpProcessor"}, "MadeUpProcessor"),
-        ({"size": 224}, "None"),
-        (PREPROCESSORS["vit"] | {"size": {"shortest_edge": 9, "longest_edge": 20}}, "longest_edge"),
-        (PREPROCESSORS["vit"] | {"size": {"shortest_edge": 9}}, "different shapes"),
-        (PREPROCESSORS["vit"] | {"do_resize": False}, "different shapes"),
-        (PREPROCESSORS["vit"] | {"do_pad": True}, "do_pad"),
-        (PREPROCESSORS["vit"] | {"image_mean": [0.5]}, "per channel"),
-        (PREPROCESSORS["vit"] | {"resample": 77}, "77"),
-        (PREPROCESSORS["vit"] | {"size": "large"}, "large"),
-    ],
-)
-def test_refusals_name_the_file(tmp_path: Path, config: dict[str, Any], words: str) -> None:
-    with pytest.raises(BackboneError, match=words) as caught:
-        Preprocessing.from_folder(write_preprocessor(tmp_path, **config))
-    assert str(tmp_path / "preprocessor_config.json") in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [None, "{", "[]", b"\xff\xfe\x00"])
-def test_missing_or_broken_file(tmp_path: Path, content: str | bytes | None) -> None:
-    path = tmp_path / "preprocessor_config.json"
-    if content is not None:
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(BackboneError) as caught:
-        Preprocessing.from_folder(tmp_path)
-    assert str(path) in str(caught.value)
-
-
 @pytest.mark.parametrize("shape", [(1, 65_535), (65_535, 1)])
 def test_absurdly_long_strips_stay_small(tmp_path: Path, shape: tuple[int, int]) -> None:
-    preprocessing = Preprocessing.from_folder(write_preprocessor(tmp_path, **PREPROCESSORS["dinov2"]))
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **PREPROCESSORS["dinov2"]))
     strip = np.full((*shape, 3), 9, dtype=np.uint8)
     assert (preprocessing.resized(strip) == 9).all()
 
 
 @pytest.mark.parametrize("kind", ["dinov2", "vit"])
 def test_a_decode_at_the_needed_side_makes_little_difference(tmp_path: Path, kind: str) -> None:
-    preprocessing = Preprocessing.from_folder(write_preprocessor(tmp_path, **PREPROCESSORS[kind]))
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **PREPROCESSORS[kind]))
     data = encode(picture(640, 480), quality=90)
     reduced = decode(data, at_least=preprocessing.needed_side)
     assert reduced.shape == (240, 320, 3)
@@ -201,7 +161,7 @@ def test_a_decode_at_the_needed_side_makes_little_difference(tmp_path: Path, kin
 
 def test_nothing_is_scaled_where_nothing_is_resized(tmp_path: Path) -> None:
     config = PREPROCESSORS["dinov2"] | {"do_resize": False}
-    assert Preprocessing.from_folder(write_preprocessor(tmp_path, **config)).needed_side is None
+    assert read_preprocessing(write_preprocessor(tmp_path, **config)).needed_side is None
 
 
 @pytest.mark.real
@@ -212,7 +172,7 @@ def test_real_photos_equal_the_processor_of_transformers_and_nearly_that_of_pil(
 ) -> None:
     from transformers import AutoImageProcessor
 
-    preprocessing = Preprocessing.from_folder(write_preprocessor(tmp_path, **PREPROCESSORS[kind]))
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **PREPROCESSORS[kind]))
     default, pil = (
         AutoImageProcessor.from_pretrained(tmp_path, backend=backend) for backend in ("torchvision", "pil")
     )

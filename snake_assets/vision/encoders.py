@@ -1,0 +1,117 @@
+"""The vision transformer in a model's folder: what its config says of it, and the model itself."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snake_assets.vision.errors import BackboneError
+from snake_assets.vision.model_files import BACKBONE
+from snake_assets.vision.model_loading import loaded, quiet_transformers
+
+if TYPE_CHECKING:
+    import torch
+
+# Their last_hidden_state was read to be the output of the final norm (transformers 5.23). Others may differ:
+# CLIP's is taken before it.
+_NORMED_MODEL_TYPES = ("dinov2", "dinov2_with_registers", "dinov3_vit", "vit")
+
+# Weights that no forward pass without masking or pooling touches; many published files leave them out.
+_UNUSED_WEIGHTS = ("mask_token", "pooler.")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What the config of a vision transformer says of its tokens.
+
+    Attributes:
+        hidden_size: the width of a token.
+        prefix_tokens: how many come before the patches: CLS and any registers.
+        layers: how many layers there are.
+        patch: (height, width) of a patch in pixels.
+    """
+
+    hidden_size: int
+    prefix_tokens: int
+    layers: int
+    patch: tuple[int, int]
+
+
+def read_encoder(name: str, folder: Path) -> Encoder:
+    """Read the config of a model's folder; a kind whose tokens nobody looked at yet is named in the log.
+
+    Raises:
+        BackboneError: it cannot be followed, or is of no vision transformer.
+    """
+    config = _read_config(name, folder)
+    patch = getattr(config, "patch_size", None)
+    hidden_size = getattr(config, "hidden_size", None)
+    if patch is None or hidden_size is None:
+        raise BackboneError(
+            f"SNAKE_BACKBONE {name!r} is a {config.model_type!r} model, whose config has no patch_size and "
+            "hidden_size of its own; choose a vision transformer such as DINOv2, DINOv3 or ViT."
+        )
+    if config.model_type not in _NORMED_MODEL_TYPES:
+        logger.warning(
+            "It was not checked that tokens of %r models come after their final norm (checked: %s).",
+            config.model_type,
+            ", ".join(_NORMED_MODEL_TYPES),
+        )
+    height, width = (patch, patch) if isinstance(patch, int) else patch
+    return Encoder(
+        hidden_size=hidden_size,
+        prefix_tokens=1 + getattr(config, "num_register_tokens", 0),
+        layers=getattr(config, "num_hidden_layers", 1),
+        patch=(height, width),
+    )
+
+
+def load_encoder(name: str, folder: Path) -> torch.nn.Module:
+    """The encoder in a model's folder, for inference on the CPU.
+
+    Raises:
+        BackboneError: it cannot be loaded, or weights of its encoder are missing.
+    """
+    from transformers import MODEL_MAPPING, AutoModel
+
+    config = _read_config(name, folder)
+    kind: Any = MODEL_MAPPING.get(type(config), None)
+    # A pooler that the file lacks would be filled with random weights, and it is not needed.
+    takes_pooler = inspect.isclass(kind) and "add_pooling_layer" in inspect.signature(kind).parameters
+    options = {"add_pooling_layer": False} if takes_pooler else {}
+    return loaded(AutoModel, name, folder, BACKBONE, _UNUSED_WEIGHTS, config=config, **options)
+
+
+def forward_options(model: torch.nn.Module, *, other_resolution: bool) -> dict[str, bool]:
+    """What a forward pass must be told, as far as the model's class takes it.
+
+    Args:
+        model: the encoder.
+        other_resolution: whether photos come in another size than the model's own.
+    """
+    takes = inspect.signature(model.forward).parameters
+    # DINOv2 interpolates its position embeddings unasked, ViT only when told, DINOv3 has none.
+    if other_resolution and "interpolate_pos_encoding" in takes:
+        return {"interpolate_pos_encoding": True}
+    return {}
+
+
+def final_norm(model: torch.nn.Module) -> torch.nn.Module:
+    """The norm that an encoder's tokens come out of."""
+    modules = dict(model.named_children())
+    return modules["layernorm"] if "layernorm" in modules else modules["norm"]
+
+
+def _read_config(name: str, folder: Path) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        with quiet_transformers():
+            return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # transformers raises nearly anything on a config that it cannot follow
+        raise BackboneError(f"SNAKE_BACKBONE {name!r} cannot be loaded from {folder}: {error}") from error

@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -85,19 +86,20 @@ class Mirror:
                 raise StorageError(f"{self.root}: another object could not be fetched.")
             came.append(size)
 
+        to_come = deque(missing.items())
+
+        def fetch_in_turn() -> None:
+            # A future for each of 180,000 objects would have to be looked at every second.
+            while not stopped.is_set():
+                try:
+                    name, stored = to_come.popleft()
+                except IndexError:
+                    return
+                target = self.folder / name
+                fetch_object(self.root / name, stored, target, growing[name], arrived, failed.append)
+
         with ThreadPoolExecutor(AT_ONCE, "fetch") as pool:
-            pending = {
-                pool.submit(
-                    fetch_object,
-                    self.root / name,
-                    stored,
-                    self.folder / name,
-                    growing[name],
-                    arrived,
-                    failed.append,
-                )
-                for name, stored in missing.items()
-            }
+            pending = {pool.submit(fetch_in_turn) for _ in range(min(AT_ONCE, len(missing)))}
             try:
                 while pending:
                     done, pending = wait(pending, SECONDS_BETWEEN_REPORTS, FIRST_EXCEPTION)
@@ -106,7 +108,6 @@ class Mirror:
                     report(sum(came), to_do)
             except BaseException:
                 stopped.set()
-                pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return Fetched(len(missing), sum(came), round(time.monotonic() - began, 1), len(failed))
 

@@ -1,7 +1,6 @@
 """Names of objects that are to become files: anything may stand in a bucket, and not all of it is a path."""
 
 from collections.abc import Collection
-from pathlib import PurePosixPath
 
 from snake_assets.storage.bucket_path import BucketPath
 from snake_assets.storage.errors import StorageError
@@ -38,5 +37,9 @@ def _fault(name: str) -> str | None:
 
 
 def _folder_that_is_a_file(name: str, there: frozenset[str]) -> str | None:
-    above = next((str(folder) for folder in PurePosixPath(name).parents if str(folder) in there), None)
-    return f"lies in {above[:200]!r}, which is an object itself" if above else None
+    above = name.rpartition("/")[0]
+    while above:
+        if above in there:
+            return f"lies in {above[:200]!r}, which is an object itself"
+        above = above.rpartition("/")[0]
+    return None

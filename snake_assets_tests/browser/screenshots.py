@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from snake_assets.definitions import defs
 from snake_assets_tests.browser.ui import LAUNCH, RUNS, Ui, browser_page, launch_of
@@ -25,9 +25,14 @@ DOCS = PROJECT / "docs"
 GROUPS = sorted({asset["group"] for asset in described(defs)["assets"].values()})
 SECONDS_OF_A_RUN = 1800.0
 COLOURS, MARGIN = 128, 24
-# So high that the whole graph is in the window with all that is written in it.
-# Above an asset's page end its description and columns, and the places on this machine begin.
-GRAPH_WINDOW, PAGE_WINDOW = (2300, 3400), (1500, 1130)
+# So large that the whole graph is in the window with all that is written in it.
+GRAPH_WINDOW, PAGE_WINDOW = (3000, 2000), (1500, 1130)
+# What a person can set in the graph itself: from left to right it is mostly empty, and the kinds below an
+# asset's box lie half under the next group.
+GRAPH_SETTINGS = {
+    "asset-graph-direction": "vertical",
+    "asset-node-facets": ["checks", "partitions", "status"],
+}
 
 
 def run_snakeclef(servers: Servers) -> None:
@@ -58,17 +63,20 @@ def keep(picture: bytes, name: str, width: int) -> None:
 
 def take_graph(page: Page, url: str) -> float:
     """docs/graph.png; returns the seconds until the graph was drawn."""
+    for name, value in GRAPH_SETTINGS.items():
+        page.add_init_script(f"localStorage.setItem({json.dumps(name)}, {json.dumps(json.dumps(value))})")
     ui, began = Ui(page, url), time.monotonic()
     ui.open_graph(GROUPS)
     seconds = time.monotonic() - began
     page.get_by_text("100% filled").first.wait_for()
     page.wait_for_load_state("networkidle")
+    until(lambda: not page.get_by_text("Loading").count(), "every asset's state is shown")
     boxes = [box for _, box in ui.drawn()]
     left, top = min(box.left for box in boxes) - MARGIN, min(box.top for box in boxes) - MARGIN
     right = max(box.right for box in boxes) + MARGIN
     bottom = max(box.top + box.height for box in boxes) + MARGIN
     clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
-    keep(page.screenshot(clip=clip), "graph.png", 1000)
+    keep(page.screenshot(clip=clip), "graph.png", 2000)
     return seconds
 
 
@@ -76,10 +84,20 @@ def take_pages(page: Page, url: str, store: Path) -> None:
     """docs/asset.png and docs/report.png."""
     Ui(page, url).open_asset("image_table")
     page.wait_for_load_state("networkidle")
+    # Behind the description and the columns come the places on this machine.
+    end_above(page, page.get_by_text("Metadata", exact=True).first)
     keep(page.screenshot(), "asset.png", 1200)
     page.goto((store / "validation_report" / "report.html").as_uri())
     page.wait_for_load_state("load")
+    end_above(page, page.locator("#scores table"))
     keep(page.screenshot(), "report.png", 1100)
+
+
+def end_above(page: Page, what: Locator) -> None:
+    """Make the window so high that it ends above something, and nothing is cut through."""
+    box = what.bounding_box()
+    assert box is not None
+    page.set_viewport_size({"width": PAGE_WINDOW[0], "height": round(box["y"]) - MARGIN // 2})
 
 
 def seconds_to_load() -> float:

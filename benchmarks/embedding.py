@@ -71,10 +71,17 @@ def image_table(sources: Sequence[Path], count: int, folder: Path) -> Table:
     return open_table(folder / "image_table" / "train")
 
 
-def pixel_batches(images: Table, backbone: Backbone, batch_size: int) -> list[torch.Tensor]:
-    """All photos as the model takes them: float32 [B, 3, h, w] on its device."""
-    batches = []
+def pixel_batches(
+    images: Table, backbone: Backbone, batch_size: int, most: int | None = None
+) -> list[torch.Tensor]:
+    """All photos (or those of the first shards, `most` or a few more) as the model takes them.
+
+    float32 [B, 3, h, w] on its device.
+    """
+    batches: list[torch.Tensor] = []
     for shard in images.manifest.shards:
+        if most is not None and sum(len(batch) for batch in batches) >= most:
+            break
         for rows in images.batches(shard, ["image"], batch_size):
             photos = [backbone.preprocessing.resized(decode(data)) for data in rows["image"].to_pylist()]
             stacked = torch.stack([torch.from_numpy(photo) for photo in photos]).to(backbone.device)

@@ -10,15 +10,13 @@ the second pass alone. The spreads are largest over smallest of all sizes, minus
 counts the processor's time, which other load on the machine disturbs less.
 """
 
-import hashlib
 import io
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
 from PIL import Image
 
 from benchmarks.common import (
@@ -26,16 +24,14 @@ from benchmarks.common import (
     add_photo_options,
     finish,
     in_fresh_process,
-    marked,
     middle,
     options,
     peak_rss_mb,
     photo_sources,
     significant,
 )
-from snake_assets.snakeclef.ingest import BATCH_ROWS, IMAGE_SCHEMA, SHARD_ROWS
+from benchmarks.tables import write_images
 from snake_assets.storage.tables import open_table
-from snake_assets.storage.writer import write_table
 
 SIZES = (2_000, 20_000, 100_000)
 SIDE, EDGE, CROP = 64, 48, 42
@@ -50,34 +46,6 @@ def small_photos(files: Sequence[Path]) -> list[bytes]:
         Image.open(path).convert("RGB").resize((SIDE, SIDE)).save(encoded, "JPEG")
         photos.append(encoded.getvalue())
     return photos
-
-
-def write_images(photos: Sequence[bytes], count: int, folder: Path) -> None:
-    """Write an `image_table` of `count` photos, without the detour over as many files."""
-    with write_table(folder, "image_table", "train", IMAGE_SCHEMA, {}) as writer:
-        units = [f"from {start}" for start in range(0, count, SHARD_ROWS)]
-        for unit, start in zip(units, range(0, count, SHARD_ROWS), strict=True):
-            writer.write(unit, _batches(photos, range(start, min(start + SHARD_ROWS, count))))
-        writer.commit(units)
-
-
-def _batches(photos: Sequence[bytes], numbers: range) -> Iterator[pa.RecordBatch]:
-    for start in range(0, len(numbers), BATCH_ROWS):
-        rows = [_row(photos[number % len(photos)], number) for number in numbers[start : start + BATCH_ROWS]]
-        yield pa.RecordBatch.from_pylist(rows, schema=IMAGE_SCHEMA)
-
-
-def _row(photo: bytes, number: int) -> dict[str, object]:
-    data = marked(photo, number)
-    return {
-        "image_id": f"photo-{number:06}.jpg",
-        "observation_id": f"observation-{number // 2}",
-        "class_id": number % 7,
-        "image": data,
-        "width": SIDE,
-        "height": SIDE,
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
 
 
 def write_stub_backbone(folder: Path) -> Path:

@@ -70,7 +70,8 @@ class Table:
             starts = [0, *accumulate(sizes)]
             for group, own in groupby(numbers, lambda number: bisect_right(starts, number) - 1):
                 places = pa.array([number - starts[group] for number in own], pa.int64())
-                yield file.read_row_group(group, columns=columns).take(places)
+                # Without threads: nearly all of it is one column, and whoever reads ahead has threads enough.
+                yield file.read_row_group(group, columns=columns, use_threads=False).take(places)
 
     def largest_row_group(self) -> int:
         """Most bytes that a row group of the table takes in memory, from the shards' footers."""

@@ -47,8 +47,8 @@ def dct_lowest(tokens: torch.Tensor, keep: int = 8, *, orthonormal: bool = False
     if not 1 <= keep <= min(count, width):
         raise ValueError(f"{keep} frequencies per axis cannot be kept of a {count} x {width} token matrix.")
     precision = torch.float32 if tokens.device.type == "mps" else torch.float64
-    along_tokens = _cosines(count, keep, orthonormal).to(tokens.device, precision)
-    along_width = _cosines(width, keep, orthonormal).to(tokens.device, torch.float32)
+    along_tokens = _cosines(count, keep, orthonormal, tokens.device, precision)
+    along_width = _cosines(width, keep, orthonormal, tokens.device, torch.float32)
     # One product per photo, cosines on the left: as one tall product for the batch (`linear`, or `@`, which
     # makes it one) the BLAS libraries of processors take up to twice as long.
     thin = torch.bmm(along_width.expand(photos, keep, width), tokens.float().transpose(1, 2))
@@ -74,8 +74,13 @@ def orthonormal_factors(count: int, width: int, keep: int = 8) -> NDArray[np.flo
 
 
 @lru_cache(maxsize=32)
-def _cosines(length: int, keep: int, orthonormal: bool) -> torch.Tensor:
-    """The first `keep` rows of the type-II DCT matrix, float64 [keep, length], on the CPU."""
+def _cosines(
+    length: int, keep: int, orthonormal: bool, device: torch.device, precision: torch.dtype
+) -> torch.Tensor:
+    """The first `keep` rows of the type-II DCT matrix, [keep, length], computed in float64.
+
+    Kept where they are needed: to send them along with each batch, a CUDA device would be waited for.
+    """
     import torch
 
     # Made outside any inference mode that the first caller may be in, else no later caller could
@@ -87,4 +92,4 @@ def _cosines(length: int, keep: int, orthonormal: bool) -> torch.Tensor:
         if orthonormal:
             basis *= math.sqrt(1 / (2 * length))
             basis[0] *= math.sqrt(1 / 2)
-        return basis
+        return basis.to(device, precision)

@@ -155,24 +155,26 @@ def _embed(
         compiled_for = decided.batch_size if compiled else None
         decoders = decided.decoders or 1
         away = partial(_replicas_on, backbone, partial(replicas, compiled_for=compiled_for))
+        model = replicas(
+            backbone,
+            decided.devices or devices_like(backbone.device),
+            compiled_for=None if on_ray else compiled_for,
+            loaded=to_compute > 0 and on_ray is None,
+        )
         return Work(
-            replicas(
-                backbone,
-                decided.devices or devices_like(backbone.device),
-                compiled_for=None if on_ray else compiled_for,
-            ),
+            model,
             seen_as,
             decoders,
             decided.read_ahead,
             processes=decided.processes == "always",
-            memory=planned(decoders * decided.read_ahead) if to_compute else None,
+            memory=planned(model, decoders * decided.read_ahead) if to_compute else None,
             elsewhere=on_ray.running(away, backbone.device, decoders) if on_ray else None,
         )
 
-    def planned(most_batches: int) -> PassPlan | None:
+    def planned(model: Replicas, most_batches: int) -> PassPlan | None:
         if settings.ceiling is None:
             return None
-        _ = backbone.model  # what it takes must be there to be seen
+        model.make_ready()  # what it takes must be there to be seen
         photos = settings.photos_in_a_batch(backbone)
         needs = PassNeeds(
             before=resident_bytes(),

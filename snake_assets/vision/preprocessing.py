@@ -7,11 +7,11 @@ PIL-backed ones they differ by rounding (resampling.py).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from snake_assets.vision.errors import BackboneError
 from snake_assets.vision.resampling import resampled
@@ -129,13 +129,11 @@ class Preprocessing:
         """Rescale (once) and normalise, on the batch's device: uint8 [B, h, w, 3] to float32 [B, 3, h, w]."""
         import torch
 
-        def per_channel(values: tuple[float, float, float]) -> torch.Tensor:
-            return torch.tensor(values, dtype=torch.float32, device=batch.device).view(1, 3, 1, 1)
-
         # CUDA's convolutions want a pixel's channels side by side, as photos come; others do not.
         layout = torch.channels_last if batch.device.type == "cuda" else torch.contiguous_format
         channels_first = batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
-        return (channels_first * self.rescale_factor - per_channel(self.mean)) / per_channel(self.std)
+        mean, std = (_per_channel(values, batch.device) for values in (self.mean, self.std))
+        return (channels_first * self.rescale_factor - mean) / std
 
     def as_dict(self) -> dict[str, Any]:
         """All of it in JSON types, for fingerprints and table metadata."""
@@ -159,6 +157,15 @@ class Preprocessing:
         assert self.resize is not None
         longest = int(self.resize * max(height, width) / min(height, width))
         return (longest, self.resize) if width <= height else (self.resize, longest)
+
+
+@lru_cache(maxsize=32)
+def _per_channel(values: tuple[float, float, float], device: torch.device) -> torch.Tensor:
+    """Kept on the device: to send them along with each batch, it would be waited for."""
+    import torch
+
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1).to(device)
 
 
 def _sides(size: int | tuple[int, int] | None) -> tuple[int, ...]:

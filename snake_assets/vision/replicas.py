@@ -44,6 +44,7 @@ class Replicas:
         orthonormal: bool,
         layers: bool = False,
         compiled_for: int | None = None,
+        loaded: bool = False,
     ) -> None:
         """Take over a backbone.
 
@@ -53,15 +54,26 @@ class Replicas:
             orthonormal: whether the DCT is scaled.
             layers: whether the features of earlier layers are wanted.
             compiled_for: compile the models, for batches of so many photos; None: run them as they are.
+            loaded: make them ready before the first batch is asked for, while it is made; else they are
+                loaded when a batch comes that has a photo.
         """
         self._backbone, self.devices = backbone, tuple(devices)
         self._replicas = [
             backbone if device == backbone.device else replace(backbone, device=device) for device in devices
         ]
-        self._orthonormal, self._layers, self._compiled_for = orthonormal, layers, compiled_for
-        if compiled_for:
-            for replica in self._replicas:
-                replica.compile(compiled_for, layers=layers)
+        self._orthonormal, self._layers = orthonormal, layers
+        self._compiled_for, self._loaded = compiled_for, loaded or compiled_for is not None
+
+    def make_ready(self) -> None:
+        """Load the models, and compile them where that is wanted.
+
+        Raises:
+            BackboneError: a model cannot be loaded.
+        """
+        for replica in self._replicas:
+            if self._compiled_for:
+                replica.compile(self._compiled_for, layers=self._layers)
+            _ = replica.model
 
     def see(
         self, batches: Iterable[PhotoBatch[torch.Tensor]]
@@ -72,6 +84,8 @@ class Replicas:
             BackboneError: the model cannot be loaded.
             EmbeddingError: a device's memory is too small.
         """
+        if self._loaded:
+            self.make_ready()
         on_its_own = self._replicas[0].device.startswith("cuda")
         ahead = SENT_AHEAD * len(self._replicas) if on_its_own else 0
         sent: deque[tuple[PhotoBatch[torch.Tensor], Launched | None]] = deque()

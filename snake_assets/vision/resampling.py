@@ -16,7 +16,7 @@ def resampled(rgb: NDArray[np.uint8], height: int, width: int, by: int) -> NDArr
     makes of a large one. Other filters are PIL's.
 
     Args:
-        rgb: the photo, contiguous.
+        rgb: the photo.
         height: wanted.
         width: wanted.
         by: PIL's number of the filter (`PIL.Image.Resampling`).
@@ -27,6 +27,7 @@ def resampled(rgb: NDArray[np.uint8], height: int, width: int, by: int) -> NDArr
     if mode is None:
         return np.array(Image.fromarray(rgb).resize((width, height), Image.Resampling(by)))
     # Seen as a batch of one first: so laid out, PyTorch takes the channels as they are, side by side.
-    channels_first = torch.from_numpy(rgb)[None].permute(0, 3, 1, 2)
+    owned = np.require(rgb, requirements=("C", "W"))  # PyTorch warns of arrays that must not be written to
+    channels_first = torch.from_numpy(owned)[None].permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(channels_first, (height, width), mode=mode, antialias=True)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())

@@ -110,20 +110,20 @@ class _Pass(Generic[Pixels, Found]):
         work, subjects = self._work, self._writer.subjects
         if work.elsewhere:
             reader = BatchReader(subjects, work.preparation, self._plans)
-            yield from self._waited_for(work.elsewhere.see(reader))
+            with closing(work.elsewhere.see(reader)) as seen:
+                yield from self._waited_for(seen)
         else:
-            with closing(self._waited_for(work.read(subjects, self._plans))) as batches:
-                yield from work.model.see(batches)
+            with closing(work.read(subjects, self._plans)) as batches:
+                yield from work.model.see(self._waited_for(batches))
 
     def _waited_for(self, coming: Generator[Batch]) -> Generator[Batch]:
         """The batches as they come, and how long they were waited for."""
-        with closing(coming) as batches:
-            while True:
-                with self._run.stages.timed(WAITING):
-                    batch = next(batches, None)
-                if batch is None:
-                    return
-                yield batch
+        while True:
+            with self._run.stages.timed(WAITING):
+                batch = next(coming, None)
+            if batch is None:
+                return
+            yield batch
 
     def _gathered(self, seen: Iterator[SeenBatch[Pixels, Found]]) -> Computed:
         digests: list[str] = []

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snake_assets.vision.encoders import final_norm, forward_options, load_encoder
+from snake_assets.vision.encoders import final_norm, fix_positions, forward_options, load_encoder
 from snake_assets.vision.errors import BackboneError
 from snake_assets.vision.model_files import BACKBONE
 from snake_assets.vision.preprocessing import Preprocessing
@@ -87,6 +87,7 @@ class Backbone:
         if self.device.startswith("cuda"):
             model = model.to(memory_format=torch.channels_last)  # as `Preprocessing.pixel_values` there
         _check_tokens(self, model)
+        fix_positions(model, *self.preprocessing.input_size)
         return model
 
     def __getstate__(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 
 from snake_assets.vision.backbone import Backbone, BackboneError, load_backbone, open_backbone
 from snake_assets.vision.model_files import BACKBONE
+from snake_assets.vision.views import View
 from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, SHARED, needs_real, write_preprocessor
 
 if TYPE_CHECKING:
@@ -63,6 +64,31 @@ class TestTokens:
         assert tokens.dtype == torch.float32
         torch.testing.assert_close(tokens[:, 0], hidden[:, 0])
         torch.testing.assert_close(tokens[:, 1:], hidden[:, 1 + registers :])
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    def test_at_another_resolution_are_the_models_own_to_the_bit(
+        self, backbone_folders: dict[str, Path], kind: str, precision: str
+    ) -> None:
+        """Although position embeddings are interpolated once and not for each batch."""
+        import torch
+        from transformers import AutoModel
+
+        own = load(backbone_folders[kind])
+        side = 6 * (own.preprocessing.input_size[0] // own.patch_grid[0])
+        backbone = open_backbone(
+            str(backbone_folders[kind]), device="cpu", precision=precision, view=View(resolution=side)
+        )
+        model = AutoModel.from_pretrained(backbone_folders[kind]).eval()
+        model = model.to(torch.bfloat16 if precision == "bf16" else torch.float32)
+        photos = photos_for(backbone)
+        assert photos.shape[-1] == side
+        options = {"interpolate_pos_encoding": True} if kind == "vit" else {}
+        with torch.no_grad():
+            hidden = model(photos.to(model.dtype), **options).last_hidden_state.float()
+        tokens = backbone.tokens(photos)
+        assert torch.equal(tokens[:, 0], hidden[:, 0])
+        assert torch.equal(tokens[:, 1:], hidden[:, backbone.prefix_tokens :])
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_come_after_the_final_norm(self, backbone_folders: dict[str, Path], kind: str) -> None:

@@ -1,8 +1,11 @@
 """Batches made ahead: the same by threads and by processes, in order, and never more than were asked for."""
 
+import io
 import os
+import pickle
 import signal
 from collections.abc import Callable, Generator
+from multiprocessing import reduction
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +85,23 @@ def test_no_more_batches_are_made_than_may_be_in_memory(reader: BatchReader):
     for given, _ in enumerate(read_in_threads(watched, 2, 2)):
         assert len(made) <= given + 2
     assert sorted(made) == list(range(len(reader)))
+
+
+def test_a_process_is_sent_no_more_than_a_pipe_holds(reader: BatchReader, monkeypatch: pytest.MonkeyPatch):
+    """More, and each would be waited for until it has imported all it needs, before the next is started."""
+    sizes: list[int] = []
+    dump = reduction.dump
+
+    def watched(thing: object, file: io.BytesIO, *rest: object) -> None:
+        before = file.tell()
+        dump(thing, file, *rest)
+        sizes.append(file.tell() - before)
+
+    monkeypatch.setattr(reduction, "dump", watched)
+    many = BatchReader(reader.subjects, reader.preparation, [*reader.plans] * 20_000)
+    assert len(pickle.dumps(many)) > 4 << 16
+    in_processes(many, 1, 1).close()
+    assert 0 < sum(sizes) < 1 << 16
 
 
 class Dies(BatchReader):

@@ -8,7 +8,10 @@ import dagster as dg
 import kubernetes.config
 import pytest
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.executor import multiprocess
+from dagster._core.test_utils import create_run_for_test
 
+from snake_assets import executors
 from snake_assets.executors import steps
 from snake_assets.settings import SettingError
 
@@ -43,6 +46,27 @@ def in_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_steps_are_processes_unless_something_else_is_set(executor):
     assert type(executor()).__name__ == "MultiprocessExecutor"
     assert type(executor(SNAKE_EXECUTOR="processes")).__name__ == "MultiprocessExecutor"
+
+
+def test_a_run_that_waits_for_a_slot_pauses_between_its_looks(
+    executor, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+):
+    executor()
+    pauses: list[float] = []
+    monkeypatch.setattr(executors.time, "sleep", pauses.append)
+    slots = instance.event_log_storage
+    slots.set_concurrency_slots("one_at_a_time", 1)
+    holder, waiting = (create_run_for_test(instance, job_name="nothing") for _ in range(2))
+    # As the executor of processes makes it.
+    with (
+        multiprocess.InstanceConcurrencyContext(instance, holder) as first,
+        multiprocess.InstanceConcurrencyContext(instance, waiting) as second,
+    ):
+        assert first.claim("one_at_a_time", "step") and pauses == []
+        looks = [second.claim("one_at_a_time", "step") for _ in range(3)]
+        assert looks == [False] * 3 and pauses == [executors.SECONDS_BETWEEN_LOOKS] * 3
+        first.free_step("step")
+    slots.delete_concurrency_limit("one_at_a_time")
 
 
 @pytest.mark.usefixtures("in_a_cluster")

@@ -9,7 +9,8 @@ from snake_assets.storage.tables import Table
 from snake_assets.vision.photos import decode
 from snake_assets.vision.unreadable import UnreadablePhoto
 
-COLUMNS, ROWS = 5, 3
+# They are in the event log, of every split.
+COLUMNS, ROWS = 5, 2
 TILE = 88
 CAPTION = 16
 FONT_SIZE = 10
@@ -18,7 +19,7 @@ PAPER, INK = (255, 255, 255), (40, 40, 40)
 
 
 def contact_sheet(table: Table) -> bytes:
-    """A WebP of up to 15 photos, evenly spread over `image_table`, each with its species or observation."""
+    """A WebP of up to 10 photos, evenly spread over `image_table`, each with its species or observation."""
     rows = table.sample(COLUMNS * ROWS, ["image", "binomial_name", "observation_id"]).to_pylist()
     height = -(-max(1, len(rows)) // COLUMNS) * (TILE + CAPTION + GAP) + GAP
     sheet = Image.new("RGB", (COLUMNS * (TILE + GAP) + GAP, height), PAPER)
@@ -33,7 +34,7 @@ def contact_sheet(table: Table) -> bytes:
             (left, top + TILE + 1), fitting(caption, TILE, FONT_SIZE, pen), fill=INK, font_size=FONT_SIZE
         )
     encoded = io.BytesIO()
-    sheet.save(encoded, "WEBP", quality=45, method=6)
+    sheet.save(encoded, "WEBP", quality=40, method=6)
     return encoded.getvalue()
 
 

@@ -14,12 +14,12 @@ NEIGHBOURS, COLUMNS = 3, 2
 BLOCK_WIDTH, BLOCK_HEIGHT = (NEIGHBOURS + 1) * (TILE + GAP) + 3 * GAP, TILE + 2 * LINE + 2 * GAP
 FONT_SIZE = 11
 # The page has more of them; this sheet is in the event log.
-SHOWN = 4
+SHOWN = 2
 PAPER, INK, FAINT, BLANK = (255, 255, 255), (30, 30, 30), (100, 100, 100), (225, 225, 225)
 
 
 def mistake_sheet(judgement: Judgement, photos: ReportPhotos) -> bytes:
-    """A WebP with the four most costly mistakes: each one's photo, then its three nearest training photos."""
+    """A WebP with the two most costly mistakes: each one's photo, then its three nearest training photos."""
     mistakes = judgement.mistakes[:SHOWN]
     lines = max(1, -(-len(mistakes) // COLUMNS))
     sheet = Image.new("RGB", (COLUMNS * BLOCK_WIDTH, lines * BLOCK_HEIGHT), PAPER)

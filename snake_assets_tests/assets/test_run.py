@@ -157,9 +157,9 @@ def test_the_report_is_a_page_with_photos_and_charts(finished):
     assert len(page) < 3_000_000
     shown = metadata(result, "validation_report")
     for name in ("scores_with_intervals", "accuracy_by_training_photos", "reliability"):
-        assert "data:image/png;base64," in shown[name]
+        assert "data:image/webp;base64," in shown[name]
     assert "data:image/webp;base64," in shown["most_costly_mistakes"]
-    assert "data:image/png;base64," in shown["scores_over_reports"]
+    assert "data:image/webp;base64," in shown["scores_over_reports"]
     assert shown["report"].endswith("report.html")
 
 
@@ -204,7 +204,7 @@ def test_metadata_that_a_person_wants_to_see(finished):
     vectors = metadata(result, "dinov2_embeddings", "train")
     assert vectors["images_per_second"] > 0
     assert vectors["bytes"] > 0
-    assert "data:image/png;base64," in metadata(result, "validation_report")["venomous_against_harmless"]
+    assert "data:image/webp;base64," in metadata(result, "validation_report")["venomous_against_harmless"]
 
 
 def test_every_column_of_every_table_is_explained(finished):
@@ -353,7 +353,7 @@ def test_the_ladder_ends_at_the_classifier_of_the_report(
         assert told["rungs"][-1]["intervals"][name] == report["intervals"][name]
     assert told["chance"]["species of train"] == report["chance"]
     shown = metadata(result, "paper_ladder")
-    assert "data:image/png;base64," in shown["ladder"]
+    assert "data:image/webp;base64," in shown["ladder"]
     assert all(step["rung"] in shown["table"] for step in told["rungs"])
     assert {"ladder.json", "ladder.csv", "ladder.png"} <= {
         path.name for path in (store / "paper_ladder").iterdir()

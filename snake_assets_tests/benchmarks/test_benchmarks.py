@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import classifier, common, dct, detect, embedding, ingest, ray, scale, synthetic
+from benchmarks import classifier, common, dct, detect, embedding, ingest, ray, scale, synthetic, whole
 from benchmarks.backbones import flops_per_photo
 from snake_assets.vision.photos import decode, probe
 from snake_assets_tests.conftest import photo_bytes
@@ -90,6 +90,26 @@ def test_embedding(measured, monkeypatch: pytest.MonkeyPatch):
     assert 4 * (768 + 768 + 64) < result["bytes_per_image"] < 20_000
     assert result["paper_bytes_per_image"] > 4 * 257 * 768
     assert result["peak_rss_mb"] > 10
+
+
+def test_whole(measured, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(whole, "in_fresh_process", call)
+    monkeypatch.setattr(embedding, "MATMUL_SECONDS", 0.1)
+    result = measured(
+        whole.main,
+        *("--photos", "7", "--batch-size", "2", "--layers", "1", "--device", "cpu", "--precision", "fp32"),
+        rounds=1,
+    )
+    assert (result["photos"], result["device"], result["batch_size"]) == (7, "cpu", 2)
+    assert 0 < result["first_batch_s"] < result["seconds"]
+    assert result["img_s"] == pytest.approx(7 / result["seconds"], rel=1e-3)
+    assert result["steady_img_s"] == pytest.approx(
+        5 / (result["seconds"] - result["first_batch_s"]), rel=1e-2
+    )
+    for rate in ("forward_img_s", "matmul_tflops", "model_flops_utilisation", "steady_over_forward"):
+        assert result[rate] > 0
+    assert {"decoding", "model", "DCT", "writing"} <= set(result["shares"])
+    assert 4 * (768 + 768 + 64) < result["bytes_per_image"] < 20_000
 
 
 def test_scale(measured, monkeypatch: pytest.MonkeyPatch):

@@ -57,6 +57,8 @@ def test_a_batch_is_filled_up_for_a_compiled_model_and_its_own_photos_come_out(
         lambda model, given, named: shapes.append(len(named["pixel_values"])), with_kwargs=True
     )
     replicas = Replicas(backbone, ("cpu",), orthonormal=False, compiled_for=4)
+    assert shapes == []
+    replicas.make_ready()
     assert shapes == [4]
     given = [batch(backbone, 4, 0), batch(backbone, 1, 5)]
     seen = list(replicas.see(given))

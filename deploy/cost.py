@@ -33,8 +33,8 @@ def _input(value: float, told: str) -> float:
 class Inputs:
     """What the model is made of; seconds, bytes and dollars."""
 
-    cpu_s_per_photo: float = _input(0.315, "measured: processor seconds of the whole pass for a photo")
-    decode_cpu_s_per_photo: float = _input(0.0054, "measured: of these, to decode and resize")
+    cpu_s_per_photo: float = _input(0.319, "measured: processor seconds of the whole pass for a photo")
+    decode_cpu_s_per_photo: float = _input(0.0029, "measured: of these, to decode and resize")
     gflop_per_photo: float = _input(46.3, "counted: the model's matrix products for a photo")
     view: float = _input(1.3, "counted: times that at the default view, 252 pixels instead of 224")
     photo_kb: float = _input(61, "measured: mean size of a photo of 510 x 385 pixels")
@@ -42,7 +42,7 @@ class Inputs:
     manifest_bytes_per_shard: float = _input(345, "counted: a shard's entry in a manifest")
     cores: float = _input(2, "cores of a machine without a GPU")
     gpu_tflops: float = _input(121, "data sheet: NVIDIA L4, bf16, dense")
-    gpu_share: float = _input(0.4, "assumed: share of that which the pass reaches")
+    gpu_share: float = _input(0.35, "measured on an H200: share of its data sheet that the model reaches")
     gpu_cores: float = _input(8, "cores beside each GPU, which decode")
     shard_photos: float = _input(512, "photos in a shard")
     tables: float = _input(4, "tables with a shard for each: photos, and three of vectors")

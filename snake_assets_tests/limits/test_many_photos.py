@@ -50,6 +50,7 @@ def passes(data: Path, store: Path, backbone: Path, *options: object) -> dict[st
     return json.loads(ended.stdout.splitlines()[-1])
 
 
+@pytest.mark.daemon
 def test_sixty_four_open_files_do_for_three_hundred_shards(tmp_path: Path, demo_backbone: Path):
     data = write_test_split(tmp_path / "data", small_photos(300))
     told = passes(data, tmp_path / "store", demo_backbone, "--shard-rows", 1, "--files", 64)
@@ -76,6 +77,7 @@ def test_twenty_thousand_photos_under_limits(tmp_path: Path, demo_backbone: Path
     assert (peaks[20_000] - peaks[2_000]) << 20 < 18_000 * BYTES_A_ROW * 1.2, peaks
 
 
+@pytest.mark.daemon
 def test_large_photos_stay_below_the_ceiling(tmp_path: Path, demo_backbone: Path):
     side = 5_003  # 25 megapixels, which no scale of a JPEG divides
     photos = {}

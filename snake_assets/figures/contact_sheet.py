@@ -11,7 +11,7 @@ from snake_assets.vision.unreadable import UnreadablePhoto
 
 # They are in the event log, of every split.
 COLUMNS, ROWS = 5, 2
-TILE = 88
+TILE = 80
 CAPTION = 16
 FONT_SIZE = 10
 GAP = 4
@@ -34,7 +34,7 @@ def contact_sheet(table: Table) -> bytes:
             (left, top + TILE + 1), fitting(caption, TILE, FONT_SIZE, pen), fill=INK, font_size=FONT_SIZE
         )
     encoded = io.BytesIO()
-    sheet.save(encoded, "WEBP", quality=40, method=6)
+    sheet.save(encoded, "WEBP", quality=35, method=6)
     return encoded.getvalue()
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
-from snake_assets_tests.deployment import QUICK
 from snake_assets_tests.serving import PROJECT, dev
 from snake_assets_tests.watching import Watch
 
@@ -74,8 +72,6 @@ def test_a_whole_run_reaches_nothing_and_loads_nothing_under_the_agpl(
     for name in AGPL:
         (shadows / name).mkdir(parents=True)
         (shadows / name / "__init__.py").write_text("raise AssertionError('nobody asked for this')")
-    config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump(QUICK))
     path = os.pathsep.join([str(shadows), watch.environment["PYTHONPATH"]])
     run = subprocess.run(
         [
@@ -86,8 +82,6 @@ def test_a_whole_run_reaches_nothing_and_loads_nothing_under_the_agpl(
             "workspace.yaml",
             "-j",
             "snakeclef",
-            "-c",
-            str(config),
         ],
         cwd=PROJECT,
         env={

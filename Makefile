@@ -77,7 +77,7 @@ audit: $(VENV)/.dev ## known vulnerabilities of what requirements.lock pins; fai
 	$(BIN)/python -m supply.audit
 
 bench: $(VENV)/.dev ## the benchmarks; each ends with one JSON line
-	for name in dct ingest embedding whole scale classifier detect ray; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in dct resize ingest embedding whole scale classifier detect ray; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 fuzz: $(VENV)/.dev ## CASES (14000) files changed at random by SEED (1), each read or refused
 	$(BIN)/python -m snake_assets_tests.fuzz --cases $(CASES) --seed $(SEED)

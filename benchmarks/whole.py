@@ -84,7 +84,8 @@ def measure(images: Path, model: Path, work: Path, how: How) -> dict[str, object
     photos = table.manifest.rows_out
     if {manifest.rows_out for manifest in run.manifests.values()} != {photos}:
         raise RuntimeError(f"not all of {photos} photos were written: what is faster is no measure")
-    (first_batch_s, first), decided = seen[0], settings.for_work(backbone, photos, photos)
+    decided = settings.for_work(backbone, photos, photos)
+    first_batch_s, first = seen[0]
     steady = (photos - first) / (seconds - first_batch_s) if photos > first else photos / seconds
     decoders = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {

@@ -105,9 +105,14 @@ class Servers:
             process.wait()
         self.processes.clear()
 
-    def _healthy(self) -> bool:
+    def alive(self) -> bool:
+        """True; a process that has ended fails the test, with the end of its log."""
         for name, process in self.processes.items():
             assert process.poll() is None, f"{name} ended: " + (self.home / f"{name}.log").read_text()[-2000:]
+        return True
+
+    def _healthy(self) -> bool:
+        self.alive()
         try:
             told = self.ask(HEALTH)
         except OSError:
@@ -145,7 +150,7 @@ def apart(home: Path, settings: Mapping[str, str]) -> Iterator[Servers]:
     module = ("-m", "snake_assets.definitions", "-d", str(PROJECT))
     try:
         servers.start("code", "dagster", "api", "grpc", *module, "-h", "127.0.0.1", "-p", str(code_port))
-        until(lambda: _listens(code_port), f"a code server (see {home}/code.log)")
+        until(lambda: servers.alive() and _listens(code_port), f"a code server (see {home}/code.log)")
         servers.start(
             "webserver", "dagster_webserver", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)
         )

@@ -4,7 +4,7 @@ from PIL import Image
 
 from snake_assets.vision.jpeg import jpeg_scans
 
-# Of a pixel: RGB, and with it PIL's copy that is resized, or what turning it takes.
+# Of a pixel: RGB, and with it what turning it takes, or PIL's copy where PIL resizes (resampling.py).
 RGB, RESIZED = 3, 8
 # A progressive JPEG keeps the coefficients of all pixels until its last scan, at any scale.
 COEFFICIENTS = 6

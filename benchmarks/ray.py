@@ -35,19 +35,17 @@ from benchmarks.common import (
     photo_sources,
     significant,
 )
-from snake_assets.snakeclef.ingest import ingest
-from snake_assets.storage.tables import Table, open_table
+from snake_assets.snakeclef.image_table import ingest
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.inference.dataloader import BatchReader, PhotoBatch, plan_batches
+from snake_assets.vision.inference.dataset import WholePhotos
+from snake_assets.vision.inference.interfaces import SeenBatch, WantedTable, Work
+from snake_assets.vision.inference.ray import RayEngine, connected, opened, sent
+from snake_assets.vision.inference.runner import make_tables
 from snake_assets.vision.keys import DIGEST
-from snake_assets.vision.parcels import opened, sent
-from snake_assets.vision.passes import SeenBatch, WantedTable, Work
-from snake_assets.vision.preparation import BackboneInput
-from snake_assets.vision.preprocessing import Preprocessing
-from snake_assets.vision.ray_cluster import connected
-from snake_assets.vision.ray_engine import RayEngine
-from snake_assets.vision.reading import BatchReader, PhotoBatch, plan_batches
-from snake_assets.vision.stages import MODEL
-from snake_assets.vision.subjects import WholePhotos
-from snake_assets.vision.table_making import make_tables
+from snake_assets.vision.preprocessing.inputs import BackboneInput
+from snake_assets.vision.preprocessing.transforms import Preprocessing
+from snake_assets.vision.timing import MODEL
 
 KEYS = ["image_id", DIGEST]
 SCHEMA = pa.schema([("image_id", pa.string()), (DIGEST, pa.string()), ("seen", pa.int64())])

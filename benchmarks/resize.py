@@ -26,8 +26,8 @@ from benchmarks.common import (
     photo_sources,
     significant,
 )
-from snake_assets.vision.photos import decode
-from snake_assets.vision.resampling import resampled
+from snake_assets.vision.decoding.decode import decode
+from snake_assets.vision.preprocessing.transforms import resampled
 
 SHORTEST_EDGE, FILTER = 256, Image.Resampling.BICUBIC
 Pixels = NDArray[np.uint8]

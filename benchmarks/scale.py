@@ -31,7 +31,7 @@ from benchmarks.common import (
     significant,
 )
 from benchmarks.tables import write_images
-from snake_assets.storage.tables import open_table
+from snake_assets.storage.tables.table import open_table
 
 SIZES = (2_000, 20_000, 100_000)
 SIDE, EDGE, CROP = 64, 48, 42
@@ -74,8 +74,8 @@ def measure(one: Path, many: Path, backbone: Path, work: Path) -> Costs:
     # Part of the fixed cost: no user gets around these imports either.
     import torch
 
-    from snake_assets.vision.backbone import load_backbone
-    from snake_assets.vision.embedding import DCT, DINOV2, EmbeddingSettings, embed
+    from snake_assets.vision.backbone.backbone import load_backbone
+    from snake_assets.vision.embedding.embed import DCT, DINOV2, EmbeddingSettings, embed
 
     # Threads that wait for each other over tiny products would measure the machine's other load.
     threads = torch.get_num_threads()

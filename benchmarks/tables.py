@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from benchmarks.common import marked
-from snake_assets.snakeclef.ingest import BATCH_ROWS, IMAGE_SCHEMA, SHARD_ROWS
-from snake_assets.storage.writer import write_table
-from snake_assets.vision.photos import PhotoHeader, probe
+from snake_assets.snakeclef.image_table import BATCH_ROWS, IMAGE_SCHEMA, SHARD_ROWS
+from snake_assets.storage.tables.writer import write_table
+from snake_assets.vision.decoding.decode import PhotoHeader, probe
 
 
 def write_images(photos: Sequence[bytes], count: int, folder: Path) -> int:

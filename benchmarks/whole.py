@@ -35,11 +35,11 @@ from benchmarks.common import (
     significant,
 )
 from benchmarks.tables import write_images
-from snake_assets.vision.embedding_settings import Choice
+from snake_assets.vision.embedding.settings import Choice
 
 if TYPE_CHECKING:
-    from snake_assets.storage.tables import Table
-    from snake_assets.vision.backbone import Backbone
+    from snake_assets.storage.tables.table import Table
+    from snake_assets.vision.backbone.backbone import Backbone
 
 # Of SnakeCLEF 2024, train, val and test together.
 PHOTOS, PHOTOS_ON_A_PROCESSOR = 182_261, 256
@@ -64,9 +64,9 @@ def measure(images: Path, model: Path, work: Path, how: How) -> dict[str, object
     began = time.perf_counter()
     import torch
 
-    from snake_assets.storage.tables import open_table
-    from snake_assets.vision.backbone import open_backbone
-    from snake_assets.vision.embedding import DCT, DINOV2, EmbeddingSettings, embed
+    from snake_assets.storage.tables.table import open_table
+    from snake_assets.vision.backbone.backbone import open_backbone
+    from snake_assets.vision.embedding.embed import DCT, DINOV2, EmbeddingSettings, embed
 
     table, imports_s = open_table(images), time.perf_counter() - began
     settings = EmbeddingSettings(batch_size=how.batch_size, decoders=how.decoders, compiled=how.compiled)
@@ -163,7 +163,7 @@ def _prepared(model: Path, layers: int, device: str) -> str:
     from transformers import Dinov2Config
 
     from benchmarks.backbones import write_backbone
-    from snake_assets.vision.devices import resolve_device
+    from snake_assets.vision.backbone.devices import resolve_device
 
     write_backbone(model, Dinov2Config(image_size=IMAGE_SIZE, num_hidden_layers=layers))
     return resolve_device(device)

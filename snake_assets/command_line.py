@@ -73,7 +73,7 @@ def _end_orphans() -> None:
     """A run that was killed before keeps its slot of the pool `accelerator`: this one would wait for ever."""
     import dagster as dg
 
-    from snake_assets.orphans import end_orphans
+    from snake_assets.defs.automation.orphaned_runs import end_orphans
 
     with dg.DagsterInstance.get() as instance:
         for run_id in end_orphans(instance):

@@ -4,29 +4,29 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from snake_assets.assets.classifier import species_classifier
-from snake_assets.assets.crop_embeddings import crop_embeddings
-from snake_assets.assets.crops import yolo_crops
-from snake_assets.assets.delivery import submission
-from snake_assets.assets.detector import snake_detector
-from snake_assets.assets.embeddings import embeddings
-from snake_assets.assets.ladder import paper_ladder
-from snake_assets.assets.launchpad import resource_in_range
-from snake_assets.assets.photos import image_table, raw_images
-from snake_assets.assets.pictures import embedding_map, species_histogram
-from snake_assets.assets.report import validation_report
-from snake_assets.backbone_resources import BackboneSetting
-from snake_assets.check_resources import Limits
-from snake_assets.checks import all_checks
-from snake_assets.detector_training import DetectorTraining
-from snake_assets.executors import steps
-from snake_assets.finder_resources import Crops
-from snake_assets.jobs import all_jobs
-from snake_assets.pass_resources import Engine, Memory
-from snake_assets.place_resources import RawData, Store
-from snake_assets.schedules import all_schedules
-from snake_assets.sensors import all_sensors
-from snake_assets.values import Values
+from snake_assets.defs.assets.ablation import paper_ladder
+from snake_assets.defs.assets.classifier import species_classifier
+from snake_assets.defs.assets.crop_embeddings import crop_embeddings
+from snake_assets.defs.assets.crops import yolo_crops
+from snake_assets.defs.assets.detector import snake_detector
+from snake_assets.defs.assets.embeddings import embeddings
+from snake_assets.defs.assets.figures import embedding_map, species_histogram
+from snake_assets.defs.assets.photos import image_table, raw_images
+from snake_assets.defs.assets.submission import submission
+from snake_assets.defs.assets.validation_report import validation_report
+from snake_assets.defs.automation.schedules import all_schedules
+from snake_assets.defs.automation.sensors import all_sensors
+from snake_assets.defs.checks import all_checks
+from snake_assets.defs.executor import steps
+from snake_assets.defs.jobs import all_jobs
+from snake_assets.defs.lib.config_schema import resource_in_range
+from snake_assets.defs.resources.backbone import BackboneSetting
+from snake_assets.defs.resources.detector_training import DetectorTraining
+from snake_assets.defs.resources.engine import Engine, Memory
+from snake_assets.defs.resources.finder import Crops
+from snake_assets.defs.resources.io_manager import Values
+from snake_assets.defs.resources.storage import RawData, Store
+from snake_assets.defs.resources.thresholds import Limits
 
 
 def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Definitions:

@@ -5,12 +5,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from snake_assets.place_resources import Store
+from snake_assets.defs.resources.storage import Store
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.places import AnyPath
-from snake_assets.storage.tables import open_table
+from snake_assets.storage.paths import AnyPath
+from snake_assets.storage.tables.table import open_table
 
 SCORES = {"track1": "Track 1", "track2": "Track 2 (less is better)", "f1": "macro F1", "accuracy": "accuracy"}
 PICTURES = ("species_histogram", "embedding_map", "validation_report")

@@ -69,7 +69,7 @@ def finished_run(
 ) -> tuple[Path, dg.ExecuteInProcessResult]:
     """The store after one run of `snakeclef` over the small drawn set, and the run; not to be changed."""
     # Here, so that tests of single rooms do not load the code location.
-    from snake_assets_tests.assets.test_run import QUICK, definitions, run_job
+    from snake_assets_tests.defs.assets.test_run import QUICK, definitions, run_job
 
     store = tmp_path_factory.mktemp("run") / "store"
     return store, run_job(definitions(small_set, store, demo_backbone), run_config=QUICK)
@@ -110,7 +110,7 @@ def place(featured: Path, demo_backbone: Path, instance: dg.DagsterInstance, tmp
 @pytest.fixture
 def gcs() -> Iterator["Cloud"]:
     """Google Cloud Storage on loopback."""
-    from snake_assets.place_resources import gcs_client
+    from snake_assets.defs.resources.storage import gcs_client
     from snake_assets_tests.gcs.server import cloud
 
     with cloud() as state:

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorTick
 
-from snake_assets.partitions import ACCELERATOR
+from snake_assets.defs.lib.partitions import ACCELERATOR
 from snake_assets_tests.places import REPOSITORY, SPLITS
 from snake_assets_tests.serving import Servers, until
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.test_utils import create_run_for_test
 
-from snake_assets.backbone_resources import BackboneSetting
 from snake_assets.definitions import defs
-from snake_assets.finder_resources import CropMode, Crops
-from snake_assets.place_resources import RawData, Store
+from snake_assets.defs.resources.backbone import BackboneSetting
+from snake_assets.defs.resources.finder import CropMode, Crops
+from snake_assets.defs.resources.storage import RawData, Store
 
 SPLITS = ["train", "val", "test"]
 EVERY_SPLIT = {"dagster/asset_partition_range_start": "train", "dagster/asset_partition_range_end": "test"}

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.figures.history_chart import history_chart_png
 from snake_assets.learning.score_history import Scored
-from snake_assets.snakeclef.ingest import ingest, ingest_is_current
-from snake_assets.snakeclef.inventory import inventory_is_current, take_inventory
+from snake_assets.plots.charts import history_chart_png
+from snake_assets.snakeclef.image_table import ingest, ingest_is_current
 from snake_assets.snakeclef.metadata import PhotoRow
-from snake_assets.snakeclef.photo_files import find_photos
-from snake_assets.storage.tables import open_table
+from snake_assets.snakeclef.raw.inventory import inventory_is_current, take_inventory
+from snake_assets.snakeclef.raw.photo_files import find_photos
+from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.conftest import photo_bytes
 
 LONG_AGO, FAR_AHEAD = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp() * 1e9) for year in (1971, 2199))

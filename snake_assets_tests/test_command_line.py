@@ -10,7 +10,7 @@ import pytest
 
 from snake_assets import command_line
 from snake_assets.command_line import WorkspaceError, without_workspace
-from snake_assets_tests.test_sensors import run_of_process
+from snake_assets_tests.defs.automation.test_sensors import run_of_process
 
 WORKSPACE = """
 load_from:

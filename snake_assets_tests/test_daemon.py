@@ -14,8 +14,8 @@ import dagster as dg
 import pytest
 from dagster._core.scheduler.instigation import TickStatus
 
-from snake_assets.assets.feature_tables import FEATURE_TABLES
-from snake_assets.jobs import FEATURES, LADDER
+from snake_assets.defs.assets.dependencies import FEATURE_TABLES
+from snake_assets.defs.jobs import FEATURES, LADDER
 from snake_assets_tests.deployment import Deployment
 from snake_assets_tests.places import REPOSITORY, SPLITS
 from snake_assets_tests.serving import apart, until

@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 from pydantic.fields import FieldInfo
 
-from snake_assets.assets.launchpad import InRange
 from snake_assets.definitions import defs
+from snake_assets.defs.lib.config_schema import InRange
 from snake_assets_tests.graph import UNNAMED_JOB, resources, settings, steps
 
 SHORTEST = 25

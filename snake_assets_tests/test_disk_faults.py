@@ -10,15 +10,15 @@ from threading import Barrier
 
 import pytest
 
-from snake_assets.detection.finding import FindingSettings, find_snakes
-from snake_assets.snakeclef.ingest import ingest
-from snake_assets.snakeclef.inventory import take_inventory
+from snake_assets.detection.detect import FindingSettings, find_snakes
+from snake_assets.snakeclef.image_table import ingest
 from snake_assets.snakeclef.metadata import PhotoRow
-from snake_assets.snakeclef.photo_files import find_photos
+from snake_assets.snakeclef.raw.inventory import take_inventory
+from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.files import only_writer
-from snake_assets.storage.tables import open_table
+from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.conftest import photo_bytes
 from snake_assets_tests.detection.marks import MarkFinder
 from snake_assets_tests.disks import crowded, files_limited, read_only, small_disk, somebody_else

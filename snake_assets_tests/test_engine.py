@@ -2,9 +2,9 @@
 
 import pytest
 
-from snake_assets.pass_resources import Engine
-from snake_assets.settings import SettingError
-from snake_assets.vision.ray_engine import RayEngine
+from snake_assets.defs.resources.engine import Engine
+from snake_assets.defs.resources.settings import SettingError
+from snake_assets.vision.inference.ray import RayEngine
 
 
 @pytest.fixture(autouse=True)

@@ -5,14 +5,14 @@ from typing import get_args
 import dagster as dg
 import pytest
 
-from snake_assets import backbone_resources
-from snake_assets.assets import classifier_tuning as tuning
-from snake_assets.assets.classifier import ClassifierConfig
-from snake_assets.assets.launchpad import SettingRefused
 from snake_assets.definitions import defs
+from snake_assets.defs.assets import classifier as tuning
+from snake_assets.defs.assets.classifier import ClassifierConfig
+from snake_assets.defs.lib.config_schema import SettingRefused
+from snake_assets.defs.resources import backbone as backbone_resources
 from snake_assets.learning import decisions, losses, observations
 from snake_assets.learning.settings import TrainingSettings
-from snake_assets.vision import devices
+from snake_assets.vision.backbone import devices
 
 
 def validated(run_config: dict[str, object]):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from snake_assets.pass_resources import Memory
-from snake_assets.settings import SettingError
-from snake_assets_tests.assets.test_run import definitions, metadata, run_job
+from snake_assets.defs.resources.engine import Memory
+from snake_assets.defs.resources.settings import SettingError
+from snake_assets_tests.defs.assets.test_run import definitions, metadata, run_job
 from snake_assets_tests.limits.small_sets import photos_of, write_set
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.place_resources import Store
+from snake_assets.defs.resources.storage import Store
 from snake_assets.storage.errors import StorageError
 from snake_assets.summary import main, summary
 

@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 from dagster_gcp.gcs import GCSPickleIOManager
 
-from snake_assets.settings import SettingError
-from snake_assets.values import Values
+from snake_assets.defs.resources.io_manager import Values
+from snake_assets.defs.resources.settings import SettingError
 
 
 @dg.asset

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from snake_assets.storage.fingerprints import Json
-from snake_assets.storage.manifest import Reject
-from snake_assets.storage.tables import Table, open_table
-from snake_assets.storage.writer import write_table
+from snake_assets.storage.tables.manifest import Reject
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.storage.tables.writer import write_table
 
 
 def write(

@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from snake_assets.detection.best_find import within_frame
 from snake_assets.detection.box_files import BoxedPhoto
-from snake_assets.detection.finder import Finder
-from snake_assets.detection.fitting import fitted
+from snake_assets.detection.finders.base import Finder, fitted, within_frame
 from snake_assets.detection.training import Progress
 from snake_assets.storage.fingerprints import Json
-from snake_assets.storage.tables import Table
-from snake_assets.vision.photos import decode
-from snake_assets.vision.regions import Region
-from snake_assets.vision.unreadable import UnreadablePhoto
+from snake_assets.storage.tables.table import Table
+from snake_assets.vision.decoding.decode import decode
+from snake_assets.vision.decoding.errors import UnreadablePhoto
+from snake_assets.vision.preprocessing.regions import Region
 
 # Counts as an input: raise it when the same finds would give other boxes.
 LABELLING_VERSION = 1

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snake_assets.detection.errors import DetectionError
-from snake_assets.detection.fitting import fitted
+from snake_assets.detection.finders.base import fitted
 from snake_assets.detection.label_text import LabelledBox, parse_labels
 from snake_assets.storage.fingerprints import fingerprint
-from snake_assets.vision.photos import decode, probe
-from snake_assets.vision.unreadable import UnreadablePhoto
+from snake_assets.vision.decoding.decode import decode, probe
+from snake_assets.vision.decoding.errors import UnreadablePhoto
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 IMAGES, LABELS = "images", "labels"

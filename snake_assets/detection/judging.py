@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from snake_assets.detection.box_files import BoxedPhoto, pixels_of
 from snake_assets.detection.errors import DetectionError
-from snake_assets.detection.finder import Finder
+from snake_assets.detection.finders.base import Finder
+from snake_assets.detection.finders.yolo import YoloFinder
+from snake_assets.detection.finders.yolo_weights import Weights
 from snake_assets.detection.matching import Curve, average_precision, curve, right_finds
-from snake_assets.detection.weights import Weights
-from snake_assets.detection.yolo import YoloFinder
 from snake_assets.storage.fingerprints import Json
-from snake_assets.vision.regions import Region
+from snake_assets.vision.preprocessing.regions import Region
 
 # Counts as an input: raise it when the same finds would get other scores.
 JUDGING_VERSION = 1

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from snake_assets.vision.photos import decode
+from snake_assets.vision.decoding.decode import decode
 
 SIDE, LOWEST = 32, 8
 # Decoded at a quarter of its size or less, a photo is the same to 32x32 pixels.

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snake_assets.detection.box_files import BoxedPhoto
+from snake_assets.detection.finders.yolo_weights import Weights, open_weights
 from snake_assets.detection.judging import JUDGING_VERSION, Judgement, judge, judging_finder
 from snake_assets.detection.recipe import DetectorRecipe
 from snake_assets.detection.sides import Sides
 from snake_assets.detection.starting import Start
 from snake_assets.detection.training import Progress, train_detector
-from snake_assets.detection.weights import Weights, open_weights
 from snake_assets.storage.fingerprints import Json
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from snake_assets.detection.errors import DetectionError
-from snake_assets.detection.yolo import STRIDE
+from snake_assets.detection.finders.yolo import STRIDE
 from snake_assets.storage.fingerprints import Json
 
 # Counts as an input: raise it when the same photos, start and recipe would give other weights.

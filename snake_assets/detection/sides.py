@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from snake_assets.detection.box_files import BoxedPhoto
 from snake_assets.detection.errors import DetectionError
 from snake_assets.detection.looks import Look, alike, look_of
-from snake_assets.vision.unreadable import UnreadablePhoto
+from snake_assets.vision.decoding.errors import UnreadablePhoto
 
 HELD_OUT = 0.2
 

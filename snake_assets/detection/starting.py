@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from snake_assets.detection.errors import DetectionError
-from snake_assets.detection.quiet import load_detector, quiet_ultralytics
-from snake_assets.detection.weights import Weights, open_weights
+from snake_assets.detection.finders.yolo_weights import (
+    Weights,
+    load_detector,
+    open_weights,
+    quiet_ultralytics,
+)
 from snake_assets.storage.fingerprints import Json
 
 UNTRAINED = "yolov8n.yaml"

@@ -11,8 +11,8 @@ from PIL import Image
 
 from snake_assets.detection.box_files import IMAGES, LABELS, BoxedPhoto, pixels_of
 from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.finders.yolo_weights import quiet_ultralytics
 from snake_assets.detection.label_text import LabelledBox, label_text
-from snake_assets.detection.quiet import quiet_ultralytics
 from snake_assets.detection.recipe import DetectorRecipe
 from snake_assets.detection.starting import Start
 

@@ -12,13 +12,13 @@ from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.reading import read_features
 from snake_assets.learning.training_table import available_sets
-from snake_assets.storage.places import AnyPath
-from snake_assets.storage.tables import Table, open_table
-from snake_assets.vision.dct import orthonormal_factors
-from snake_assets.vision.embedding import DCT, DINOV2, EmbeddingSettings, embed, recipes
+from snake_assets.storage.paths import AnyPath
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.backbone.dct import orthonormal_factors
+from snake_assets.vision.embedding.embed import DCT, DINOV2, EmbeddingSettings, embed, recipes
 
 if TYPE_CHECKING:
-    from snake_assets.vision.backbone import Backbone
+    from snake_assets.vision.backbone.backbone import Backbone
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from snake_assets.learning.probabilities import softmax
 from snake_assets.learning.references import References
 from snake_assets.learning.refinement import Selection
 from snake_assets.learning.settings import TrainingSettings
-from snake_assets.storage.places import AnyPath
+from snake_assets.storage.paths import AnyPath
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ from snake_assets.learning.reference_tensors import (
 from snake_assets.learning.refinement import Selection
 from snake_assets.learning.settings import BlockName, Positive, TrainingSettings, Whole
 from snake_assets.learning.standardisation import Standardisation
-from snake_assets.storage.places import AnyPath
+from snake_assets.storage.paths import AnyPath
 
 if TYPE_CHECKING:
     from snake_assets.learning.classifier import SpeciesClassifier

@@ -12,7 +12,7 @@ from snake_assets.learning.batches import BalancedBatches, ShuffledBatches
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.losses import HeadLoss, LossGradients
 from snake_assets.learning.threads import WORTH_THREADS
-from snake_assets.vision.devices import resolve_precision
+from snake_assets.vision.backbone.devices import resolve_precision
 
 if TYPE_CHECKING:
     import torch

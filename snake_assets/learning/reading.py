@@ -16,8 +16,8 @@ from snake_assets.learning.feature_table import (
 )
 from snake_assets.learning.places import NOWHERE, Place
 from snake_assets.storage.fingerprints import fingerprint
-from snake_assets.storage.tables import Table
-from snake_assets.vision.embedding_tables import CROP_DCT, CROP_DINOV2, CROP_OF
+from snake_assets.storage.tables.table import Table
+from snake_assets.vision.embedding.tables import CROP_DCT, CROP_DINOV2, CROP_OF
 
 # Columns that any table may have, or none; blocks of the same name.
 NAMED_COLUMNS = (PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.report import Judgement
-from snake_assets.storage.places import AnyPath
+from snake_assets.storage.paths import AnyPath
 
 HISTORY_FILE = "history.json"
 

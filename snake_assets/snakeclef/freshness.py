@@ -5,19 +5,18 @@ Neither a run's log nor a time stamp is believed: the store may have been remove
 
 from collections.abc import Callable, Sequence
 
-from snake_assets.detection.finding import FINDING_VERSION
+from snake_assets.detection.detect import FINDING_VERSION
 from snake_assets.snakeclef.errors import DataError
-from snake_assets.snakeclef.ingest import INGEST_VERSION, ingest_is_current
-from snake_assets.snakeclef.inventory import INVENTORY_VERSION, inventory_is_current, read_inventory
-from snake_assets.snakeclef.metadata import read_metadata
-from snake_assets.snakeclef.raw_listing import RawListing
-from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
+from snake_assets.snakeclef.image_table import INGEST_VERSION, ingest_is_current
+from snake_assets.snakeclef.metadata import VENOM_LIST, read_metadata, read_venom_list
+from snake_assets.snakeclef.raw.inventory import INVENTORY_VERSION, inventory_is_current, read_inventory
+from snake_assets.snakeclef.raw.sources import RawListing
 from snake_assets.storage.fingerprints import Json, fingerprint
-from snake_assets.storage.places import AnyPath
-from snake_assets.storage.tables import open_table
-from snake_assets.vision.embedding_tables import CROP_VERSION, EMBEDDING_VERSION
-from snake_assets.vision.freshness import SoughtBackbone, why_crops_are_stale, why_stale
-from snake_assets.vision.regions import CROPS
+from snake_assets.storage.paths import AnyPath
+from snake_assets.storage.tables.table import open_table
+from snake_assets.vision.embedding.staleness import SoughtBackbone, why_crops_are_stale, why_stale
+from snake_assets.vision.embedding.tables import CROP_VERSION, EMBEDDING_VERSION
+from snake_assets.vision.preprocessing.regions import CROPS
 
 
 def state_sought(raw: RawListing, backbone: SoughtBackbone, finder: str | None = None) -> str:

@@ -15,10 +15,26 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from snake_assets.snakeclef.csv_reader import read_rows
 from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef.metadata import class_id_of, read_venom_list
 from snake_assets.snakeclef.submission import read_submission
-from snake_assets.snakeclef.truth import read_truth
-from snake_assets.snakeclef.venom import read_venom_list
+
+# The true class of every observation, read from a metadata file.
+
+
+def read_truth(path: Path) -> dict[str, int]:
+    """Read observation_id -> class_id; an observation's truth is its first row's class.
+
+    Raises:
+        DataError: the file is missing or malformed.
+    """
+    truth: dict[str, int] = {}
+    for row in read_rows(path, ["observation_id", "class_id"]):
+        class_id = row.parse("class_id", class_id_of, "a whole number")
+        truth.setdefault(row.exact("observation_id"), class_id)
+    return truth
+
 
 Labels = Sequence[int] | npt.NDArray[np.integer]
 

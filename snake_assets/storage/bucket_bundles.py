@@ -10,7 +10,7 @@ from snake_assets.storage.bucket_manifest import BucketManifest
 from snake_assets.storage.bucket_path import BucketPath, Stored
 from snake_assets.storage.bundle_keeping import FILES, BundleKeeper
 from snake_assets.storage.fingerprints import file_digest
-from snake_assets.storage.places import AnyPath
+from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.uploads import NOTHING, put_object
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from snake_assets.storage.bucket import DELETE, GET, Overtaken
 from snake_assets.storage.bucket_path import BucketPath, Stored
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.manifest import MANIFEST
+from snake_assets.storage.tables.manifest import MANIFEST
 from snake_assets.storage.uploads import NOTHING, content_type, put_bytes
 
 if TYPE_CHECKING:

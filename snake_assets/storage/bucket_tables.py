@@ -15,9 +15,9 @@ from snake_assets.storage.bucket_manifest import BucketManifest, overtaken
 from snake_assets.storage.bucket_path import SHA256, BucketPath
 from snake_assets.storage.counted import CountedFile
 from snake_assets.storage.fingerprints import bytes_digest
-from snake_assets.storage.manifest import Shard
 from snake_assets.storage.progress import progress_bytes, read_progress
 from snake_assets.storage.table_keeping import TableKeeper
+from snake_assets.storage.tables.manifest import Shard
 from snake_assets.storage.uploads import NOTHING, put_bytes, whole_object
 
 SHARDS, PROGRESS = "part-", "_progress-"

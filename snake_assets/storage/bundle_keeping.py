@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from snake_assets.storage.places import AnyPath
+from snake_assets.storage.paths import AnyPath
 
 FILES = "_files-"
 

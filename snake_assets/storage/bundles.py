@@ -21,9 +21,9 @@ from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.keeping import noted_digest, sizes
 from snake_assets.storage.local_bundles import local_bundle
-from snake_assets.storage.manifest import MANIFEST, SCHEMA_VERSION, plain_name
-from snake_assets.storage.places import AnyPath
+from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.plain_names import are_right
+from snake_assets.storage.tables.manifest import MANIFEST, SCHEMA_VERSION, plain_name
 
 
 @dataclass(frozen=True)

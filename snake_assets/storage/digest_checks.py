@@ -12,7 +12,7 @@ from enum import StrEnum
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import bytes_digest
 from snake_assets.storage.keeping import Status, digest, opened
-from snake_assets.storage.places import AnyPath
+from snake_assets.storage.paths import AnyPath
 
 VARIABLE = "SNAKE_CHECK_DIGESTS"
 

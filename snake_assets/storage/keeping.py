@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from snake_assets.storage import files
 from snake_assets.storage.bucket_path import SHA256, BucketPath, Stored
 from snake_assets.storage.fingerprints import bytes_digest, file_digest
-from snake_assets.storage.places import AnyPath
+from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.range_reader import RangeReader
 from snake_assets.storage.uploads import replace_object
 

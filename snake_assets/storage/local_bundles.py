@@ -11,9 +11,9 @@ from pathlib import Path
 from snake_assets.storage.bundle_keeping import FILES, BundleKeeper
 from snake_assets.storage.files import LOCK, faults_named, only_writer, sync_folder, write_whole
 from snake_assets.storage.fingerprints import file_digest
-from snake_assets.storage.manifest import MANIFEST
-from snake_assets.storage.places import AnyPath
+from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.plain_names import put_right
+from snake_assets.storage.tables.manifest import MANIFEST
 
 ASIDE = ".next-"
 

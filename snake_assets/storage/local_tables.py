@@ -6,9 +6,9 @@ from pathlib import Path
 
 from snake_assets.storage.counted import CountedFile
 from snake_assets.storage.files import faults_named, only_writer, whole_file, write_whole
-from snake_assets.storage.manifest import MANIFEST
 from snake_assets.storage.progress import Progress
 from snake_assets.storage.table_keeping import TableKeeper
+from snake_assets.storage.tables.manifest import MANIFEST
 
 
 class LocalTable(TableKeeper):

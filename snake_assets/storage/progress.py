@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snake_assets.storage.files import append, write_whole
 from snake_assets.storage.keeping import sizes
-from snake_assets.storage.manifest import Shard, shards_from_json, shards_to_json
+from snake_assets.storage.tables.manifest import Shard, shards_from_json, shards_to_json
 
 PROGRESS = "_progress.jsonl"
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from snake_assets.storage.counted import CountedFile
-from snake_assets.storage.manifest import Shard
+from snake_assets.storage.tables.manifest import Shard
 
 
 class Told(Protocol):

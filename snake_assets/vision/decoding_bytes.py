@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from snake_assets.vision.jpeg import jpeg_scans
+from snake_assets.vision.decoding.jpeg import jpeg_scans
 
 # Of a pixel: RGB, and with it what turning it takes, or PIL's copy where PIL resizes (resampling.py).
 RGB, RESIZED = 3, 8

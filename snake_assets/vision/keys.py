@@ -1,7 +1,7 @@
 """By what photos, and the shards made of them, are known."""
 
 from snake_assets.storage.fingerprints import fingerprint
-from snake_assets.storage.manifest import Shard
+from snake_assets.storage.tables.manifest import Shard
 
 # Columns: of a photo's file, and of that and the part that is cut from it.
 DIGEST, REGION = "sha256", "region"

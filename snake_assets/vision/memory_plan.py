@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from snake_assets.storage.tables import Table
+from snake_assets.storage.tables.table import Table
 from snake_assets.vision.errors import MemoryCeilingError
 
 # A batch may take this part of the ceiling, the batches ahead this part of what is left for photos.

@@ -21,7 +21,7 @@ from benchmarks import (
     whole,
 )
 from benchmarks.backbones import flops_per_photo
-from snake_assets.vision.photos import decode, probe
+from snake_assets.vision.decoding.decode import decode, probe
 from snake_assets_tests.conftest import photo_bytes
 from snake_assets_tests.detection.detectors import save_detector
 

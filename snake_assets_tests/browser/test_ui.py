@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from snake_assets.definitions import defs
-from snake_assets.vision.embedding_tables import CROP_OF
-from snake_assets.vision.regions import CROPS
+from snake_assets.vision.embedding.tables import CROP_OF
+from snake_assets.vision.preprocessing.regions import CROPS
 from snake_assets_tests.browser.ui import BACKFILLS, RUNS, Box, Ui, browser_page
 from snake_assets_tests.graph import described
 from snake_assets_tests.serving import Servers, dev, until

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from snake_assets.demo import dataset
-from snake_assets.demo.dataset import draw_demo_set
-from snake_assets.demo.plan import demo_counts, demo_test_truth, plan_demo_set
+from snake_assets.demo.dataset import demo_counts, demo_test_truth, draw_demo_set, plan_demo_set
 from snake_assets.demo.species import DEMO_SPECIES
 from snake_assets_tests.conftest import SMALL
 

@@ -8,7 +8,7 @@ import pytest
 
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
-from snake_assets.demo.placing import STAMP_NAME, ForeignFolderError, Stamp, place_folder
+from snake_assets.demo.scene import STAMP_NAME, ForeignFolderError, Stamp, place_folder
 
 STAMP: Stamp = {"holds": "a test", "version": 1}
 
@@ -37,7 +37,7 @@ def test_second_call_does_nothing(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed_and_what_a_live_one_writes_is_not(tmp_path: Path) -> None:
     place = (
-        "import sys\nfrom pathlib import Path\nfrom snake_assets.demo.placing import place_folder\n"
+        "import sys\nfrom pathlib import Path\nfrom snake_assets.demo.scene import place_folder\n"
         "def fill(folder):\n    (folder / 'a.txt').write_text('a')\n"
         "    print('filling', flush=True)\n    input()\n"
         f"place_folder(Path(sys.argv[1]), {dict(STAMP)!r}, fill)"

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from snake_assets.demo.plan import FAULTS, SPLITS, demo_counts, demo_test_truth, plan_demo_set
+from snake_assets.demo.dataset import FAULTS, SPLITS, demo_counts, demo_test_truth, plan_demo_set
 from snake_assets.demo.species import DEMO_SPECIES
 
 PLAN = plan_demo_set()

@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 import pytest
 
 from deploy.cost import PHOTOS, Inputs, amounts, main, rates, report
-from snake_assets.storage.manifest import Shard, shards_to_json
-from snake_assets.vision.embedding import DINOV2
+from snake_assets.storage.tables.manifest import Shard, shards_to_json
+from snake_assets.vision.embedding.embed import DINOV2
 from supply.locks import PROJECT
 
 PAGE = (PROJECT / "deploy" / "README.md").read_text()

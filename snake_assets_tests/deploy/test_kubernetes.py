@@ -11,7 +11,7 @@ from dagster_k8s.job import UserDefinedDagsterK8sConfig
 from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
 
 from snake_assets.definitions import defs
-from snake_assets.partitions import ACCELERATOR
+from snake_assets.defs.lib.partitions import ACCELERATOR
 from snake_assets_tests.deploy.instances import checked, class_config
 from supply.locks import PROJECT
 

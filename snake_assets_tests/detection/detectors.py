@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from snake_assets.detection.quiet import quiet_ultralytics
+from snake_assets.detection.finders.yolo_weights import quiet_ultralytics
 
 
 def save_detector(path: Path, names: Sequence[str] = ("snake",), seed: int = 0) -> Path:

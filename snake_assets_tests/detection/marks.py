@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from snake_assets.snakeclef.ingest import ingest
+from snake_assets.snakeclef.image_table import ingest
 from snake_assets.snakeclef.metadata import PhotoRow
-from snake_assets.snakeclef.photo_files import find_photos
+from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.fingerprints import Json
-from snake_assets.storage.tables import Table, open_table
-from snake_assets.vision.masks import mask_to_bytes
-from snake_assets.vision.regions import Region
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.preprocessing.crops import mask_to_bytes
+from snake_assets.vision.preprocessing.regions import Region
 from snake_assets_tests.vision.conftest import encode, picture
 
 Box = tuple[float, float, float, float]

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from snake_assets.detection.auto_labels import AutoLabels, Labelling, label_photos
-from snake_assets.detection.finder import Finder
-from snake_assets.storage.tables import Table
-from snake_assets.vision.regions import Region
+from snake_assets.detection.finders.base import Finder
+from snake_assets.storage.tables.table import Table
+from snake_assets.vision.preprocessing.regions import Region
 from snake_assets_tests.detection.marks import Finds, MarkFinder, image_table, marked
 from snake_assets_tests.vision.conftest import encode, picture
 

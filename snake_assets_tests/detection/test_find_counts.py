@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.detection.find_counts import count_finds
-from snake_assets.detection.finding import FindingSettings, find_snakes
-from snake_assets.storage.tables import open_table
-from snake_assets.vision.regions import Region
+from snake_assets.detection.detect import FindingSettings, count_finds, find_snakes
+from snake_assets.storage.tables.table import open_table
+from snake_assets.vision.preprocessing.regions import Region
 from snake_assets_tests.detection.marks import Finds, MarkFinder, image_table, marked
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.detection.finding import FindingSettings, find_snakes
-from snake_assets.storage.tables import open_table
+from snake_assets.detection.detect import FindingSettings, find_snakes
+from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.detection.marks import MarkFinder, image_table, marked
 from snake_assets_tests.interrupting import Job, Runner, interruptible
 
@@ -49,7 +49,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
         f"{n:02}.jpg": marked(90, 80, (n / 40, 0.25, 0.75, 1.0) if n % 4 else None, n) for n in range(PHOTOS)
     }
     image_table(root, photos, SHARD_ROWS)
-    with interruptible(finding_job, ["snake_assets.detection.finding"]) as runner:
+    with interruptible(finding_job, ["snake_assets.detection.detect"]) as runner:
         runner.prepare(str(root / "image_table"))
         yield runner
 

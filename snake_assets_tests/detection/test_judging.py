@@ -8,10 +8,10 @@ import pytest
 
 from snake_assets.detection.box_files import BoxFiles, read_box_files
 from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.finders.yolo_weights import open_weights
 from snake_assets.detection.judging import judge, judging_finder
 from snake_assets.detection.sides import split_sides
-from snake_assets.detection.weights import open_weights
-from snake_assets.vision.regions import Region
+from snake_assets.vision.preprocessing.regions import Region
 from snake_assets_tests.detection.boxed import marked_photos, write_boxes
 from snake_assets_tests.detection.marks import Finds, MarkFinder
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snake_assets.detection.finders.yolo_weights import quiet_ultralytics
 from snake_assets.detection.matching import IOU_LEVELS, average_precision, curve, overlaps, right_finds
-from snake_assets.detection.quiet import quiet_ultralytics
 
 
 def some_boxes(random: np.random.Generator, count: int) -> np.ndarray:

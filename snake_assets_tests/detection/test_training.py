@@ -12,14 +12,18 @@ import torch
 
 from snake_assets.detection.box_files import BoxedPhoto, read_box_files
 from snake_assets.detection.errors import DetectionError
-from snake_assets.detection.opening import open_finder
-from snake_assets.detection.quiet import load_detector, quiet_ultralytics
+from snake_assets.detection.finders.registry import open_finder
+from snake_assets.detection.finders.yolo import YoloFinder
+from snake_assets.detection.finders.yolo_weights import (
+    Weights,
+    load_detector,
+    open_weights,
+    quiet_ultralytics,
+)
 from snake_assets.detection.recipe import DetectorRecipe
 from snake_assets.detection.starting import Start, open_start
 from snake_assets.detection.training import train_detector
 from snake_assets.detection.tuning import FinderTuning
-from snake_assets.detection.weights import Weights, open_weights
-from snake_assets.detection.yolo import YoloFinder
 from snake_assets.storage.fingerprints import file_digest
 from snake_assets_tests.detection.boxed import marked_photos, write_boxes
 from snake_assets_tests.detection.detectors import save_detector

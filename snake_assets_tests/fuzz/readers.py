@@ -17,17 +17,16 @@ from snake_assets.detection.errors import DetectionError
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import FeatureTable
-from snake_assets.snakeclef.archives import ArchiveLimits, unpack
 from snake_assets.snakeclef.errors import DataError
-from snake_assets.snakeclef.metadata import METADATA_FILES, read_metadata
-from snake_assets.snakeclef.venom import VENOM_LIST, read_venom_list
+from snake_assets.snakeclef.metadata import METADATA_FILES, VENOM_LIST, read_metadata, read_venom_list
+from snake_assets.snakeclef.raw.archives import ArchiveLimits, unpack
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.manifest import MANIFEST, Reject
-from snake_assets.storage.tables import open_table
-from snake_assets.storage.writer import write_table
-from snake_assets.vision.masks import MaskError, mask_from_bytes, mask_to_bytes
-from snake_assets.vision.photos import decode, probe
-from snake_assets.vision.unreadable import UnreadablePhoto
+from snake_assets.storage.tables.manifest import MANIFEST, Reject
+from snake_assets.storage.tables.table import open_table
+from snake_assets.storage.tables.writer import write_table
+from snake_assets.vision.decoding.decode import decode, probe
+from snake_assets.vision.decoding.errors import UnreadablePhoto
+from snake_assets.vision.preprocessing.crops import MaskError, mask_from_bytes, mask_to_bytes
 from snake_assets_tests.fuzz.classifier_seeds import FEATURES, classifier_seeds
 from snake_assets_tests.fuzz.photo_seeds import encoded, photo_seeds, picture, with_right_checksums
 from snake_assets_tests.fuzz.target import Seed, Target

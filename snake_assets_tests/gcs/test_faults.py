@@ -9,15 +9,15 @@ import pyarrow as pa
 import pytest
 from google.auth.exceptions import DefaultCredentialsError
 
-from snake_assets.assets.faults import is_transient
-from snake_assets.place_resources import Store
+from snake_assets.defs.lib.retries import is_transient
+from snake_assets.defs.resources.storage import Store
 from snake_assets.storage.bucket import Bucket, Patience
 from snake_assets.storage.bucket_path import BucketPath
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.tables import open_table
+from snake_assets.storage.tables.table import open_table
+from snake_assets.storage.tables.writer import write_table
 from snake_assets.storage.uploads import IN_ONE, PIECE
-from snake_assets.storage.writer import write_table
 from snake_assets_tests.gcs.faults import PASSING, NothingHalf, now_and_then, only
 from snake_assets_tests.gcs.server import BUCKET, HALF, LOST, SILENCE, Cloud
 from snake_assets_tests.storage.test_everywhere import fill, numbers, plain, put

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.assets.faults import is_transient
-from snake_assets.snakeclef.bucket_data import BucketData
+from snake_assets.defs.lib.retries import is_transient
 from snake_assets.snakeclef.errors import DataError
-from snake_assets.snakeclef.inventory import inventory_is_current, read_inventory, take_inventory
+from snake_assets.snakeclef.raw.inventory import inventory_is_current, read_inventory, take_inventory
+from snake_assets.snakeclef.raw.sources import BucketData
 from snake_assets.storage import fetching
 from snake_assets.storage.bucket import Patience
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.mirrors import Fetched
-from snake_assets.storage.tables import open_table
+from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.gcs.faults import now_and_then
 from snake_assets_tests.gcs.server import BUCKET, HALF, SILENCE, Asked, Cloud
 

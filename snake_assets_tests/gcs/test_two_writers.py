@@ -11,8 +11,8 @@ from snake_assets.storage.bucket_path import BucketPath
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.keeping import sizes
-from snake_assets.storage.tables import open_table
-from snake_assets.storage.writer import TableWriter, write_table
+from snake_assets.storage.tables.table import open_table
+from snake_assets.storage.tables.writer import TableWriter, write_table
 from snake_assets_tests.gcs.faults import NothingHalf
 from snake_assets_tests.gcs.server import Asked, Cloud
 from snake_assets_tests.storage.test_everywhere import (

@@ -6,12 +6,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from snake_assets.storage import places
+from snake_assets.storage import paths as places
 from snake_assets.storage.bucket import Bucket
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.keeping import sizes
-from snake_assets.storage.tables import open_table
-from snake_assets_tests.assets.test_run import QUICK, definitions, run_job
+from snake_assets.storage.tables.table import open_table
+from snake_assets_tests.defs.assets.test_run import QUICK, definitions, run_job
 from snake_assets_tests.gcs.faults import NothingHalf, now_and_then
 from snake_assets_tests.gcs.server import BUCKET, PATIENCE, Cloud
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from snake_assets.snakeclef.archives import ArchiveLimits, unpack
 from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef.raw.archives import ArchiveLimits, unpack
 from snake_assets_tests.hostile.case import Case, refused
 
 Members = Iterable[tuple[str, bytes]]

@@ -12,7 +12,7 @@ from typing import Any
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
-from snake_assets.vision.backbone import load_backbone
+from snake_assets.vision.backbone.backbone import load_backbone
 from snake_assets.vision.errors import BackboneError
 from snake_assets_tests.fuzz.classifier_seeds import classifier_seeds
 from snake_assets_tests.hostile.case import CANARY, Case, refused

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.manifest import MANIFEST
-from snake_assets.storage.tables import open_table
+from snake_assets.storage.tables.manifest import MANIFEST
+from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.fuzz.readers import shard_seeds
 from snake_assets_tests.hostile.case import Case, refused
 

@@ -4,10 +4,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from snake_assets.snakeclef.csvfile import MAX_BYTES
+from snake_assets.data_quality.submission_format import submission_against
+from snake_assets.snakeclef.csv_reader import MAX_BYTES
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.metadata import METADATA_FILES, read_metadata
-from snake_assets.snakeclef.submission import submission_against, submission_csv
+from snake_assets.snakeclef.submission import submission_csv
 from snake_assets_tests.hostile.case import Case, refused
 
 NAME = METADATA_FILES["test"][0].name

@@ -7,8 +7,8 @@ from pathlib import Path
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import file_digest, fingerprint
-from snake_assets.storage.manifest import Manifest, shards_from_json
-from snake_assets.storage.tables import open_table
+from snake_assets.storage.tables.manifest import Manifest, shards_from_json
+from snake_assets.storage.tables.table import open_table
 
 MANIFEST, PROGRESS = "_manifest.json", "_progress.jsonl"
 # What these hold is dated; the others are the same, byte by byte, whenever they are made of the same.

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from snake_assets.storage.bundles import write_bundle
-from snake_assets.storage.writer import write_table
+from snake_assets.storage.tables.writer import write_table
 from snake_assets_tests.kills import stores
 from snake_assets_tests.kills.trial import kill_and_tell
 

@@ -42,13 +42,13 @@ def whole_job(data: Path, store: Path, backbone: Path, running: Path) -> Job:
     import dagster as dg
     import torch
 
-    from snake_assets.assets import photos
-    from snake_assets.backbone_resources import BackboneSetting
     from snake_assets.definitions import build_definitions
-    from snake_assets.figures import embedding_map
-    from snake_assets.finder_resources import CropMode, Crops
-    from snake_assets.place_resources import RawData, Store
-    from snake_assets.vision.regions import Region
+    from snake_assets.defs.assets import photos
+    from snake_assets.defs.resources.backbone import BackboneSetting
+    from snake_assets.defs.resources.finder import CropMode, Crops
+    from snake_assets.defs.resources.storage import RawData, Store
+    from snake_assets.plots import embedding_map
+    from snake_assets.vision.preprocessing.regions import Region
     from snake_assets_tests.detection.marks import Finds
 
     class TheMiddle(Crops):

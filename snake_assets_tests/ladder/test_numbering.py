@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from snake_assets.ladder.numbering import numbered_by_frequency
 from snake_assets.learning.chance import chance_level
 from snake_assets.learning.errors import LearningError
-from snake_assets.snakeclef.metric import score
-from snake_assets.snakeclef.truth import read_truth
-from snake_assets.snakeclef.venom import read_venom_list
+from snake_assets.snakeclef.metadata import read_venom_list
+from snake_assets.snakeclef.metric import read_truth, score
 
 LIKE_THE_OFFICIAL_LIST = dict.fromkeys(range(10), False)
 

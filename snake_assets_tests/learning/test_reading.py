@@ -9,8 +9,8 @@ import pytest
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.places import Place
 from snake_assets.learning.reading import read_features, read_places
-from snake_assets.storage.tables import Table, open_table
-from snake_assets.storage.writer import write_table
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.storage.tables.writer import write_table
 
 PHOTOS = ["a.jpg", "b.jpg", "c.jpg"]
 

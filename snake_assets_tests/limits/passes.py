@@ -6,14 +6,14 @@ import resource
 import shutil
 from pathlib import Path
 
-from snake_assets.snakeclef.ingest import ingest
-from snake_assets.snakeclef.inventory import read_inventory, take_inventory
+from snake_assets.snakeclef.image_table import ingest
 from snake_assets.snakeclef.metadata import read_metadata
-from snake_assets.storage.tables import open_table
-from snake_assets.vision.backbone import open_backbone
-from snake_assets.vision.embedding import DCT, DINOV2, LAYERS, EmbeddingSettings, embed
-from snake_assets.vision.memory import peak_memory_bytes
-from snake_assets.vision.views import View
+from snake_assets.snakeclef.raw.inventory import read_inventory, take_inventory
+from snake_assets.storage.tables.table import open_table
+from snake_assets.vision.backbone.backbone import open_backbone
+from snake_assets.vision.embedding.embed import DCT, DINOV2, LAYERS, EmbeddingSettings, embed
+from snake_assets.vision.inference.memory import peak_memory_bytes
+from snake_assets.vision.preprocessing.transforms import View
 
 
 def run() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.storage.tables import open_table
+from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.limits.small_sets import Photo, write_set
 from snake_assets_tests.limits.whole_jobs import failures
 

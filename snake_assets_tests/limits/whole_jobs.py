@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.figures import embedding_map
-from snake_assets_tests.assets.test_run import EVERY_SPLIT, QUICK, definitions, run_job
+from snake_assets.plots import embedding_map
+from snake_assets_tests.defs.assets.test_run import EVERY_SPLIT, QUICK, definitions, run_job
 
 
 def failures(monkeypatch: pytest.MonkeyPatch, data: Path, store: Path, backbone: Path) -> dict[str, str]:

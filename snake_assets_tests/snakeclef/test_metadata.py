@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snake_assets.snakeclef.csvfile import read_rows
+from snake_assets.snakeclef.csv_reader import read_rows
 from snake_assets.snakeclef.errors import DataError
-from snake_assets.snakeclef.metadata import read_metadata
-from snake_assets.snakeclef.truth import read_truth
-from snake_assets.snakeclef.venom import read_venom_list
+from snake_assets.snakeclef.metadata import read_metadata, read_venom_list
+from snake_assets.snakeclef.metric import read_truth
 
 INAT = "SnakeCLEF2023-TrainMetadata-iNat.csv"
 HM = "SnakeCLEF2023-TrainMetadata-HM.csv"

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from snake_assets.storage import digest_checks
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.tables import Table, open_table
-from snake_assets.storage.writer import write_table
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.storage.tables.writer import write_table
 
 SCHEMA = pa.schema(
     [

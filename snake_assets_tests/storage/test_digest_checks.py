@@ -13,9 +13,9 @@ import pytest
 from snake_assets.storage import digest_checks
 from snake_assets.storage.digest_checks import CheckDigests, choose
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.manifest import MANIFEST
-from snake_assets.storage.tables import Table, open_table
-from snake_assets.storage.writer import write_table
+from snake_assets.storage.tables.manifest import MANIFEST
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.storage.tables.writer import write_table
 
 SCHEMA = pa.schema([("n", pa.int64())])
 FOLDER = Path("numbers") / "val"

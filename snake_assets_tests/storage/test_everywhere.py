@@ -12,10 +12,10 @@ from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.digest_checks import CheckDigests, choose
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.keeping import sizes, write_whole
-from snake_assets.storage.manifest import Reject, read_manifest
-from snake_assets.storage.places import AnyPath
-from snake_assets.storage.tables import open_table
-from snake_assets.storage.writer import write_table
+from snake_assets.storage.paths import AnyPath
+from snake_assets.storage.tables.manifest import Reject, read_manifest
+from snake_assets.storage.tables.table import open_table
+from snake_assets.storage.tables.writer import write_table
 
 SCHEMA = pa.schema([("n", pa.int64()), ("text", pa.string())])
 Units = dict[str, tuple[int, ...]]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import file_digest, fingerprint
-from snake_assets.storage.places import local_root
+from snake_assets.storage.paths import local_root
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

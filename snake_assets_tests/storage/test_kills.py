@@ -13,8 +13,8 @@ import pytest
 
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.files import only_writer
-from snake_assets.storage.tables import open_table
-from snake_assets.storage.writer import write_table
+from snake_assets.storage.tables.table import open_table
+from snake_assets.storage.tables.writer import write_table
 from snake_assets_tests.interrupting import Job, Runner, interruptible
 
 SCHEMA = pa.schema([("n", pa.int64())])

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snake_assets.storage.manifest import Reject, Shard
 from snake_assets.storage.progress import PROGRESS, Progress
+from snake_assets.storage.tables.manifest import Reject, Shard
 
 
 def shard(folder: Path, number: int) -> Shard:

@@ -7,12 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from snake_assets.storage.fingerprints import Json
-from snake_assets.storage.manifest import Reject
-from snake_assets.storage.tables import Table, open_table
-from snake_assets.storage.writer import write_table
-from snake_assets.vision.crop_table import crop_schema
+from snake_assets.storage.tables.manifest import Reject
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.storage.tables.writer import write_table
 from snake_assets.vision.keys import unit_made_of
-from snake_assets.vision.regions import CROPS, WHOLE_FRAME, Region
+from snake_assets.vision.preprocessing.regions import CROPS, WHOLE_FRAME, Region, crop_schema
 
 
 def box(x0: float, y0: float, x1: float, y1: float, score: float = 0.5, mask: bytes | None = None) -> Region:

@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from snake_assets.detection.finding import FindingSettings, find_snakes
-from snake_assets.vision.ray_engine import RayEngine
+from snake_assets.detection.detect import FindingSettings, find_snakes
+from snake_assets.vision.inference.ray import RayEngine
 from snake_assets_tests.detection.marks import MarkFinder, image_table, marked
 
 PHOTOS, BATCH, LOST_AFTER = 200, 2, 6

@@ -11,11 +11,10 @@ import pytest
 
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import fingerprint
-from snake_assets.storage.tables import Table, open_table
-from snake_assets.vision.backbone import Backbone, load_backbone, open_backbone
-from snake_assets.vision.crop_table import Regions
-from snake_assets.vision.crops import CropInput, CropSettings
-from snake_assets.vision.embedding import (
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.backbone.backbone import Backbone, load_backbone, open_backbone
+from snake_assets.vision.backbone.features import describe
+from snake_assets.vision.embedding.embed import (
     CROP_DCT,
     CROP_DINOV2,
     CROP_LAYERS,
@@ -27,16 +26,16 @@ from snake_assets.vision.embedding import (
     embed_crops,
     recipes,
 )
-from snake_assets.vision.embedding_tables import KEYS, schema
-from snake_assets.vision.features import describe
+from snake_assets.vision.embedding.tables import KEYS, schema
+from snake_assets.vision.inference.dataloader import BatchReader, plan_batches
+from snake_assets.vision.inference.dataset import CroppedPhotos
+from snake_assets.vision.inference.interfaces import PassRun
 from snake_assets.vision.keys import REGION, unit_made_of
-from snake_assets.vision.passes import PassRun
-from snake_assets.vision.reading import BatchReader, plan_batches
-from snake_assets.vision.regions import Region
-from snake_assets.vision.subjects import CroppedPhotos
+from snake_assets.vision.preprocessing.crops import CropInput, CropSettings
+from snake_assets.vision.preprocessing.regions import Region, Regions
 from snake_assets_tests.vision.boxes import box, write_crops
 from snake_assets_tests.vision.conftest import encode, picture
-from snake_assets_tests.vision.test_embedding import column, half_photo, images, photos
+from snake_assets_tests.vision.embedding.test_embed import column, half_photo, images, photos
 
 TABLES = (CROP_DINOV2, CROP_DCT, CROP_LAYERS)
 SETTINGS = EmbeddingSettings(batch_size=4)

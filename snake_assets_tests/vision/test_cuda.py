@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from snake_assets.vision.backbone import Backbone, open_backbone
-from snake_assets.vision.embedding import DCT, DINOV2, LAYERS
+from snake_assets.vision.backbone.backbone import Backbone, open_backbone
+from snake_assets.vision.embedding.embed import DCT, DINOV2, LAYERS
 from snake_assets.vision.errors import EmbeddingError
-from snake_assets.vision.stages import DCT_STAGE, MODEL
-from snake_assets.vision.views import View
-from snake_assets_tests.vision.test_embedding import column, half_photo, images, photos, run
+from snake_assets.vision.preprocessing.transforms import View
+from snake_assets.vision.timing import DCT_STAGE, MODEL
+from snake_assets_tests.vision.embedding.test_embed import column, half_photo, images, photos, run
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 TABLES = (DINOV2, DCT, LAYERS)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.snakeclef.ingest import ingest
+from snake_assets.snakeclef.image_table import ingest
 from snake_assets.snakeclef.metadata import PhotoRow
-from snake_assets.snakeclef.photo_files import find_photos
-from snake_assets.storage.tables import open_table
-from snake_assets.storage.writer import write_table
-from snake_assets.vision.backbone import load_backbone, open_backbone
-from snake_assets.vision.embedding import (
+from snake_assets.snakeclef.raw.photo_files import find_photos
+from snake_assets.storage.tables.table import open_table
+from snake_assets.storage.tables.writer import write_table
+from snake_assets.vision.backbone.backbone import load_backbone, open_backbone
+from snake_assets.vision.embedding.embed import (
     CROP_DCT,
     CROP_DINOV2,
     DCT,
@@ -26,7 +26,7 @@ from snake_assets.vision.embedding import (
     embed_crops,
     recipes,
 )
-from snake_assets.vision.embedding_tables import schema
+from snake_assets.vision.embedding.tables import schema
 from snake_assets_tests.interrupting import Job, Runner, interruptible
 from snake_assets_tests.vision.boxes import box, write_crops
 from snake_assets_tests.vision.conftest import encode, picture
@@ -84,7 +84,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runner(backbone_folders: dict[str, Path], images: Path) -> Iterator[Runner]:
-    with interruptible(embedding_job, ["snake_assets.vision.embedding", "transformers"]) as runner:
+    with interruptible(embedding_job, ["snake_assets.vision.embedding.embed", "transformers"]) as runner:
         runner.prepare(str(backbone_folders["dinov2"]), str(images))
         yield runner
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from snake_assets.detection.finding import FindingSettings
-from snake_assets.vision.embedding_settings import EmbeddingSettings
+from snake_assets.detection.detect import FindingSettings
+from snake_assets.vision.decoding.decode import decode
+from snake_assets.vision.embedding.settings import EmbeddingSettings
 from snake_assets.vision.errors import EmbeddingError, EngineError, MemoryCeilingError
+from snake_assets.vision.inference.ray import RayEngine
 from snake_assets.vision.memory_plan import BATCH_PART, PassNeeds, batch_under, plan_pass
-from snake_assets.vision.photos import decode
-from snake_assets.vision.ray_engine import RayEngine
 from snake_assets.vision.room import Room
 
 SIZES = st.integers(0, 1 << 33)

@@ -1,0 +1,128 @@
+"""Whether the photos of one split look like those of another: the classifier two-sample test.
+
+A classifier is trained to tell the two splits' photos apart and asked about photos that it has not seen.
+Where the splits are drawn alike it can only guess, and the area under its ROC curve (AUC) is 0.5; 1 means
+that no photo of one could be of the other. Lopez-Paz & Oquab, "Revisiting Classifier Two-Sample Tests", ICLR
+2017, with AUC in place of accuracy, and the linear discriminant as the classifier. Its standard error is that
+of Hanley & McNeil, "The meaning and use of the area under a ROC curve", Radiology 143 (1982).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from snake_assets.storage.tables.table import Table
+
+Vectors = npt.NDArray[np.float32]
+
+FOLDS = 5
+FEWEST_OBSERVATIONS = 25
+MOST_OBSERVATIONS = 2000
+# Of the covariance, towards a multiple of the unit matrix: keeps more dims than photos from being overfitted.
+SHRINKAGE = 0.1
+CHANCE = 0.5
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How well two splits are told apart.
+
+    Attributes:
+        auc: the mean over folds, 0.5 (chance) to 1 (apart).
+        standard_error: of `auc`.
+        observations: asked of each split.
+    """
+
+    auc: float
+    standard_error: float
+    observations: int
+
+    def above(self, usual: "Drift | None") -> tuple[float, float]:
+        """By how much the AUC is above `usual` (or above chance, if that is more), and the standard error."""
+        if usual is None or usual.auc <= CHANCE:
+            return self.auc - CHANCE, self.standard_error
+        return self.auc - usual.auc, float(np.hypot(self.standard_error, usual.standard_error))
+
+
+def measure_drift(table: Table, other: Table) -> Drift | None:
+    """How well the photos of `other` are told from those of `table`, by their CLS tokens.
+
+    One photo of an observation is taken, since its photos are alike; as many observations of each split, at
+    most `MOST_OBSERVATIONS`, spread evenly. None where one has fewer than `FEWEST_OBSERVATIONS`: too few to
+    tell.
+
+    Args:
+        table: `dinov2_embeddings` of one split, usually train.
+        other: that of another.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    rows, other_rows = _one_row_an_observation(table), _one_row_an_observation(other)
+    count = min(len(rows), len(other_rows), MOST_OBSERVATIONS)
+    if count < FEWEST_OBSERVATIONS:
+        return None
+    return told_apart(_vectors(table, _spread(rows, count)), _vectors(other, _spread(other_rows, count)))
+
+
+def told_apart(first: Vectors, second: Vectors) -> Drift:
+    """How well rows of `first` and of `second`, [N, D] each, are told apart; every row is asked once."""
+    aucs, squared_errors = [], []
+    number = np.arange(len(first))
+    for fold in range(FOLDS):
+        seen, asked = number % FOLDS != fold, number % FOLDS == fold
+        direction = _discriminant(first[seen], second[seen])
+        auc = _auc(first[asked] @ direction, second[asked] @ direction)
+        aucs.append(auc)
+        squared_errors.append(_squared_error(auc, int(asked.sum())))
+    return Drift(float(np.mean(aucs)), float(np.sqrt(sum(squared_errors)) / FOLDS), len(first))
+
+
+def _one_row_an_observation(table: Table) -> list[int]:
+    first: dict[str, int] = {}
+    for row, name in enumerate(table.read(["observation_id"])["observation_id"].to_pylist()):
+        first.setdefault(name, row)
+    return list(first.values())
+
+
+def _spread(rows: list[int], count: int) -> list[int]:
+    return [rows[at * len(rows) // count] for at in range(count)]
+
+
+def _vectors(table: Table, wanted: list[int]) -> Vectors:
+    """The CLS tokens of some rows, by their ascending numbers in the table."""
+    parts, offset = [], 0
+    for shard in table.manifest.shards:
+        numbers = [row - offset for row in wanted if 0 <= row - offset < shard.rows]
+        if numbers:
+            cls = table.rows(shard, numbers, ["embedding"])["embedding"].combine_chunks()
+            parts.append(np.asarray(cls.flatten()).reshape(len(numbers), cls.type.list_size))
+        offset += shard.rows
+    return np.vstack(parts)
+
+
+def _discriminant(first: Vectors, second: Vectors) -> npt.NDArray[np.float64]:
+    """Fisher's linear discriminant with a shrunken covariance, float64 [D]; `second` is high."""
+    means = [rows.mean(axis=0, dtype=np.float64) for rows in (first, second)]
+    centred = np.vstack([first - means[0], second - means[1]])
+    covariance = centred.T @ centred / len(centred)
+    spread = float(np.trace(covariance)) / len(covariance)
+    unit = np.eye(len(covariance))
+    shrunken = (1 - SHRINKAGE) * covariance + (SHRINKAGE * spread + np.finfo(np.float32).tiny) * unit
+    return np.asarray(np.linalg.solve(shrunken, means[1] - means[0]))
+
+
+def _auc(low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> float:
+    """The share of pairs of which `high` scores higher; ties count half."""
+    ordered = np.sort(low)
+    below = np.searchsorted(ordered, high, "left")
+    not_above = np.searchsorted(ordered, high, "right")
+    return float((below + not_above).mean() / 2 / len(low))
+
+
+def _squared_error(auc: float, count: int) -> float:
+    """Hanley & McNeil's squared standard error of an AUC from `count` rows of each side."""
+    both_above, both_below = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    spread = auc * (1 - auc) + (count - 1) * (both_above + both_below - 2 * auc**2)
+    return spread / count**2

@@ -1,0 +1,87 @@
+"""A table's labels held against the metadata, the venom list, and the other splits."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from snake_assets.data_quality.findings import Findings
+from snake_assets.snakeclef.image_table import IMAGE_SCHEMA
+from snake_assets.snakeclef.metadata import PhotoRow
+from snake_assets.storage.tables.table import Table
+
+LABELS = ["image_id", "observation_id", "class_id"]
+
+
+def labels_of(rows: Sequence[PhotoRow]) -> pa.Table:
+    """image_id, observation_id and class_id of metadata rows, in their order, typed as in `image_table`."""
+    schema = pa.schema([IMAGE_SCHEMA.field(name) for name in LABELS])
+    return pa.Table.from_pydict({name: [getattr(row, name) for row in rows] for name in LABELS}, schema)
+
+
+def unknown_classes(table: Table, venomous: Mapping[int, bool]) -> Findings:
+    """class_ids of a table that the venom list lacks; unlabelled rows have none.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    photos: dict[int, list[str]] = defaultdict(list)
+    rows = table.read(["image_id", "class_id"])
+    for name, class_id in zip(rows["image_id"].to_pylist(), rows["class_id"].to_pylist(), strict=True):
+        if class_id is not None:
+            photos[class_id].append(name)
+    return Findings(
+        [
+            f"class_id {class_id}, photos: {len(names)}, {names[0]} first"
+            for class_id, names in sorted(photos.items())
+            if class_id not in venomous
+        ],
+        {"classes": len(photos), "classes of the venom list": len(venomous)},
+    )
+
+
+def shared_observations(tables: Mapping[str, Table]) -> dict[str, Findings]:
+    """Observations that stand in more than one split, named in each of them; `tables` by split.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    observations = {
+        split: dict.fromkeys(table.read(["observation_id"])["observation_id"].to_pylist())
+        for split, table in tables.items()
+    }
+    return {
+        split: Findings(
+            [
+                f"observation {name} stands in {other} too"
+                for other, others in observations.items()
+                if other != split
+                for name in own
+                if name in others
+            ],
+            {"observations": len(own)},
+        )
+        for split, own in observations.items()
+    }
+
+
+def scarce_classes(table: Table, fewest: int) -> Findings:
+    """Species with fewer than `fewest` photos, fewest first; a species without any is not in the table.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    rows = table.read(["class_id", "binomial_name"])
+    class_ids = rows["class_id"].to_pylist()
+    names = dict(zip(class_ids, rows["binomial_name"].to_pylist(), strict=True))
+    counts = Counter(class_id for class_id in class_ids if class_id is not None)
+    scarce = [
+        f"class_id {class_id} ({names[class_id] or 'no name'}), photos: {photos}"
+        for class_id, photos in sorted(counts.items(), key=lambda item: (item[1], item[0]))
+        if photos < fewest
+    ]
+    return Findings(
+        scarce,
+        {"species": len(counts), "photos": counts.total(), "fewest": min(counts.values(), default=0)},
+        f"{len(scarce)} of {len(counts)} species have fewer than {fewest} photos",
+    )

@@ -1,0 +1,181 @@
+"""Where in each photo the snake is."""
+
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from snake_assets.defs.assets.photos import image_table
+from snake_assets.defs.lib.config_schema import config_of, launchpad
+from snake_assets.defs.lib.metadata import (
+    log_memory,
+    markdown_table,
+    pass_metadata,
+    picture,
+    split_version,
+    table_metadata,
+)
+from snake_assets.defs.lib.partitions import ACCELERATOR, splits
+from snake_assets.defs.lib.progress import progress
+from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.resources.engine import Engine, Memory
+from snake_assets.defs.resources.finder import CropMode, Crops
+from snake_assets.defs.resources.storage import RawData, Store
+from snake_assets.detection.detect import (
+    FINDING_VERSION,
+    FindCounts,
+    FindingSettings,
+    count_finds,
+    find_snakes,
+)
+from snake_assets.detection.tuning import FinderTuning
+from snake_assets.plots.photo_sheets import crop_sheet
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.preprocessing.regions import CROPS
+
+OFF = "off: set SNAKE_CROPS to yolo, owlvit or sam, and SNAKE_DETECTOR to its weights"
+
+
+class CropsConfig(dg.Config):
+    """How snakes are looked for."""
+
+    confidence: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Finds of a lower score are left out, above 0 and below 1. Default: the finder's own, "
+        "0.25 for yolo and 0.1 for owlvit.",
+    )
+    iou: float = Field(
+        default=0.7,
+        gt=0,
+        lt=1,
+        description="Of finds that overlap by more than this (intersection over union, above 0 and below "
+        "1), the best is kept.",
+    )
+    most: int = Field(default=10, ge=1, le=300, description="Finds that are counted per photo, 1 to 300.")
+    image_size: int | None = Field(
+        default=None,
+        ge=32,
+        le=4096,
+        multiple_of=32,
+        description="For yolo: the longer side that photos are scaled to, 32 to 4,096 pixels in steps of 32. "
+        "Default: the size that the detector was trained at.",
+    )
+    queries: list[str] = Field(
+        default=["a photo of a snake"],
+        min_length=1,
+        max_length=16,
+        description="For owlvit: what to look for, 1 to 16 phrases in English.",
+    )
+    batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="Photos that the finder sees at once, 1 to 4,096. Default: 4, on CUDA 64; fewer where "
+        "SNAKE_MEMORY is low.",
+    )
+    decoders: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Threads that decode ahead of the finder, 1 to 256. Default: 2, on CUDA one for each "
+        "processor but one.",
+    )
+    read_ahead: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Batches of decoded photos for each decoder that may be in memory, 1 to 64.",
+    )
+
+    def tuning(self) -> FinderTuning:
+        """Which finds count."""
+        return FinderTuning(self.confidence, self.iou, self.image_size, tuple(self.queries), self.most)
+
+    def settings(self, ceiling: int | None) -> FindingSettings:
+        """How the pass is run, in so many bytes of memory."""
+        return FindingSettings(self.batch_size, self.decoders, self.read_ahead, ceiling)
+
+
+@dg.asset(
+    name=CROPS,
+    partitions_def=splits,
+    deps=[image_table],
+    group_name="features",
+    kinds={"pytorch", "parquet"},
+    code_version=str(FINDING_VERSION),
+    config_schema=launchpad(CropsConfig),
+    retry_policy=TRY_AGAIN,
+    pool=ACCELERATOR,
+)
+@retries_only_what_passes
+def yolo_crops(
+    context: dg.AssetExecutionContext,
+    raw_data: RawData,
+    store: Store,
+    crops: Crops,
+    engine: Engine,
+    memory: Memory,
+) -> dg.MaterializeResult[None]:
+    """Where in each photo the snake is: the surest box, with its score and what the finder calls it.
+
+    Boxes, not pixels: crops are cut while photos are decoded. A photo without a find has the whole frame and
+    score 0. Off unless SNAKE_CROPS names a finder; tables that are there are then left alone. If it fails
+    because weights are missing or refused, the message says which and why: set SNAKE_DETECTOR accordingly. If
+    it fails for want of memory, set a smaller batch_size; shards that are written are kept, so
+    materializing it again goes on where it was.
+    """
+    if crops.checked() is CropMode.none:
+        for split in context.partition_keys:
+            context.add_asset_metadata({"dagster/row_count": 0, "crops": OFF}, partition_key=split)
+        return dg.MaterializeResult()
+    config = config_of(context, CropsConfig)
+    settings = replace(config.settings(memory.bytes()), ray=engine.open())
+    finder = crops.open(raw_data.folder(), config.tuning())
+    if finder.warning:
+        context.log.warning(finder.warning)
+    context.log.info(f"looking for snakes with {finder.fingerprint_parts()} on {finder.device}")
+    digests = {}
+    for split in context.partition_keys:
+        images = open_table(store.folder("image_table", split))
+        folder = store.folder(CROPS, split)
+        with progress(context, f"find snakes in {split}") as report:
+            run = find_snakes(images, folder, finder, settings, report)
+        table = open_table(folder)
+        log_memory(context, run, table.manifest.recipe)
+        digests[split] = table.manifest.digest
+        counts = count_finds(table)
+        if counts.photos and counts.without == counts.photos:
+            context.log.warning(f"Nothing was found in any of the {counts.photos:,} photos of {split}.")
+        context.add_asset_metadata(
+            {
+                **table_metadata(table),
+                **pass_metadata(run),
+                **_shown(counts),
+                "warning": finder.warning or "none",
+                "recipe": dg.MetadataValue.json(dict(table.manifest.recipe)),
+                "boxes": _sheet(images, table, split),
+            },
+            partition_key=split,
+        )
+    return dg.MaterializeResult(data_version=split_version(digests))
+
+
+def _shown(counts: FindCounts) -> dict[str, Any]:
+    middle = {
+        "median_score": counts.median_score,
+        "median_share_of_the_photo": counts.median_area,
+    }
+    return {
+        "photos_without_a_find": counts.without,
+        "share_without_a_find": round(counts.share_without, 4),
+        "photos_with_more_than_one_find": counts.with_more,
+        **{name: round(value, 3) for name, value in middle.items() if value is not None},
+        "labels": markdown_table(["label", "photos"], list(counts.labels.items())[:20]),
+    }
+
+
+def _sheet(images: Table, table: Table, split: str) -> dg.MarkdownMetadataValue:
+    return picture(crop_sheet(images, table), f"finds in {split}, from the surest to none", "webp")

@@ -1,0 +1,130 @@
+"""Pictures of the data: the species histogram and the embedding map."""
+
+from typing import Annotated
+
+import dagster as dg
+from pydantic import Field
+
+from snake_assets.defs.assets.dependencies import on_split
+from snake_assets.defs.lib.config_schema import config_of, launchpad
+from snake_assets.defs.lib.metadata import column_schema, data_version, picture
+from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.resources.storage import RawData, Store
+from snake_assets.learning.reading import read_features
+from snake_assets.plots.charts import PALETTE, species_histogram_png
+from snake_assets.plots.embedding_map import embedding_map_png
+from snake_assets.snakeclef.image_table import class_balance
+from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
+from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
+from snake_assets.storage.fingerprints import Json, file_digest
+from snake_assets.storage.tables.table import open_table
+from snake_assets.vision.embedding.embed import DCT, DINOV2
+
+# Count as inputs: raise one when the same tables would give another picture.
+HISTOGRAM_VERSION = 2
+MAP_VERSION = 2
+SPECIES_SHOWN = 5
+HISTOGRAM_FILE, COUNTS_FILE, MAP_FILE = "species_histogram.png", "species_counts.csv", "embedding_map.png"
+
+
+@dg.asset(
+    deps=[on_split("image_table", "train")],
+    group_name="report",
+    kinds={"matplotlib"},
+    code_version=str(HISTOGRAM_VERSION),
+    retry_policy=TRY_AGAIN,
+)
+@retries_only_what_passes
+def species_histogram(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+) -> dg.MaterializeResult[None]:
+    """Photos per species in train, most photographed first: the long tail. Also as species_counts.csv.
+
+    The scale is logarithmic; venomous species (MIVS) are hatched. If it fails, the message names the table
+    that is missing or damaged: materialize that one, then this.
+    """
+    images = open_table(store.folder("image_table", "train"))
+    venom_list = raw_data.folder() / "metadata" / VENOM_LIST
+    counts = class_balance(images, read_venom_list(venom_list)).species_counts
+    recipe: dict[str, Json] = {
+        "version": HISTOGRAM_VERSION,
+        "image_table": images.manifest.digest,
+        "venom_list": file_digest(venom_list),
+    }
+    folder = store.folder("species_histogram")
+    if not is_current(folder, recipe):
+        with write_bundle(folder, recipe) as aside:
+            counts.write_csv(aside / COUNTS_FILE)
+            title = f"Photos per species in train: {counts['photos'].sum():,} of {counts.height} species"
+            (aside / HISTOGRAM_FILE).write_bytes(species_histogram_png(counts, title))
+    bundle = open_bundle(folder)
+    context.add_asset_metadata(
+        {"histogram": picture(bundle.path(HISTOGRAM_FILE).read_bytes(), "photos per species")}
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": counts.height,
+            **column_schema("species_histogram", [(name, str(kind)) for name, kind in counts.schema.items()]),
+            "counts": dg.MetadataValue.path(str(bundle.shown(COUNTS_FILE))),
+            "species": counts.height,
+            "photos": sum(counts["photos"]),
+            "fewest_photos": min(counts["photos"], default=0),
+            "most_photos": max(counts["photos"], default=0),
+            "folder": dg.MetadataValue.path(str(folder)),
+        },
+        data_version=data_version(bundle.files),
+    )
+
+
+class MapConfig(dg.Config):
+    """Which species the map shows."""
+
+    class_ids: list[Annotated[int, Field(ge=0)]] = Field(
+        default=[],
+        max_length=len(PALETTE),
+        description="class_ids (0 or more) of up to 8 species of train to show; an empty list shows the five "
+        "with most photos.",
+    )
+
+
+@dg.asset(
+    deps=[on_split("image_table", "train"), on_split(DINOV2, "train"), on_split(DCT, "train")],
+    group_name="report",
+    kinds={"umap", "matplotlib"},
+    code_version=str(MAP_VERSION),
+    config_schema=launchpad(MapConfig),
+    retry_policy=TRY_AGAIN,
+)
+@retries_only_what_passes
+def embedding_map(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+) -> dg.MaterializeResult[None]:
+    """UMAP of the CLS and the DCT embeddings of the most photographed species of train: the paper's figures.
+
+    Species that lie apart here can be told apart by a linear classifier; mixed ones may still be. Axes have
+    no unit: only who is near whom means something. If it fails because there is no photo of the chosen
+    class_ids, choose species of train in the launchpad.
+    """
+    config = config_of(context, MapConfig)
+    images, dinov2, dct = (open_table(store.folder(name, "train")) for name in ("image_table", DINOV2, DCT))
+    recipe: dict[str, Json] = {
+        "version": MAP_VERSION,
+        "class_ids": config.class_ids,
+        "image_table": images.manifest.digest,
+        "dinov2_embeddings": dinov2.manifest.digest,
+        "dct_embeddings": dct.manifest.digest,
+    }
+    folder = store.folder("embedding_map")
+    if not is_current(folder, recipe):
+        names = class_balance(images, read_venom_list(raw_data.folder() / "metadata" / VENOM_LIST)).names
+        shown = config.class_ids or list(names)[:SPECIES_SHOWN]
+        drawn = embedding_map_png(
+            read_features(dinov2, dct), {class_id: names.get(class_id, str(class_id)) for class_id in shown}
+        )
+        with write_bundle(folder, recipe) as aside:
+            (aside / MAP_FILE).write_bytes(drawn)
+    bundle = open_bundle(folder)
+    context.add_asset_metadata({"map": picture(bundle.path(MAP_FILE).read_bytes(), "UMAP of the embeddings")})
+    return dg.MaterializeResult(
+        metadata={"folder": dg.MetadataValue.path(str(folder))}, data_version=data_version(bundle.files)
+    )

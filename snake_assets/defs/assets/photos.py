@@ -1,0 +1,156 @@
+"""Raw photos and the table made of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from snake_assets.defs.lib.metadata import (
+    markdown_table,
+    picture,
+    some_of,
+    split_version,
+    table_metadata,
+)
+from snake_assets.defs.lib.partitions import splits
+from snake_assets.defs.lib.progress import progress
+from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.resources.engine import Memory
+from snake_assets.defs.resources.storage import RawData, Store
+from snake_assets.plots.photo_sheets import contact_sheet
+from snake_assets.snakeclef.image_table import INGEST_VERSION, class_balance, ingest
+from snake_assets.snakeclef.metadata import (
+    METADATA_FILES,
+    VENOM_LIST,
+    metadata_paths,
+    read_metadata,
+    read_venom_list,
+)
+from snake_assets.snakeclef.raw.inventory import INVENTORY_VERSION, read_inventory, take_inventory
+from snake_assets.snakeclef.raw.photo_files import PhotoIndex
+from snake_assets.storage.fingerprints import file_digest
+from snake_assets.storage.mirrors import Fetched, Report
+from snake_assets.storage.tables.table import open_table
+
+# What a step tells of what it fetched from a bucket.
+
+
+MB = 1_000_000
+
+
+@contextmanager
+def fetching(context: dg.AssetExecutionContext, split: str) -> Iterator[Report]:
+    """A callback that is told the bytes that are fetched, and that are to be."""
+    with progress(context, f"fetch {split}", "MB") as report:
+        yield lambda done, to_do: report(done // MB, to_do // MB)
+
+
+def fetch_metadata(fetched: Fetched | None) -> dict[str, int | float]:
+    """How much was fetched, and how; nothing where nothing had to be."""
+    return {f"fetched_{name}": value for name, value in vars(fetched).items()} if fetched else {}
+
+
+@dg.asset(
+    partitions_def=splits,
+    group_name="photos",
+    kinds={"python", "parquet"},
+    code_version=str(INVENTORY_VERSION),
+    retry_policy=TRY_AGAIN,
+)
+@retries_only_what_passes
+def raw_images(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+) -> dg.MaterializeResult[None]:
+    """Inventory of a split's photo files: path, bytes, time of change.
+
+    Official archives are unpacked first when the data folder holds them instead of photos. From a bucket,
+    what is not here yet is fetched before, several files at a time, each held against the bucket's checksum;
+    a fetch that was interrupted goes on where it was. Sizes are in bytes. If it fails, the message says which
+    split was looked for and where; set SNAKE_DATA to the root of the raw data.
+    """
+    digests = {}
+    for split in context.partition_keys:
+        source, folder = raw_data.source(), store.folder("raw_images", split)
+        data = raw_data.folder()
+        with fetching(context, split) as report:
+            fetched = source.fetch(split, report)
+        inventory = take_inventory(data, split, folder, source.known_as, source.unpacked_at(split))
+        metadata_files = [path for path in metadata_paths(data, split) if path.is_file()]
+        digests[split] = inventory.manifest.digest
+        context.add_asset_metadata(
+            {
+                **table_metadata(open_table(folder)),
+                "photo_bytes": inventory.photo_bytes,
+                "data": dg.MetadataValue.path(source.known_as),
+                **fetch_metadata(fetched),
+                "metadata_files": {path.name: file_digest(path) for path in metadata_files},
+                "metadata_files_absent": ", ".join(
+                    file.name
+                    for file in METADATA_FILES[split]
+                    if file.name not in {path.name for path in metadata_files}
+                )
+                or "none",
+                "archives_left_packed": some_of(inventory.left_packed),
+                "unpacked": {
+                    name: f"{result.photos} photos, {result.bytes} bytes, {result.skipped} other members"
+                    for name, result in inventory.unpacked.items()
+                },
+            },
+            partition_key=split,
+        )
+    return dg.MaterializeResult(data_version=split_version(digests))
+
+
+@dg.asset(
+    partitions_def=splits,
+    deps=[raw_images],
+    group_name="photos",
+    kinds={"python", "parquet"},
+    code_version=str(INGEST_VERSION),
+    retry_policy=TRY_AGAIN,
+)
+@retries_only_what_passes
+def image_table(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, memory: Memory
+) -> dg.MaterializeResult[None]:
+    """A split's photos with their labels, one row a photo, with the file's own bytes.
+
+    Rows keep the order of the official metadata. A photo that is missing, empty, cut short, not an image,
+    or too large to be one is named in `rejects.parquet` and in the metadata below: mend the file and
+    materialize raw_images and this again, or leave it out; an observation without a readable photo still
+    gets a prediction. If it fails, the message names the file, line and column of the metadata that is wrong:
+    mend it and materialize this again.
+    """
+    digests = {}
+    for split in context.partition_keys:
+        source, data = raw_data.source(), raw_data.folder()
+        venomous = read_venom_list(data / "metadata" / VENOM_LIST)
+        rows = read_metadata(data, split, venomous)
+        inventory = open_table(store.folder("raw_images", split))
+        photos = read_inventory(inventory, data, source.known_as, source.unpacked_at(split))
+        # This may be another machine than the one that raw_images ran on.
+        with fetching(context, split) as report:
+            fetched = source.provide(split, photos, report)
+        folder = store.folder("image_table", split)
+        with progress(context, f"ingest {split}") as report:
+            manifest = ingest(rows, photos, split, folder, progress=report, ceiling=memory.bytes())
+        table = open_table(folder)
+        balance = class_balance(table, venomous)
+        digests[split] = manifest.digest
+        context.add_asset_metadata(
+            {
+                **table_metadata(table),
+                "metadata_rows": len(rows),
+                "files_without_metadata": len(PhotoIndex(photos).without_row(rows)),
+                **fetch_metadata(fetched),
+                "observations": balance.observations,
+                "species": balance.species,
+                "venomous_photos": balance.venomous_photos,
+                "class_balance": markdown_table(
+                    ["class_id", "species", "venomous", "photos"], balance.largest_and_smallest()
+                ),
+                "thumbnails": picture(contact_sheet(table), f"photos of {split}", "webp"),
+            },
+            partition_key=split,
+        )
+    return dg.MaterializeResult(data_version=split_version(digests))

@@ -1,0 +1,153 @@
+"""What the classifier is worth: the validation report."""
+
+import json
+from typing import Any
+
+import dagster as dg
+
+from snake_assets.defs.assets.classifier import species_classifier
+from snake_assets.defs.assets.dependencies import feature_tables, on_features, on_split
+from snake_assets.defs.lib.metadata import column_schema, data_version, markdown_table, picture, some_of
+from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.resources.finder import Crops
+from snake_assets.defs.resources.storage import RawData, Store
+from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.reading import read_features, read_places
+from snake_assets.learning.report import REPORT_VERSION, judge
+from snake_assets.learning.report_files import PREDICTIONS_FILE, SCORES_FILE, write_report
+from snake_assets.learning.score_history import HISTORY_FILE, read_history, with_report, write_history
+from snake_assets.learning.ways import other_ways
+from snake_assets.plots.charts import history_chart_png
+from snake_assets.plots.report import CHARTS, MISTAKES_FILE, PAGE_FILE, write_pictures
+from snake_assets.snakeclef.image_table import class_balance, observation_order, observation_truth
+from snake_assets.snakeclef.metadata import VENOM_LIST, read_metadata, read_venom_list
+from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
+from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
+from snake_assets.storage.keeping import parquet_file
+from snake_assets.storage.tables.table import open_table
+
+SPLITS = ("train", "val")
+HISTORY_CHART_FILE = "history.png"
+# Tell of earlier reports too, so they say nothing about whether this one is another.
+NOT_OF_THIS_REPORT = {HISTORY_FILE, HISTORY_CHART_FILE}
+SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "accuracy": "accuracy"}
+
+
+@dg.asset(
+    deps=[species_classifier, on_split("image_table", *SPLITS), *on_features(*SPLITS)],
+    group_name="report",
+    kinds={"python", "parquet", "html"},
+    code_version=str(REPORT_VERSION),
+    retry_policy=TRY_AGAIN,
+)
+@retries_only_what_passes
+def validation_report(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, crops: Crops
+) -> dg.MaterializeResult[None]:
+    """The official scores on val, which nothing before this asset has seen, with intervals, beside chance.
+
+    Every observation of the metadata counts: one whose photos could not be read is answered by the safest
+    species and named here. Other ways of answering stand beside the classifier's own: each decision rule, the
+    location prior, nearest and mean photos, and with crops each view alone. Shows where the classifier goes
+    wrong: species by species, venomous taken for harmless, the most costly mistakes beside the training
+    photos that resemble them, and photos that stand in train too. report.html tells all of it in one page;
+    scores.json, species.csv, leakage.csv and predictions.parquet hold the figures, and history.json the
+    scores of every report before. Scores are in percent, Track 2 is a cost. If it fails because the metadata
+    has changed, materialize val's features first: the job features with the partition val.
+    """
+    data = raw_data.folder()
+    venom_list = data / "metadata" / VENOM_LIST
+    venomous = read_venom_list(venom_list)
+    rows = read_metadata(data, "val", venomous)
+    train_images, val_images = (open_table(store.folder("image_table", split)) for split in SPLITS)
+    embeddings = {split: feature_tables(store, split, crops) for split in SPLITS}
+    order, truth = observation_order(rows, val_images), observation_truth(rows)
+    classifier = open_bundle(store.folder("species_classifier"))
+    recipe: dict[str, Json] = {
+        "version": REPORT_VERSION,
+        "classifier": classifier.digest,
+        "image_table": [train_images.manifest.digest, val_images.manifest.digest],
+        "embeddings": {
+            split: [table.manifest.digest for table in tables] for split, tables in embeddings.items()
+        },
+        "venom_list": file_digest(venom_list),
+        "truth": fingerprint(truth),
+    }
+    folder = store.folder("validation_report")
+    if not is_current(folder, recipe):
+        judged = SpeciesClassifier.load(classifier.inside)
+        train, val = (read_features(*embeddings[split]) for split in SPLITS)
+        judgement = judge(
+            judged,
+            train,
+            val,
+            order,
+            truth,
+            venomous,
+            class_balance(val_images, venomous).names | class_balance(train_images, venomous).names,
+            other_ways(judged, train, val, order, read_places(val_images)),
+        )
+        with write_bundle(folder, recipe) as aside:
+            write_report(judgement, aside)
+            write_pictures(judgement, val_images, train_images, aside)
+            history = with_report(read_history(folder), judgement, classifier.digest)
+            write_history(history, aside)
+            (aside / HISTORY_CHART_FILE).write_bytes(history_chart_png(history))
+    bundle = open_bundle(folder)
+    context.add_asset_metadata(_pictures(bundle))
+    told = {name: digest for name, digest in bundle.files.items() if name not in NOT_OF_THIS_REPORT}
+    return dg.MaterializeResult(metadata=_shown(bundle), data_version=data_version(told))
+
+
+def _shown(bundle: Bundle) -> dict[str, Any]:
+    scores = json.loads(bundle.path(SCORES_FILE).read_text())
+    schema = parquet_file(bundle.path(PREDICTIONS_FILE)).schema_arrow
+    columns = [(field.name, str(field.type)) for field in schema]
+    return {
+        **{name: scores[name] for name in SCORE_TITLES},
+        "scores": markdown_table(
+            ["", "val", "95 % interval", "chance"],
+            [
+                [
+                    title,
+                    scores[name],
+                    " to ".join(map(str, scores["intervals"].get(name, ["none: one observation"]))),
+                    scores["chance"][name],
+                ]
+                for name, title in SCORE_TITLES.items()
+            ],
+        ),
+        "variants": markdown_table(
+            ["way of answering", "observations", *SCORE_TITLES.values()],
+            [
+                [row["name"], row["observations"], *(row[name] for name in SCORE_TITLES)]
+                for row in scores["variants"]
+            ],
+        ),
+        "rates": scores["rates"],
+        "errors": scores["errors"],
+        "observations": scores["observations"],
+        "unreadable_observations": some_of(scores["unreadable_observations"]),
+        "unknown_class_ids": some_of(scores["unknown_class_ids"]),
+        "observations_with_copies_in_train": some_of(scores["leakage"]["observations"]),
+        "calibration": scores["calibration"],
+        "dagster/row_count": scores["observations"],
+        **column_schema(bundle.folder.name, columns),
+        "report": dg.MetadataValue.path(str(bundle.shown(PAGE_FILE))),
+        "predictions": dg.MetadataValue.path(str(bundle.shown(PREDICTIONS_FILE))),
+        "folder": dg.MetadataValue.path(str(bundle.folder)),
+    }
+
+
+def _pictures(bundle: Bundle) -> dict[str, dg.MetadataValue]:
+    return {
+        **{
+            name: picture(bundle.path(chart.file).read_bytes(), chart.title) for name, chart in CHARTS.items()
+        },
+        "scores_over_reports": picture(
+            bundle.path(HISTORY_CHART_FILE).read_bytes(), "scores of one report after the other"
+        ),
+        "most_costly_mistakes": picture(
+            bundle.path(MISTAKES_FILE).read_bytes(), "the most costly mistakes", "webp"
+        ),
+    }

@@ -1,0 +1,108 @@
+"""Checks of `image_table`."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from snake_assets.data_quality.findings import (
+    Findings,
+    account_for_rows,
+    of_one_recipe,
+    repeated_ids,
+    too_many_rejects,
+)
+from snake_assets.data_quality.labels import labels_of, scarce_classes, shared_observations, unknown_classes
+from snake_assets.defs.checks.factory import Check, Site, each
+from snake_assets.snakeclef.metadata import read_metadata
+from snake_assets.storage.tables.table import Table
+
+IMAGES = "image_table"
+
+
+def _rows(site: Site) -> Mapping[str, Findings]:
+    data, venomous = site.raw_data.folder(), site.venomous()
+
+    def examine(table: Table) -> Findings:
+        return account_for_rows(table, labels_of(read_metadata(data, str(table.manifest.split), venomous)))
+
+    return each(site.tables(IMAGES), examine)
+
+
+def _recipe(site: Site) -> Mapping[str, Findings]:
+    tables = site.tables(IMAGES)
+    return each(tables, partial(of_one_recipe, same_table=tables.get("train")))
+
+
+def _scarce(site: Site) -> Mapping[str, Findings]:
+    train = {split: table for split, table in site.tables(IMAGES).items() if split == "train"}
+    return each(train, partial(scarce_classes, fewest=int(site.limits.limit("fewest_photos"))))
+
+
+IMAGE_CHECKS = [
+    Check(
+        IMAGES,
+        "rows_accounted_for",
+        "Every row of the metadata is a row, with its labels and in its place, or a named reject.",
+        "Holds every split's rows and rejects against the metadata files: none lost, added, shifted or "
+        "relabelled. A photo under another's label would teach and score a lie. When it fails, materialize "
+        "raw_images and image_table for the split; if it fails again, look at the metadata that it names.",
+        _rows,
+    ),
+    Check(
+        IMAGES,
+        "image_ids_unique",
+        "No image_id stands twice in a split.",
+        "Counts every image_id. Vectors and rejects are found by it, so one that stands twice gives two "
+        "photos one answer. When it fails, keep one metadata line for the photo and materialize raw_images "
+        "and image_table again.",
+        lambda site: each(site.tables(IMAGES), repeated_ids),
+    ),
+    Check(
+        IMAGES,
+        "class_ids_in_venom_list",
+        "The venom list has every class_id.",
+        "Holds the class_ids against venomous_status_list.csv as it is now. A class that is not there has "
+        "no cost, and no score can be told. When it fails, fetch the official list again or correct the "
+        "metadata.",
+        lambda site: each(site.tables(IMAGES), partial(unknown_classes, venomous=site.venomous())),
+    ),
+    Check(
+        IMAGES,
+        "observations_in_one_split",
+        "No observation stands in two splits.",
+        "Holds the observation_ids of each split against those of the others that are there. Photos of one "
+        "snake on both sides make a score that no stranger's snake will get. When it fails, take the named "
+        "observations out of one metadata file and materialize raw_images and image_table for that split.",
+        lambda site: shared_observations(site.tables(IMAGES)),
+    ),
+    Check(
+        IMAGES,
+        "one_recipe",
+        "All shards have the same columns, and all splits were read in the same way.",
+        "Compares shards and splits: one fingerprint a table. Rows of two versions of the code may differ in "
+        "what they leave out. When it fails, materialize image_table for the "
+        "split that it names.",
+        _recipe,
+    ),
+    Check(
+        IMAGES,
+        "few_rejects",
+        "No more photos are rejected than the limit allows.",
+        "Warns where more than SNAKE_MOST_REJECTS of a split's photos (default 0.01) could not be read. Many "
+        "rejects mean a download cut short, a wrong folder, or a disk that is away. When it warns, mend the "
+        "files that it names and materialize raw_images and image_table; single broken photos may stay.",
+        lambda site: each(
+            site.tables(IMAGES), partial(too_many_rejects, most=site.limits.limit("most_rejects"))
+        ),
+        blocking=False,
+    ),
+    Check(
+        IMAGES,
+        "photos_for_every_species",
+        "Every species of train has photos enough.",
+        "Warns where a species of train has fewer photos than SNAKE_FEWEST_PHOTOS (default 5). Such species "
+        "are guessed rather than known; macro F1 counts each as much as any other. When it warns, add "
+        "photos, or read the report's row of that species with care.",
+        _scarce,
+        blocking=False,
+    ),
+]

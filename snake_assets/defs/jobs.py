@@ -1,0 +1,70 @@
+"""The jobs (DESIGN.md, section 6)."""
+
+import dagster as dg
+
+from snake_assets.snakeclef.metadata import SPLITS
+from snake_assets.vision.embedding.tables import CROP_OF
+from snake_assets.vision.preprocessing.regions import CROPS
+
+FEATURES = dg.AssetSelection.assets("raw_images", "image_table", CROPS, *CROP_OF, *CROP_OF.values())
+MEND_AND_RUN_AGAIN = (
+    "If it fails, open the failed step in the run: its message says what is wrong, where, and what to do. "
+    "Then run it again; what is done is kept."
+)
+# Explains; the submission does not need it.
+LADDER = dg.AssetSelection.assets("paper_ladder")
+# Made from boxes that a person drew, and only then a setting of the others.
+DETECTOR = dg.AssetSelection.assets("snake_detector")
+
+
+def _splits_in_one_run(first: str, last: str) -> dict[str, str]:
+    """Tags by which a plain `dagster job execute` takes a range of splits in a single run."""
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+
+
+snakeclef = dg.define_asset_job(
+    "snakeclef",
+    selection=dg.AssetSelection.all() - LADDER - DETECTOR,
+    tags=_splits_in_one_run(SPLITS[0], SPLITS[-1]),
+    description="All splits in one run: raw files to submission, report and pictures. All but the ladder and "
+    "the detector. " + MEND_AND_RUN_AGAIN,
+)
+features = dg.define_asset_job(
+    "features",
+    selection=FEATURES,
+    description="One split from raw files to embeddings; the unit of backfills. " + MEND_AND_RUN_AGAIN,
+)
+train = dg.define_asset_job(
+    "train",
+    selection=dg.AssetSelection.groups("classifier", "report") - LADDER,
+    description="The classifier, its report on val, and the pictures, from features that are there. If it "
+    "fails because a table is not there, run features for the split that the message names, then this again.",
+)
+predict = dg.define_asset_job(
+    "predict",
+    selection=FEATURES | dg.AssetSelection.assets("submission"),
+    tags=_splits_in_one_run("test", "test"),
+    description="The test split's features and the submission, with a classifier that is there. If it fails "
+    "because there is none, run train first.",
+)
+deliver = dg.define_asset_job(
+    "deliver",
+    selection=dg.AssetSelection.groups("classifier", "report", "submission") - LADDER,
+    description="Classifier, report, pictures and submission, from features of all splits that are there: "
+    "train and predict at once, and what the schedule refresh_submission asks for. " + MEND_AND_RUN_AGAIN,
+)
+ladder = dg.define_asset_job(
+    "ladder",
+    selection=LADDER,
+    description="Why the paper scored at chance, and what each step to our classifier is worth; from "
+    "features and a classifier that are there. If it fails because one is missing, run features and train "
+    "first.",
+)
+detector = dg.define_asset_job(
+    "detector",
+    selection=DETECTOR,
+    description="A YOLO detector of snakes of our own, trained on boxes that a person drew. If it fails "
+    "because there are none, set SNAKE_BOXES; weights to start from are set by SNAKE_DETECTOR_START.",
+)
+
+all_jobs = [snakeclef, features, train, predict, deliver, ladder, detector]

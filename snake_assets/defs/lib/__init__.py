@@ -1,0 +1,4 @@
+"""What several assets share: partitions, retries, metadata, progress.
+
+What only one file needs does not belong here.
+"""

@@ -1,0 +1,90 @@
+"""The settings of what finds snakes in photos, as resources (see settings.py)."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from snake_assets.defs.resources.backbone import Device
+from snake_assets.defs.resources.settings import choice, setting
+
+if TYPE_CHECKING:
+    from snake_assets.detection.finders.base import Finder
+    from snake_assets.detection.tuning import FinderTuning
+
+
+class CropMode(StrEnum):
+    """What finds the snake that photos are cropped to."""
+
+    none = "none"
+    yolo = "yolo"
+    owlvit = "owlvit"
+    sam = "sam"
+
+
+class Crops(dg.ConfigurableResource[None]):
+    """Whether photos are also seen cropped to the snake, and what finds it."""
+
+    mode: CropMode | None = Field(
+        default=None,
+        description="none; yolo (a YOLO detector), owlvit (OWL-ViT or OWLv2, by words) or sam (its masks). "
+        "Default: SNAKE_CROPS, else none.",
+    )
+    detector: str | None = Field(
+        default=None,
+        description="Weights of the finder: for yolo a .pt file, or a folder with one; for owlvit and sam a "
+        "folder in Hugging Face format, or a hub id that is in the hub's cache here. Default: "
+        "SNAKE_DETECTOR, else none.",
+    )
+    detector_sha256: str | None = Field(
+        default=None,
+        description="SHA-256 that the weights must have, 64 hex digits; others are refused before anything "
+        "of them is loaded. Default: SNAKE_DETECTOR_SHA256, else no pin.",
+    )
+    prompter: str | None = Field(
+        default=None,
+        description="For sam: what finds the box that it cuts the snake out of: a YOLO .pt file, or a folder "
+        "with OWL-ViT. Without one, sam takes masks all over the photo. Default: SNAKE_PROMPTER, else none.",
+    )
+    prompter_sha256: str | None = Field(
+        default=None,
+        description="SHA-256 that the prompter must have, 64 hex digits. Default: SNAKE_PROMPTER_SHA256, "
+        "else no pin.",
+    )
+    device: Device | None = Field(
+        default=None,
+        description="What the finder runs on: auto, cpu, cuda or mps. Default: SNAKE_DEVICE, else auto.",
+    )
+
+    def checked(self) -> CropMode:
+        """The mode. Raises SettingError for what is no mode."""
+        return CropMode(choice(setting(self.mode, "SNAKE_CROPS", "none"), "SNAKE_CROPS", tuple(CropMode)))
+
+    def open(self, data: Path, tuning: "FinderTuning") -> "Finder":
+        """The finder, whose model loads at first use.
+
+        Args:
+            data: root of the raw data, inside of which pickled weights are refused unless
+                SNAKE_DETECTOR_IN_DATA=1 allows them.
+            tuning: which finds count.
+
+        Raises:
+            SettingError: no such mode.
+            DetectionError: the mode is none, no weights are named, or they cannot be used.
+        """
+        from snake_assets.detection.finders.registry import open_finder
+
+        allowed_in_data = os.environ.get("SNAKE_DETECTOR_IN_DATA") == "1"
+        return open_finder(
+            self.checked(),
+            setting(self.detector, "SNAKE_DETECTOR", "") or None,
+            pinned_sha256=setting(self.detector_sha256, "SNAKE_DETECTOR_SHA256", "") or None,
+            prompter=setting(self.prompter, "SNAKE_PROMPTER", "") or None,
+            prompter_sha256=setting(self.prompter_sha256, "SNAKE_PROMPTER_SHA256", "") or None,
+            device=setting(self.device, "SNAKE_DEVICE", "auto"),
+            tuning=tuning,
+            data_root=None if allowed_in_data else data,
+        )

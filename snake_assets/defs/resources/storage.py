@@ -1,0 +1,97 @@
+"""Where raw data comes from and where everything is kept, as resources (see settings.py)."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from snake_assets.defs.resources.settings import SettingError, choice, home, setting
+from snake_assets.demo.dataset import draw_demo_set
+from snake_assets.snakeclef.raw.sources import BucketData, LocalData, RawSource
+from snake_assets.storage.bucket_path import BucketPath
+from snake_assets.storage.digest_checks import VARIABLE, CheckDigests, choose
+from snake_assets.storage.paths import AnyPath, any_root, local_root
+
+if TYPE_CHECKING:
+    from google.cloud import storage
+
+
+class RawData(dg.ConfigurableResource[None]):
+    """Where the raw photos and the official metadata files are."""
+
+    root: str | None = Field(
+        default=None,
+        description="Root of the raw data in the official SnakeCLEF layout: a folder, or gs://BUCKET/FOLDER "
+        "in Google Cloud Storage. Default: SNAKE_DATA, else the demo set, which is drawn on first use.",
+    )
+    cache: str | None = Field(
+        default=None,
+        description="Folder that raw data is fetched into where its root is in a bucket; what is there is "
+        "not fetched again. Default: SNAKE_CACHE, else .snake/fetched in the project.",
+    )
+
+    def folder(self) -> Path:
+        """The folder with the metadata, fetched where it is in a bucket; otherwise as `source`."""
+        source = self.source()
+        source.fetch_metadata()
+        return source.folder
+
+    def source(self) -> RawSource:
+        """Where raw data comes from; draws the demo set if nothing else is set.
+
+        Raises:
+            SettingError: the root is no folder.
+            StorageError: the root is another URL than that of a bucket, or the cache is no folder.
+        """
+        text = setting(self.root, "SNAKE_DATA", "")
+        if not text:
+            demo = home() / "demo" / "data"
+            draw_demo_set(demo)
+            return LocalData(demo)
+        root = any_root(text, "SNAKE_DATA", gcs_client)
+        if isinstance(root, BucketPath):
+            cache = setting(self.cache, "SNAKE_CACHE", str(home() / "fetched"))
+            return BucketData(root, local_root(cache, "SNAKE_CACHE"))
+        if not root.is_dir():
+            raise SettingError(
+                f"SNAKE_DATA={root} is not a folder: set it to the root of the raw data, "
+                "or unset it for the demo set."
+            )
+        return LocalData(root)
+
+
+@cache
+def gcs_client() -> "storage.Client":
+    """The client of this process for Google Cloud Storage; its credentials are the environment's alone."""
+    from dagster_gcp import GCSResource
+
+    return GCSResource().get_client()
+
+
+class Store(dg.ConfigurableResource[None]):
+    """Where everything that assets write is kept."""
+
+    root: str | None = Field(
+        default=None,
+        description="Root of everything that assets write: a folder, or gs://BUCKET/FOLDER in Google Cloud "
+        "Storage. Default: SNAKE_STORE, else .snake/store in the project.",
+    )
+    check_digests: CheckDigests | None = Field(
+        default=None,
+        description="When the SHA-256 of a shard is held against its manifest as it is read: always, first "
+        "(once per process and file) or never. Reads the whole file for that. Default: SNAKE_CHECK_DIGESTS, "
+        "else first.",
+    )
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Have this process check digests as it is set. Raises SettingError for what is no such setting."""
+        wanted = setting(self.check_digests, VARIABLE, CheckDigests.first)
+        choose(CheckDigests(choice(wanted, VARIABLE, tuple(CheckDigests))))
+
+    def folder(self, asset: str, split: str | None = None) -> AnyPath:
+        """The folder of an asset's table for one split, or of an asset that has no splits."""
+        text = setting(self.root, "SNAKE_STORE", str(home() / "store"))
+        place = any_root(text, "SNAKE_STORE", gcs_client) / asset
+        return place / split if split else place

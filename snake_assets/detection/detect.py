@@ -1,0 +1,242 @@
+"""The pass of a finder: from `image_table` to `yolo_crops`, one row a photo (vision/table_making.py)."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from snake_assets.detection.finders.base import BestFind, Finder, best_find, fitted
+from snake_assets.storage.fingerprints import Json
+from snake_assets.storage.paths import AnyPath
+from snake_assets.storage.tables.table import Table
+from snake_assets.vision.inference.dataloader import PhotoBatch
+from snake_assets.vision.inference.dataset import WholePhotos
+from snake_assets.vision.inference.interfaces import PassRun, Progress, SeenBatch, WantedTable, Work
+from snake_assets.vision.inference.memory import resident_bytes
+from snake_assets.vision.inference.ray import RayEngine, refuse_a_ceiling
+from snake_assets.vision.inference.runner import make_tables
+from snake_assets.vision.keys import DIGEST
+from snake_assets.vision.memory_plan import PassNeeds, PassPlan, batch_under, plan_pass, table_needs
+from snake_assets.vision.preprocessing.inputs import Prepared, timed
+from snake_assets.vision.preprocessing.regions import BOX, CROPS, Region, crop_schema
+from snake_assets.vision.room import Take
+from snake_assets.vision.timing import MODEL
+
+# What a finder found in a split, in a few figures.
+
+
+@dataclass(frozen=True)
+class FindCounts:
+    """A split's finds.
+
+    Attributes:
+        photos: that the finder saw.
+        without: of these, those without a find, which have the whole frame.
+        with_more: of these, those with more than one find, of which the table has the best.
+        median_score: of the photos with a find, 0 to 1; None where there is no find.
+        median_area: of their boxes, as a share of the photo; None where there is no find.
+        labels: what was found, in the finder's words -> photos, most frequent first.
+    """
+
+    photos: int
+    without: int
+    with_more: int
+    median_score: float | None
+    median_area: float | None
+    labels: dict[str, int]
+
+    @property
+    def share_without(self) -> float:
+        """Share of the photos without a find, 0 to 1; 0 where there is no photo."""
+        return self.without / self.photos if self.photos else 0.0
+
+
+def count_finds(crops: Table) -> FindCounts:
+    """The finds of the `yolo_crops` of one split. Raises StorageError: a shard cannot be read."""
+    rows = crops.read([*BOX, "score", "label", "finds"])
+    finds = rows["finds"].to_numpy()
+    found = rows.filter(pc.greater(rows["finds"], 0))
+    x0, y0, x1, y1 = (found[side].to_numpy() for side in BOX)
+    counted = {one["values"]: one["counts"] for one in found["label"].value_counts().to_pylist()}
+    return FindCounts(
+        photos=rows.num_rows,
+        without=int((finds == 0).sum()),
+        with_more=int((finds > 1).sum()),
+        median_score=float(np.median(found["score"].to_numpy())) if found.num_rows else None,
+        median_area=float(np.median((x1 - x0) * (y1 - y0))) if found.num_rows else None,
+        labels=dict(sorted(counted.items(), key=lambda one: (-one[1], one[0]))),
+    )
+
+
+# Counts as an input: raise it when the same photos and finder would give other rows.
+FINDING_VERSION = 1
+KEYS = ["image_id", DIGEST]
+DECODERS = 2
+RGB = 3
+# 62 were measured for YOLOv8n, 245 for YOLOv8x.
+BYTES_A_PIXEL = 256
+
+Photos = list[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class FindingSettings:
+    """How the pass is run. `batch_size` is part of the recipe (another batch shape rounds differently).
+
+    Attributes:
+        batch_size: photos that the finder sees at once; None: 4, on CUDA 64, or fewer under a ceiling.
+        decoders: threads that decode ahead of it; None: 2, on CUDA one for each processor but one.
+        read_ahead: batches for each decoder that may be under way or wait.
+        ceiling: bytes of main memory that the process may take; None for no bound (vision/memory_plan.py).
+        ray: spreads the pass over a Ray cluster; None: all is done here.
+    """
+
+    batch_size: int | None = None
+    decoders: int | None = None
+    read_ahead: int = 2
+    ceiling: int | None = None
+    ray: RayEngine | None = None
+
+    def __post_init__(self) -> None:
+        """Check what does not go together."""
+        refuse_a_ceiling(self.ray, self.ceiling)
+
+    def photos_in_a_batch(self, finder: Finder) -> int:
+        """`batch_size`, or the device's own, as far as the ceiling lets it."""
+        # More do not fit into a processor's caches: YOLOv8n saw a fifth fewer photos in batches of 16.
+        default = 64 if finder.device.startswith("cuda") else 4
+        return self.batch_size or batch_under(self.ceiling, default, partial(batch_bytes, finder))
+
+    def decoding_threads(self, device: str) -> int:
+        """`decoders`, or the device's own."""
+        of_device = max(1, (os.cpu_count() or 2) - 1) if device.startswith("cuda") else DECODERS
+        return self.decoders or of_device
+
+
+def batch_bytes(finder: Finder, photos: int) -> int:
+    """What the model takes for a batch in main memory, beside its weights: an upper bound for YOLOv8."""
+    pixels = photos * finder.longest_side**2
+    return pixels * (BYTES_A_PIXEL if finder.device == "cpu" else 2 * RGB)
+
+
+def finding_recipe(finder: Finder, settings: FindingSettings) -> dict[str, Json]:
+    """Everything that decides the rows of the table besides the photos."""
+    return {
+        "version": FINDING_VERSION,
+        "batch_size": settings.photos_in_a_batch(finder),
+        "longest_side": finder.longest_side,
+        **finder.fingerprint_parts(),
+    }
+
+
+def find_snakes(
+    images: Table,
+    folder: AnyPath,
+    finder: Finder,
+    settings: FindingSettings,
+    progress: Progress | None = None,
+) -> PassRun:
+    """Look for the snake in every photo of a split; what is there already is kept.
+
+    Args:
+        images: the split's `image_table`.
+        folder: of the table `yolo_crops`.
+        finder: finds.
+        settings: of the pass.
+        progress: called after each batch with photos done and photos to look at in this run.
+
+    Raises:
+        StorageError: a table cannot be read or written.
+        DetectionError: the finder fails; shards that are finished are kept.
+        MemoryCeilingError: the pass, or a photo, does not fit under the ceiling of the settings.
+        EngineError: Ray is wanted and cannot go on; likewise.
+    """
+    recipe = finding_recipe(finder, settings)
+    wanted = WantedTable(CROPS, folder, crop_schema(recipe), recipe)
+    decoders = settings.decoding_threads(finder.device)
+
+    def begin(to_compute: int) -> Work[Photos, list[BestFind]]:
+        on_ray = settings.ray if to_compute else None
+        away = on_ray.running(partial(_looking_on, finder), finder.device, decoders) if on_ray else None
+        return Work(
+            _Looking(finder),
+            _FinderInput(finder.longest_side),
+            decoders,
+            settings.read_ahead,
+            memory=_planned(images, finder, settings, decoders * settings.read_ahead),
+            elsewhere=away,
+        )
+
+    batch_size = settings.photos_in_a_batch(finder)
+    return make_tables(WholePhotos(images, KEYS), [wanted], batch_size, begin, progress)
+
+
+def _planned(images: Table, finder: Finder, settings: FindingSettings, most_batches: int) -> PassPlan | None:
+    if settings.ceiling is None:
+        return None
+    finder.find([np.zeros((64, 64, 3), np.uint8)])  # what its model takes must be there to be seen
+    photos = settings.photos_in_a_batch(finder)
+    needs = PassNeeds(
+        before=resident_bytes(),
+        pixels=photos * finder.longest_side**2 * RGB,
+        model=batch_bytes(finder, photos),
+        table=table_needs(images, []),
+    )
+    return plan_pass(settings.ceiling, needs, most_batches)
+
+
+@dataclass(frozen=True)
+class _FinderInput:
+    """Photos of their own shapes, no larger than the finder makes use of."""
+
+    longest_side: int
+
+    def prepared(self, data: bytes, region: Region, take: Take) -> Prepared:
+        return timed(data, self.longest_side, partial(fitted, longest_side=self.longest_side), take)
+
+    def together(self, photos: Sequence[NDArray[np.uint8]]) -> Photos:
+        return list(photos)
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """The finder, as the pass shows it batches."""
+
+    finder: Finder
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return (self.finder.device,)
+
+    def see(self, batches: Iterable[PhotoBatch[Photos]]) -> Iterator[SeenBatch[Photos, list[BestFind]]]:
+        for batch in batches:
+            began = time.perf_counter()
+            found = [best_find(finds) for finds in self.finder.find(batch.pixels)] if batch.pixels else None
+            yield SeenBatch(batch, found, {MODEL: time.perf_counter() - began})
+
+    def rows(self, table: str, found: Sequence[list[BestFind]]) -> pa.Table:
+        finds = [find for batch in found for find in batch]
+        names = [*BOX, "score", "label", "mask"]
+        columns = {name: [getattr(find.region, name) for find in finds] for name in names}
+        schema = pa.schema([column for column in crop_schema({}) if column.name not in KEYS])
+        return pa.table({**columns, "finds": [find.finds for find in finds]}, schema=schema)
+
+    def peak_device_bytes(self) -> int | None:
+        if not self.finder.device.startswith("cuda"):
+            return None
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(self.finder.device))
+
+
+def _looking_on(finder: Finder, device: str) -> _Looking:
+    """The finder in another process, by its files: it loads its model there."""
+    moved = finder if finder.device == device else cast(Finder, replace(cast(Any, finder), device=device))
+    return _Looking(moved)

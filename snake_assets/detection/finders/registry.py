@@ -1,0 +1,112 @@
+"""The finder that the settings name."""
+
+from pathlib import Path
+
+from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.finders.base import Finder
+from snake_assets.detection.finders.hub_models import open_hub_model, owl, sam
+from snake_assets.detection.finders.owlvit import OwlFinder
+from snake_assets.detection.finders.sam import SamFinder
+from snake_assets.detection.finders.yolo import YoloFinder, trained_size
+from snake_assets.detection.finders.yolo_weights import open_weights
+from snake_assets.detection.tuning import FinderTuning
+from snake_assets.vision.backbone.devices import resolve_device
+from snake_assets.vision.errors import BackboneError
+
+_WANTED = {
+    "yolo": "a .pt file of a YOLO detector, or a folder with one",
+    "owlvit": "a folder of OWL-ViT or OWLv2, or a hub id that is in the hub's cache here",
+    "sam": "a folder of SAM, or a hub id that is in the hub's cache here",
+}
+
+
+def open_finder(
+    mode: str,
+    named: str | None,
+    *,
+    pinned_sha256: str | None = None,
+    prompter: str | None = None,
+    prompter_sha256: str | None = None,
+    device: str = "cpu",
+    tuning: FinderTuning | None = None,
+    data_root: Path | None = None,
+) -> Finder:
+    """Find a finder's files and take their digest; its model loads at first use.
+
+    But for YOLO without an image size: its weights tell the one that they were trained at.
+
+    Args:
+        mode: "yolo", "owlvit" or "sam" (SNAKE_CROPS).
+        named: the finder's model (SNAKE_DETECTOR).
+        pinned_sha256: the digest that it must have (of a file its SHA-256, of a folder
+            `ModelKind.digest`), as hex; None for no pin.
+        prompter: of "sam" only: what finds the boxes (SNAKE_PROMPTER), weights of YOLO or a model of OWL;
+            None for automatic masks.
+        prompter_sha256: the digest that the prompter must have; None for no pin.
+        device: "auto", "cpu", "cuda" or "mps"; see `resolve_device`.
+        tuning: which finds count; None: as `FinderTuning` has it.
+        data_root: root of the raw data, inside of which weights that are pickles are refused; None where the
+            user has explicitly allowed them there.
+
+    Raises:
+        DetectionError: nothing is named, the mode or device is none, or a model cannot be used.
+    """
+    tuning = tuning or FinderTuning()
+    if mode not in _WANTED:
+        raise DetectionError(f"SNAKE_CROPS is {mode!r}; choose none, {', '.join(_WANTED)}.")
+    if not named:
+        raise DetectionError(
+            f"SNAKE_CROPS is {mode}, but no model is named: set SNAKE_DETECTOR to {_WANTED[mode]}."
+        )
+    try:
+        device = resolve_device(device)
+    except BackboneError as error:
+        raise DetectionError(str(error)) from error
+    if mode == "yolo":
+        return _open_yolo(named, pinned_sha256, device, tuning, data_root)
+    if mode == "owlvit":
+        return _open_owl("SNAKE_DETECTOR", named, pinned_sha256, device, tuning)
+    files = open_hub_model(sam("SNAKE_DETECTOR"), named, pinned_sha256)
+    if not prompter:
+        least_iou = SamFinder.least_iou if tuning.confidence is None else tuning.confidence
+        return SamFinder(files, None, device, least_iou=least_iou, iou=tuning.iou, most=tuning.most)
+    if _is_yolo(prompter):
+        return SamFinder(files, _open_yolo(prompter, prompter_sha256, device, tuning, data_root), device)
+    return SamFinder(files, _open_owl("SNAKE_PROMPTER", prompter, prompter_sha256, device, tuning), device)
+
+
+def _is_yolo(named: str) -> bool:
+    """A .pt file, or a folder that holds no model of transformers."""
+    path = Path(named).expanduser()
+    return path.suffix == ".pt" or (path.is_dir() and not (path / "config.json").is_file())
+
+
+def _open_yolo(
+    named: str, pinned_sha256: str | None, device: str, tuning: FinderTuning, data_root: Path | None
+) -> YoloFinder:
+    weights = open_weights(named, pinned_sha256, data_root)
+    return YoloFinder(
+        weights,
+        device,
+        confidence=YoloFinder.confidence if tuning.confidence is None else tuning.confidence,
+        iou=tuning.iou,
+        image_size=tuning.image_size or trained_size(weights),
+        most=tuning.most,
+    )
+
+
+def _open_owl(
+    variable: str,
+    named: str,
+    pinned_sha256: str | None,
+    device: str,
+    tuning: FinderTuning,
+) -> OwlFinder:
+    return OwlFinder(
+        open_hub_model(owl(variable), named, pinned_sha256),
+        tuning.queries,
+        device,
+        confidence=OwlFinder.confidence if tuning.confidence is None else tuning.confidence,
+        iou=tuning.iou,
+        most=tuning.most,
+    )

@@ -1,0 +1,261 @@
+"""The validation report as one self-contained HTML page: no script, nothing fetched, pictures inline."""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import polars as pl
+from jinja2 import Environment, StrictUndefined
+from PIL import Image, ImageDraw
+
+from snake_assets.learning.leakage import NEAR_COSINE
+from snake_assets.learning.mistakes import Mistake
+from snake_assets.learning.report import MISTAKES_EXPLAINED, Judgement
+from snake_assets.plots.charts import (
+    photo_groups_png,
+    photo_range,
+    reliability_png,
+    score_chart_png,
+    venom_confusion_png,
+)
+from snake_assets.plots.photo_sheets import abbreviated, fitting, thumbnails
+from snake_assets.storage.tables.table import Table
+
+# The charts of the validation report, each with the words that say how to read it.
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart's file name in the bundle, what it shows, and how to read it."""
+
+    file: str
+    title: str
+    caption: str
+
+
+CHARTS: Mapping[str, Chart] = {
+    "scores_with_intervals": Chart(
+        "scores.png",
+        "Scores of each way of answering, with 95 % intervals",
+        "Each line is a way of answering. The mark is its score, the bar its 95 % interval: how far the "
+        "score moves when the observations are drawn again at random, 1,000 times. Further right is better. "
+        "Where two bars overlap, the difference may be luck; the table compares the ways on the same draws.",
+    ),
+    "venomous_against_harmless": Chart(
+        "venomous_against_harmless.png",
+        "Venomous against harmless",
+        "Rows say what the snake was, columns what it was taken for. The cell at the lower left is the "
+        "mistake that can cost a life: a venomous snake called harmless. “Wrong species” counts the "
+        "observations of a cell whose species is wrong, also where the venom status is right.",
+    ),
+    "accuracy_by_training_photos": Chart(
+        "accuracy_by_photos.png",
+        "Accuracy against the number of training photos",
+        "Species are put in groups by how many photos of them were trained on. The dot is the share of right "
+        "answers in the group, the bar its 95 % interval (Wilson): the fewer observations, the longer. The "
+        "dashed line is the accuracy over all observations.",
+    ),
+    "reliability": Chart(
+        "reliability.png",
+        "Can the probabilities be believed?",
+        "Observations are put in ten bins by the probability that was stated. Left: that the most probable "
+        "species is the right one. Right: that the snake is venomous. A bar shows how often that was so. "
+        "Bars that end at the dashed line mean that 80 % comes true in 80 of 100 cases, bars below it that "
+        "too much was promised. Bins with few observations (grey, below) have long intervals and say little. "
+        "The expected calibration error is the mean distance of the dots from the line.",
+    ),
+}
+
+
+def draw_charts(judgement: Judgement) -> dict[str, bytes]:
+    """All charts of a judgement as PNG files, by the names of `CHARTS`."""
+    return {
+        "scores_with_intervals": score_chart_png(judgement.variants, judgement.chance),
+        "venomous_against_harmless": venom_confusion_png(judgement.venom_counts, judgement.venom_errors),
+        "accuracy_by_training_photos": photo_groups_png(judgement.by_photos, judgement.scores.accuracy),
+        "reliability": reliability_png(
+            {
+                "the most probable species is right": judgement.confidence,
+                "the snake is venomous": judgement.venom_confidence,
+            }
+        ),
+    }
+
+
+# Which photos the validation report shows, and their thumbnails.
+
+
+# What keeps the page small, however much went wrong: at most 160 thumbnails of 8 KiB.
+DANGEROUS_SHOWN, MISTAKES_SHOWN, LEAKS_SHOWN = 24, MISTAKES_EXPLAINED, 16
+PHOTOS_OF_A_MISTAKE = 2
+
+
+@dataclass(frozen=True)
+class ReportPhotos:
+    """Thumbnails by image_id, of val and of train; a photo that cannot be decoded has none."""
+
+    val: Mapping[str, bytes]
+    train: Mapping[str, bytes]
+
+
+def report_photos(judgement: Judgement, val_images: Table, train_images: Table) -> ReportPhotos:
+    """Thumbnails of the photos that the page shows, out of the two splits' `image_table`."""
+    mistakes = judgement.mistakes[:MISTAKES_SHOWN]
+    shown = [*judgement.dangerous[:DANGEROUS_SHOWN], *mistakes]
+    leaks = judgement.leakage.leaks[:LEAKS_SHOWN]
+    of_val = [
+        *(photo for mistake in shown for photo in mistake.photos[:PHOTOS_OF_A_MISTAKE]),
+        *(leak.image_id for leak in leaks),
+    ]
+    of_train = [
+        *(neighbour.image_id for mistake in mistakes for neighbour in mistake.nearest),
+        *(leak.train_image_id for leak in leaks),
+    ]
+    return ReportPhotos(thumbnails(val_images, of_val), thumbnails(train_images, of_train))
+
+
+TEMPLATE = "report_page.html"
+SPECIES_SHOWN = 300
+NAMES_SHOWN = 30
+LIMITS = {
+    "dangerous": DANGEROUS_SHOWN,
+    "mistakes": MISTAKES_SHOWN,
+    "leaks": LEAKS_SHOWN,
+    "photos": PHOTOS_OF_A_MISTAKE,
+    "names": NAMES_SHOWN,
+}
+
+
+def report_page(judgement: Judgement, charts: Mapping[str, bytes], photos: ReportPhotos) -> str:
+    """The page as HTML. Every name and id in it is escaped, whatever the metadata holds.
+
+    Args:
+        judgement: what the page tells.
+        charts: PNG files by the names of `CHARTS`.
+        photos: thumbnails; a photo without one shows as a grey box.
+    """
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        percent=lambda share: f"{100 * share:.1f} %",
+        number=lambda value: f"{value:,}",
+        inline=lambda data, kind: f"data:image/{kind};base64,{base64.b64encode(data).decode()}",
+        counted=lambda count, what: f"{count:,} {what}{'' if count == 1 else 's'}",
+        photo_range=photo_range,
+        interval=lambda bounds, digits: "\u2013".join(f"{bound:,.{digits}f}" for bound in bounds),
+        signed_interval=lambda bounds: " to ".join(f"{bound:+.1f}" for bound in bounds).replace(
+            "-", "\u2212"
+        ),
+    )
+    species = _worst_first(judgement.species)
+    return environment.from_string(files(__package__).joinpath(TEMPLATE).read_text()).render(
+        judgement=judgement,
+        species=species.head(SPECIES_SHOWN).to_dicts(),
+        species_in_all=species.height,
+        charts={name: (chart, charts[name]) for name, chart in CHARTS.items()},
+        photos=photos,
+        limits=LIMITS,
+        near_cosine=NEAR_COSINE,
+    )
+
+
+def _worst_first(species: pl.DataFrame) -> pl.DataFrame:
+    """Species with observations first, least F1 first, most observations first; then the rest."""
+    return species.sort(
+        [pl.col("val_observations") == 0, "f1", "val_observations", "class_id"],
+        descending=[False, False, True, False],
+        nulls_last=True,
+    )
+
+
+# A sheet of the most costly mistakes for the UI: each with the training photos that look most like it.
+
+
+TILE, GAP, LINE = 92, 6, 17
+NEIGHBOURS, COLUMNS = 3, 2
+BLOCK_WIDTH, BLOCK_HEIGHT = (NEIGHBOURS + 1) * (TILE + GAP) + 3 * GAP, TILE + 2 * LINE + 2 * GAP
+FONT_SIZE = 11
+# The page has more of them; this sheet is in the event log.
+SHOWN = 2
+PAPER, INK, FAINT, BLANK = (255, 255, 255), (30, 30, 30), (100, 100, 100), (225, 225, 225)
+
+
+def mistake_sheet(judgement: Judgement, photos: ReportPhotos) -> bytes:
+    """A WebP with the two most costly mistakes: each one's photo, then its three nearest training photos."""
+    mistakes = judgement.mistakes[:SHOWN]
+    lines = max(1, -(-len(mistakes) // COLUMNS))
+    sheet = Image.new("RGB", (COLUMNS * BLOCK_WIDTH, lines * BLOCK_HEIGHT), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    if not mistakes:
+        pen.text((GAP, GAP), "There is no mistake to show.", fill=INK, font_size=FONT_SIZE)
+    for number, mistake in enumerate(mistakes):
+        row, column = divmod(number, COLUMNS)
+        block = _block(mistake, judgement, photos)
+        sheet.paste(block, (column * BLOCK_WIDTH, row * BLOCK_HEIGHT))
+    encoded = io.BytesIO()
+    sheet.save(encoded, "WEBP", quality=35, method=6)
+    return encoded.getvalue()
+
+
+def _block(mistake: Mistake, judgement: Judgement, photos: ReportPhotos) -> Image.Image:
+    def name(class_id: int) -> str:
+        return abbreviated(judgement.names.get(class_id, str(class_id)))
+
+    words = (
+        f"{name(mistake.truth)} taken for {name(mistake.predicted)} "
+        f"({100 * mistake.probability:.0f} %, cost {mistake.cost})"
+    )
+    tiles = [(photos.val, mistake.photos[0] if mistake.photos else "", "")]
+    tiles += [
+        (photos.train, one.image_id, f"{one.cosine:.2f} {name(one.class_id)}")
+        for one in mistake.nearest[:NEIGHBOURS]
+    ]
+    block = Image.new("RGB", (BLOCK_WIDTH, BLOCK_HEIGHT), PAPER)
+    pen = ImageDraw.Draw(block)
+    pen.text((GAP, GAP), fitting(words, BLOCK_WIDTH - 2 * GAP, FONT_SIZE, pen), fill=INK, font_size=FONT_SIZE)
+    for column, (split, image_id, caption) in enumerate(tiles):
+        # The mistaken photo stands a little apart from those that resemble it.
+        left, top = GAP + column * (TILE + GAP) + (GAP if column else 0), GAP + LINE
+        block.paste(_tile(split.get(image_id)), (left, top))
+        caption = fitting(caption, TILE, FONT_SIZE - 1, pen)
+        pen.text((left, top + TILE + 2), caption, fill=FAINT, font_size=FONT_SIZE - 1)
+    return block
+
+
+def _tile(thumbnail: bytes | None) -> Image.Image:
+    """The whole photo in the middle of a square; a grey one where there is no picture."""
+    tile = Image.new("RGB", (TILE, TILE), BLANK)
+    if thumbnail is not None:
+        photo = Image.open(io.BytesIO(thumbnail))
+        photo.thumbnail((TILE, TILE))
+        tile.paste(photo, ((TILE - photo.width) // 2, (TILE - photo.height) // 2))
+    return tile
+
+
+# All that a person looks at in the validation report, as files.
+
+
+PAGE_FILE, MISTAKES_FILE = "report.html", "mistakes.webp"
+
+
+def write_pictures(judgement: Judgement, val_images: Table, train_images: Table, folder: Path) -> None:
+    """Write report.html, the charts of `CHARTS` and mistakes.webp into an existing folder.
+
+    Args:
+        judgement: what is told.
+        val_images: `image_table` of val, for the photos of mistakes.
+        train_images: that of train, for their nearest photos.
+        folder: to write into.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    photos, charts = report_photos(judgement, val_images, train_images), draw_charts(judgement)
+    for name, png in charts.items():
+        (folder / CHARTS[name].file).write_bytes(png)
+    (folder / MISTAKES_FILE).write_bytes(mistake_sheet(judgement, photos))
+    (folder / PAGE_FILE).write_text(report_page(judgement, charts, photos), encoding="utf-8")

@@ -1,0 +1,145 @@
+"""CSV files read strictly: whatever is wrong is an error that names file, line and column."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from snake_assets.snakeclef.errors import DataError
+from snake_assets.storage.keeping import status
+from snake_assets.storage.paths import AnyPath
+
+Value = TypeVar("Value")
+
+# Longer than any id, name or path of the competition; what is beyond it is not a table of ours.
+MAX_FIELD_LENGTH = 4096
+# Far above what the competition has (20 MB, 8 columns): what is beyond it would only fill the memory.
+MAX_BYTES = 256 << 20
+MAX_COLUMNS = 256
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a CSV file; cells are taken by column name and know where they came from."""
+
+    path: AnyPath
+    line: int
+    cells: dict[str, str]
+
+    def text(self, column: str) -> str:
+        """The cell, stripped; an empty one is a DataError."""
+        value = self.cells[column].strip()
+        if not value:
+            raise self.error(column, "is empty", "fill it in or remove the line")
+        return value
+
+    def exact(self, column: str) -> str:
+        """The cell to the letter, for ids; a blank one, or a control character in it, is a DataError."""
+        self.text(column)
+        value = self.cells[column]
+        if CONTROL.search(value):
+            raise self.error(column, f"holds {value[:60]!r}, with a control character", "write it without")
+        return value
+
+    def parse(self, column: str, parser: Callable[[str], Value], wanted: str) -> Value:
+        """The cell through `parser`; a ValueError from it becomes a DataError that says what was wanted."""
+        value = self.text(column)
+        try:
+            return parser(value)
+        except ValueError:
+            raise self.error(column, f"holds {value[:60]!r}", f"it must be {wanted}") from None
+
+    def error(self, column: str, fault: str, remedy: str) -> DataError:
+        """A DataError about one cell of this line."""
+        return DataError(f"{self.path}, line {self.line}, column {column!r} {fault}: {remedy}.")
+
+
+def read_rows(path: AnyPath, columns: Sequence[str]) -> Iterator[Row]:
+    """Read the lines of a UTF-8 CSV file with a header that holds at least `columns`, in any order.
+
+    Raises:
+        DataError: the file is missing, larger than MAX_BYTES or not UTF-8, a column is missing or stands
+            twice, there are more than MAX_COLUMNS, or a line has too many or too few cells, a NUL, or a cell
+            longer than MAX_FIELD_LENGTH.
+    """
+    text = _read_text(path)
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"{path}, line {line} holds a NUL character: the file is damaged; fetch it again.")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _check_header(path, header, columns)
+        for values in reader:
+            if not values:
+                continue
+            if len(values) != len(header):
+                raise DataError(
+                    f"{path}, line {reader.line_num} has {len(values)} cells where the header has "
+                    f"{len(header)} columns: look for a missing or stray comma or quote."
+                )
+            for name, value in zip(header, values, strict=True):
+                if len(value) > MAX_FIELD_LENGTH:
+                    raise DataError(
+                        f"{path}, line {reader.line_num}, column {name!r} has {len(value)} characters, more "
+                        f"than {MAX_FIELD_LENGTH}: look for a quote that is never closed."
+                    )
+            yield Row(path, reader.line_num, dict(zip(header, values, strict=True)))
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {reader.line_num} is not CSV ({error}): mend or fetch the file again."
+        ) from None
+
+
+def _read_text(path: AnyPath) -> str:
+    try:
+        # Before it is opened: a pipe would be waited for.
+        if isinstance(path, Path) and not path.is_file() and path.exists():
+            raise DataError(f"{path} is no file: put the official file there.")
+        if (size := status(path).size) > MAX_BYTES:
+            raise DataError(f"{path} has {size} bytes, more than {MAX_BYTES}: it is not the official file.")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(
+            f"{path} is missing: put the official file there (README, 'Your own data')."
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check the path and its rights.") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line_start = data.rfind(b"\n", 0, error.start) + 1
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}, line {line}, column {_column_at(data, line_start, error.start)} is not UTF-8 "
+            f"(byte 0x{data[error.start]:02x}): save the file as UTF-8."
+        ) from None
+
+
+def _column_at(data: bytes, line_start: int, position: int) -> str:
+    """The name of the column that holds a byte, as far as the undecodable text lets it be told."""
+    header = data[: data.find(b"\n")].decode("utf-8-sig", errors="replace").strip().split(",")
+    index = data[line_start:position].count(b",")
+    return repr(header[index]) if line_start and index < len(header) else str(index + 1)
+
+
+def _check_header(path: AnyPath, header: list[str], columns: Sequence[str]) -> None:
+    if len(header) > MAX_COLUMNS:
+        raise DataError(
+            f"{path}, line 1 has {len(header)} columns, more than {MAX_COLUMNS}: it is not the official file."
+        )
+    missing = [name for name in columns if name not in header]
+    if missing:
+        shown = ", ".join(header)[:200] or "nothing"
+        raise DataError(
+            f"{path}, line 1: column {', '.join(map(repr, missing))} is missing (found: {shown}). "
+            f"The file needs the columns {', '.join(columns)}, in any order."
+        )
+    repeated = sorted(name for name, times in Counter(header).items() if times > 1)
+    if repeated:
+        raise DataError(f"{path}, line 1: column {repeated[0]!r} stands more than once: keep one of them.")

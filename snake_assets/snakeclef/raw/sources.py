@@ -1,0 +1,226 @@
+"""Where raw data comes from: a folder of this machine, or a bucket, by the same few verbs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef.metadata import METADATA_FILES, VENOM_LIST, metadata_paths
+from snake_assets.snakeclef.raw.archives import Archive, find_archives, is_archive, unpack_all
+from snake_assets.snakeclef.raw.photo_files import EXTENSIONS, PhotoFile, find_photos
+from snake_assets.storage.bucket_path import BucketPath, Stored
+from snake_assets.storage.fetching import time_of
+from snake_assets.storage.fingerprints import file_digest, fingerprint
+from snake_assets.storage.mirrors import Fetched, Mirror, Report
+from snake_assets.storage.object_names import refuse_unsafe_names
+
+# A split's raw data as one listing tells of it: whether it changed can be told without opening a photo.
+
+
+@dataclass(frozen=True)
+class RawListing:
+    """What lies in the data folder for a split.
+
+    `digest` changes with every file that the split's tables are made from: path, bytes and time of change of
+    photos and archives, content of the metadata and of the venom list. `known_as` and `unpacked_at` are those
+    of `take_inventory`.
+    """
+
+    data: Path
+    split: str
+    photos: tuple[PhotoFile, ...]
+    archives: tuple[Archive, ...]
+    digest: str
+    known_as: str | None = None
+    unpacked_at: Path | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is neither a photo nor an archive."""
+        return not self.photos and not self.archives
+
+
+def list_raw(data: Path, split: str) -> RawListing:
+    """List a split's raw data below the root `data`: its folder once, the root for archives, its metadata."""
+    return as_listing(data, split, find_photos(data, split), find_archives(data, split))
+
+
+def as_listing(
+    data: Path,
+    split: str,
+    photos: Sequence[PhotoFile],
+    archives: Sequence[Archive],
+    known_as: str | None = None,
+    unpacked_at: Path | None = None,
+) -> RawListing:
+    """The listing of what was found; the metadata is read below `data`."""
+    described = [data / "metadata" / VENOM_LIST, *metadata_paths(data, split)]
+    digest = fingerprint(
+        {
+            "photos": [[photo.path, photo.bytes, photo.modified_ns] for photo in photos],
+            "archives": [[str(found.path), found.bytes, found.modified_ns] for found in archives],
+            "metadata": {path.name: file_digest(path) if path.is_file() else None for path in described},
+        }
+    )
+    return RawListing(data, split, tuple(photos), tuple(archives), digest, known_as, unpacked_at)
+
+
+# Raw data in a bucket: listed there, and fetched into a folder that is then read as any other.
+
+
+METADATA = "metadata"
+OFFICIAL = frozenset({VENOM_LIST, *(file.name for files in METADATA_FILES.values() for file in files)})
+
+
+@dataclass(frozen=True)
+class BucketData:
+    """The official layout below `root`, of which what is needed is fetched into a folder in `cache`."""
+
+    root: BucketPath
+    cache: Path
+
+    @property
+    def known_as(self) -> str:
+        """The URL of the root: the same on every machine."""
+        return str(self.root)
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are on this machine."""
+        return self._home / "data"
+
+    def unpacked_at(self, split: str) -> Path:
+        """Where a split's archives are unpacked to if the store is in a bucket, too."""
+        return self._home / "unpacked" / split
+
+    def fetch_metadata(self) -> None:
+        """Have the official metadata files here as they are in the bucket; one listing where nothing is new.
+
+        Raises:
+            DataError: there is none of them.
+            StorageError: they cannot be listed or fetched.
+        """
+        there = (self.root / METADATA).listed()
+        wanted = {f"{METADATA}/{name}": stored for name, stored in there.items() if name in OFFICIAL}
+        if not wanted:
+            raise DataError(
+                f"{self.root}/{METADATA} holds none of the official metadata files, such as {VENOM_LIST}: "
+                "set SNAKE_DATA to the root of the raw data."
+            )
+        self._mirror.bring(METADATA, wanted)
+
+    def listing(self, split: str) -> RawListing:
+        """A split's raw data by listings alone, a request for each thousand objects; raises as `fetch`."""
+        photos, archives = self._listed(split)
+        self.fetch_metadata()
+        return as_listing(
+            self.folder,
+            split,
+            [
+                PhotoFile(name, self.folder, stored.size, time_of(stored))
+                for name, stored in sorted(photos.items())
+            ],
+            [
+                Archive(self.folder / name, stored.size, time_of(stored))
+                for name, stored in sorted(archives.items())
+            ],
+            self.known_as,
+            self.unpacked_at(split),
+        )
+
+    def fetch(self, split: str, report: Report) -> Fetched:
+        """Fetch a split's photos, or its archives where it has no photos; `report` as for `Mirror.bring`.
+
+        Raises:
+            StorageError: they cannot be listed or fetched, or a name among them cannot be a file's.
+        """
+        photos, archives = self._listed(split)
+        for archive in find_archives(self.folder, split):
+            if archive.path.relative_to(self.folder).as_posix() not in archives:
+                archive.path.unlink(missing_ok=True)
+        return self._mirror.bring(split, photos or archives, report)
+
+    def provide(self, split: str, photos: Sequence[PhotoFile], report: Report) -> Fetched | None:
+        """See that the photos of an inventory, which may be another machine's, are here; None if they were.
+
+        Raises:
+            DataError: one of them has changed in the bucket since.
+            StorageError: as `fetch`.
+        """
+        if all(map(self._is_here, photos)):
+            return None
+        fetched = self.fetch(split, report)
+        if any(photo.root == self.unpacked_at(split) for photo in photos):
+            unpack_all(find_archives(self.folder, split), self.unpacked_at(split))
+        changed = next((photo for photo in photos if not self._is_here(photo)), None)
+        if changed:
+            raise DataError(
+                f"{self.root}: {changed.path} is gone, or another, since raw_images was made: materialize "
+                "raw_images and image_table again."
+            )
+        return fetched
+
+    @property
+    def _home(self) -> Path:
+        # Not by its own path: one root may lie in another.
+        return self.cache / self.root.bucket.name / fingerprint(self.root.key)[:16]
+
+    @property
+    def _mirror(self) -> Mirror:
+        return Mirror(self.root, self.folder, self._home / "growing")
+
+    def _listed(self, split: str) -> tuple[Mapping[str, Stored], Mapping[str, Stored]]:
+        """A split's photos and archives by name."""
+        inside = {f"{split}/{name}": stored for name, stored in (self.root / split).listed(deep=True).items()}
+        photos = {name: stored for name, stored in inside.items() if _suffix(name) in EXTENSIONS}
+        archives = {
+            name: stored for name, stored in inside.items() if name.count("/") == 1 and is_archive(name)
+        }
+        beside = {name: stored for name, stored in self.root.listed().items() if is_archive(name, of=split)}
+        for names in (photos, {**archives, **beside}):
+            refuse_unsafe_names(self.root, names)
+        return photos, {**archives, **beside}
+
+    def _is_here(self, photo: PhotoFile) -> bool:
+        try:
+            status = (photo.root / photo.path).stat()
+        except FileNotFoundError:
+            return False
+        # What is unpacked has the time of its unpacking, on whatever machine that was.
+        is_object = photo.root == self.folder
+        return status.st_size == photo.bytes and (not is_object or status.st_mtime_ns == photo.modified_ns)
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+@dataclass(frozen=True)
+class LocalData:
+    """A folder in the official layout, where there is nothing to fetch."""
+
+    folder: Path
+
+    @property
+    def known_as(self) -> str:
+        """The folder's path."""
+        return str(self.folder)
+
+    def unpacked_at(self, split: str) -> None:
+        """None: archives are unpacked beside their table only."""
+
+    def fetch_metadata(self) -> None:
+        """Nothing."""
+
+    def listing(self, split: str) -> RawListing:
+        """A split's raw data."""
+        return list_raw(self.folder, split)
+
+    def fetch(self, split: str, report: Report) -> None:
+        """Nothing."""
+
+    def provide(self, split: str, photos: Sequence[PhotoFile], report: Report) -> None:
+        """Nothing."""
+
+
+RawSource = LocalData | BucketData

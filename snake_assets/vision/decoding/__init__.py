@@ -1,0 +1,4 @@
+"""From the bytes of a file to pixels, and why there are none.
+
+Resizing and normalising do not belong here (preprocessing).
+"""

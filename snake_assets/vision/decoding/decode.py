@@ -1,0 +1,186 @@
+"""From the bytes of a photo to its pixels, or to the reason why there are none.
+
+`probe` is the cheap look at ingest; `decode` gives the pixels. Whatever the bytes are, the only exception
+that leaves this module is `UnreadablePhoto`, so that one bad file never takes its batch along.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from snake_assets.vision.decoding.decoders import jpeg_pixels, pil_pixels
+from snake_assets.vision.decoding.errors import MAX_PIXELS, UnreadablePhoto, refuse_too_large
+from snake_assets.vision.decoding.jpeg import JPEG_SIGNATURE, jpeg_is_cut, jpeg_is_overgrown
+from snake_assets.vision.decoding.png import PNG_SIGNATURE, png_is_cut, png_is_overgrown, png_lacks_rows
+from snake_assets.vision.decoding_bytes import decoding_bytes
+from snake_assets.vision.errors import MemoryCeilingError
+from snake_assets.vision.room import Take, unbounded
+
+# A block of a GIF may have one byte, and PIL takes a microsecond for each.
+MAX_GIF_BYTES = 32 << 20
+
+# Named from the plugins, which registers them: Image.open never gets to try any other parser (EPS, PSD, FITS,
+# ...). Two photos in one file (MPO) open as JPEG.
+_FORMATS = (
+    JpegImagePlugin.JpegImageFile.format,
+    PngImagePlugin.PngImageFile.format,
+    WebPImagePlugin.WebPImageFile.format,
+    GifImagePlugin.GifImageFile.format,
+    BmpImagePlugin.BmpImageFile.format,
+    TiffImagePlugin.TiffImageFile.format,
+)
+
+
+@dataclass(frozen=True)
+class PhotoHeader:
+    """What a photo says of itself.
+
+    `width` and `height` are those of the pixels as the file stores them, before any EXIF rotation: a phone
+    photo held upright may say 4032 x 3024 here and come out of `decode` as 4032 high and 3024 wide. `format`
+    is PIL's name for what the bytes are (JPEG, MPO, PNG, WEBP, GIF, BMP, TIFF), whatever the file's extension
+    claims.
+    """
+
+    width: int
+    height: int
+    format: str
+
+
+def probe(data: bytes) -> PhotoHeader:
+    """Read the header and check that the file is whole, without decoding pixels (30 µs for a JPEG).
+
+    A file that passes may still fail in `decode`: damage inside the compressed data shows only there.
+
+    Raises:
+        UnreadablePhoto: "empty", "not_an_image", "too_large", or "truncated" where a JPEG has no end marker
+            after its scan data, a PNG no IEND chunk, or a WEBP fewer bytes than it announces. Bytes after the
+            end are fine.
+    """
+    with _identified(data) as image:
+        width, height = image.size
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            # For TIFF alone PIL answers with the size after rotation.
+            width = int(image.tag_v2[TiffImagePlugin.IMAGEWIDTH])
+            height = int(image.tag_v2[TiffImagePlugin.IMAGELENGTH])
+        header = PhotoHeader(width, height, str(image.format))
+    if _is_cut(data):
+        raise UnreadablePhoto("truncated", f"The {header.format} data ends before the picture does.")
+    return header
+
+
+def decode(data: bytes, *, at_least: int | None = None, take: Take = unbounded) -> NDArray[np.uint8]:
+    """Decode a photo to upright RGB: uint8 [H, W, 3], writable and contiguous.
+
+    EXIF orientation is applied. Transparent pixels are laid over white, so that what was invisible stays so.
+    16-bit grey keeps its high byte, as PIL does for 16-bit colour; 32-bit and float grey, which have no
+    agreed white, are stretched from their own minimum to their own maximum. CMYK is converted without a
+    colour profile, as browsers' fallback and PIL do; colour profiles are ignored. Of an animation the first
+    frame is read.
+
+    Args:
+        data: the file's bytes.
+        at_least: the shortest side, in pixels, that the caller needs. A JPEG whose sides divide evenly may
+            then be decoded at 1/2, 1/4 or 1/8 of its size, so long as its shortest side stays at `at_least`
+            or above: a quarter faster to decode and far less to resize. Other formats, uneven sizes and
+            damaged JPEGs come at full size. None: always full size.
+        take: told how many bytes the photo takes, with its resizing, before it does; may wait, or refuse.
+
+    Raises:
+        UnreadablePhoto: for any bytes that give no whole picture; never another exception, but what `take`
+            raises. A JPEG whose data
+            runs out is "truncated" even if an end marker was put behind the cut. Damage that leaves the
+            picture whole (stray bytes between markers, a broken code word) is let through, as other readers
+            do.
+    """
+    with _identified(data) as image:
+        try:
+            if data.startswith(JPEG_SIGNATURE):
+                pixels = jpeg_pixels(data, image, at_least, take)
+            else:
+                if image.format == "PNG" and png_lacks_rows(data):
+                    raise UnreadablePhoto("truncated", "The PNG data ends before the picture does.")
+                take(decoding_bytes(data, image))
+                pixels = pil_pixels(image)
+            # After the pixels: PNG may keep its EXIF behind them, and TIFF comes already turned.
+            return np.ascontiguousarray(_upright(pixels, _orientation(image)))
+        except (UnreadablePhoto, MemoryCeilingError):
+            raise
+        except Exception as error:  # PIL's parsers raise nearly anything on damaged bytes
+            raise UnreadablePhoto(
+                "truncated", f"The {image.format} data is cut short or damaged: {error}"
+            ) from error
+
+
+def _identified(data: bytes) -> Image.Image:
+    """Open a photo of an allowed format and size; no pixel is decoded yet."""
+    if not data:
+        raise UnreadablePhoto("empty", "The file has no bytes.")
+    _refuse_overgrown(data)
+    try:
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadablePhoto(
+            "too_large", f"More than {MAX_PIXELS:,} pixels are not decoded: {error}"
+        ) from error
+    except Exception as error:  # PIL's parsers raise nearly anything on damaged bytes
+        if _is_cut(data):
+            raise UnreadablePhoto("truncated", "The data ends within the header.") from error
+        raise UnreadablePhoto(
+            "not_an_image", "The bytes are no JPEG, PNG, WEBP, GIF, BMP or TIFF that can be opened."
+        ) from error
+    refuse_too_large(*image.size)
+    return image
+
+
+def _refuse_overgrown(data: bytes) -> None:
+    """Before PIL goes over the header of a file in which there is no end to it."""
+    if (
+        (data.startswith(JPEG_SIGNATURE) and jpeg_is_overgrown(data))
+        or (data.startswith(PNG_SIGNATURE) and png_is_overgrown(data))
+        or (data.startswith(b"GIF8") and len(data) > MAX_GIF_BYTES)
+    ):
+        raise UnreadablePhoto("too_large", "The file has more parts than a photo has.")
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether the file's own structure (JPEG, PNG, WEBP) runs past its last byte; else False."""
+    if data.startswith(JPEG_SIGNATURE):
+        return jpeg_is_cut(data)
+    if data.startswith(PNG_SIGNATURE):
+        return png_is_cut(data)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        (announced,) = struct.unpack_from("<I", data, 4)
+        return bool(len(data) < announced + 8)
+    return False
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken EXIF is no reason to lose a photo: it is shown as stored
+        return 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo an EXIF orientation (Exif 2.32, tag 0x0112: 1 to 8); other values change nothing."""
+    turned = pixels.transpose(1, 0, 2) if orientation in (5, 6, 7, 8) else pixels
+    if orientation in (3, 4, 7, 8):
+        turned = turned[::-1]
+    if orientation in (2, 3, 6, 7):
+        turned = turned[:, ::-1]
+    return turned

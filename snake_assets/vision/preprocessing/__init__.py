@@ -1,0 +1,4 @@
+"""From pixels to what the backbone takes: crops, resizing, normalisation.
+
+Reading files does not belong here (decoding).
+"""

@@ -1,0 +1,60 @@
+"""Vectors that nothing can be learned from are found and named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snake_assets.data_quality.vectors import examine_vectors, vector_dims
+from snake_assets_tests.written import vector_rows, write
+
+
+def vectors(rows: int = 6, dims: int = 4) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(rows, dims))
+
+
+def test_sound_vectors(tmp_path: Path):
+    table = write(tmp_path / "cls" / "val", [vector_rows(vectors()), vector_rows(vectors(3), "b")])
+    found = examine_vectors(table)
+    assert not found.faults
+    assert found.figures == {"different photos": 9, "embedding dims": 4}
+    assert vector_dims(table) == {"embedding": 4}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_named_by_its_photo(tmp_path: Path, value: float):
+    broken = vectors()
+    broken[4, 2] = value
+    table = write(tmp_path / "cls" / "val", [vector_rows(vectors(3), "a"), vector_rows(broken, "b")])
+    assert examine_vectors(table).faults == ["photo b4.jpg has a NaN or infinite embedding"]
+
+
+def test_a_constant_column_is_one_over_all_shards(tmp_path: Path):
+    flat = vectors()
+    flat[:, 1] = 0.5
+    shards = [vector_rows(flat, "a"), vector_rows(flat, "b")]
+    assert examine_vectors(write(tmp_path / "cls" / "val", shards)).faults == [
+        "column 1 of embedding is 0.5 for all photos"
+    ]
+    other = flat.copy()
+    other[:, 1] = 0.7
+    assert not examine_vectors(write(tmp_path / "cls" / "val", [shards[0], vector_rows(other, "b")])).faults
+
+
+def test_a_single_photo_has_no_constant_column(tmp_path: Path):
+    assert not examine_vectors(write(tmp_path / "cls" / "val", [vector_rows(vectors(1))])).faults
+
+
+def test_few_photos_may_share_a_value_but_not_all_of_them(tmp_path: Path):
+    alike = vectors(3)
+    alike[:, 1] = 0.5
+    assert not examine_vectors(write(tmp_path / "cls" / "val", [vector_rows(alike)])).faults
+    alike[:] = alike[0]
+    assert len(examine_vectors(write(tmp_path / "cls" / "val", [vector_rows(alike)])).faults) == 4
+
+
+def test_other_dims_than_those_of_train(tmp_path: Path):
+    table = write(tmp_path / "cls" / "val", [vector_rows(vectors())])
+    (fault,) = examine_vectors(table, {"embedding": 8}).faults
+    assert "'embedding': 4" in fault
+    assert "'embedding': 8" in fault

@@ -1,0 +1,171 @@
+"""Crops in the graph: off unless asked for, chosen among when they are there, and told of in the report."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from snake_assets.defs.assets.crops import OFF
+from snake_assets.defs.assets.dependencies import CROP_TABLES, FEATURE_TABLES
+from snake_assets.defs.automation.schedules import features_wish
+from snake_assets.defs.automation.staleness import why_answers_are_stale
+from snake_assets.defs.resources.backbone import BackboneSetting
+from snake_assets.defs.resources.finder import CropMode, Crops
+from snake_assets.defs.resources.storage import Store
+from snake_assets.detection.detect import FINDING_VERSION
+from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.errors import LearningError
+from snake_assets.learning.reading import read_features
+from snake_assets.snakeclef.raw.sources import list_raw
+from snake_assets.storage.tables.table import open_table
+from snake_assets.vision.preprocessing.regions import CROPS
+from snake_assets_tests.defs.assets.test_run import EVERY_SPLIT, SPLITS, definitions, metadata, run_job
+from snake_assets_tests.vision.boxes import box, write_crops
+
+ON, NONE = Crops(mode=CropMode.yolo), Crops(mode=CropMode.none)
+FINDER = {"version": FINDING_VERSION, "finder": "by hand"}
+VIEWS = ["whole photo only", "crop only", "both whole photo and crop"]
+SWEEP = ["cls+patch_mean", "crop_cls+crop_patch_mean", "average_cls+average_patch_mean"]
+QUICK = {"folds": 3, "shrinkages": [0.6], "weight_decays": [0.3], "class_weightings": ["none"]}
+CONFIG = {
+    "crop_embeddings": {"config": {"margin": 0.25}},
+    "species_classifier": {"config": {"feature_sets": SWEEP, **QUICK}},
+}
+ANSWERS = ("species_classifier", "validation_report", "submission")
+
+
+@dataclass(frozen=True)
+class Cropped:
+    data: Path
+    store: Path
+    backbone: Path
+    result: dg.ExecuteInProcessResult
+
+    def wish(self, split: str) -> str | None:
+        """Why a split's features are to be made again, with crops on."""
+        sought = BackboneSetting(name=str(self.backbone)).sought()
+        wish = features_wish(list_raw(self.data, split), Store(root=str(self.store)), sought, CropMode.yolo)
+        return wish.why if wish else None
+
+
+def run_assets(
+    data: Path, store: Path, backbone: Path, crops: Crops, assets: Sequence[str], ops: object = None
+) -> dg.ExecuteInProcessResult:
+    some = dg.define_asset_job("some", selection=dg.AssetSelection.assets(*assets))
+    graph = definitions(data, store, backbone, {"crops": crops})
+    merged = dg.Definitions.merge(graph, dg.Definitions(jobs=[some]))
+    return run_job(merged, "some", EVERY_SPLIT, run_config={"ops": ops or {}})
+
+
+def boxed(store: Path, split: str, recipe: dict[str, object] = FINDER) -> None:
+    images = open_table(store / "image_table" / split)
+    names = images.read(["image_id"])["image_id"].to_pylist()
+    found = {name: box(0.1, 0.2, 0.7, 0.4 + number / len(names) / 2) for number, name in enumerate(names)}
+    write_crops(store / CROPS / split, images, found, recipe=recipe)
+
+
+def contents(store: Path, names: tuple[str, ...]) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for name in names for path in (store / name).rglob("*.*")}
+
+
+@pytest.fixture(scope="module")
+def whole(finished_run) -> dict[str, bytes]:
+    """The tables of whole photos before there were crops."""
+    return {
+        path.removeprefix(str(finished_run[0])): data
+        for path, data in contents(finished_run[0], FEATURE_TABLES).items()
+    }
+
+
+@pytest.fixture(scope="module")
+def cropped(
+    finished_run, whole: dict[str, bytes], small_set: Path, demo_backbone: Path, tmp_path_factory
+) -> Cropped:
+    """A store that had no crops, after crops of all splits and all answers were made with them."""
+    store = tmp_path_factory.mktemp("cropped") / "store"
+    shutil.copytree(finished_run[0], store)
+    for split in SPLITS:
+        boxed(store, split)
+    result = run_assets(small_set, store, demo_backbone, ON, [*CROP_TABLES, *ANSWERS], CONFIG)
+    assert result.success
+    return Cropped(small_set, store, demo_backbone, result)
+
+
+def test_every_photo_has_its_crop_and_whole_photos_are_left_as_they_were(cropped: Cropped, whole):
+    for split in SPLITS:
+        images = open_table(cropped.store / "image_table" / split)
+        for name in CROP_TABLES:
+            table = open_table(cropped.store / name / split)
+            assert table.read(["image_id"]).equals(images.read(["image_id"]))
+            shown = metadata(cropped.result, name, split)
+            assert shown["dagster/row_count"] == shown["photos_computed"] == images.manifest.rows_out
+            assert shown["recipe"]["crop"]["margin"] == 0.25
+            assert shown["recipe"]["crop"]["finder"] == FINDER
+    now = contents(cropped.store, FEATURE_TABLES)
+    assert {path.removeprefix(str(cropped.store)): data for path, data in now.items()} == whole
+
+
+def test_the_sweep_runs_through_crops_and_the_report_compares_the_views(cropped: Cropped):
+    selection = SpeciesClassifier.load(cropped.store / "species_classifier").selection
+    assert {"+".join(one.recipe.features) for one in selection.candidates} == set(SWEEP)
+    assert [choice.view for choice in selection.views] == VIEWS
+    shown = metadata(cropped.result, "species_classifier")["candidates"]
+    assert all(view in shown for view in VIEWS)
+    scores = json.loads((cropped.store / "validation_report" / "scores.json").read_text())
+    rows = {row["name"]: row for row in scores["variants"]}
+    for view in VIEWS:
+        low, high = rows[view]["intervals"]["track1"]
+        assert low <= rows[view]["track1"] <= high
+        assert rows[view]["observations"] == scores["observations"]
+        assert view in metadata(cropped.result, "validation_report")["variants"]
+
+
+def test_off_nothing_is_computed_and_what_is_there_stays(cropped: Cropped):
+    before = contents(cropped.store, CROP_TABLES)
+    result = run_assets(cropped.data, cropped.store, cropped.backbone, NONE, CROP_TABLES)
+    assert result.success
+    for name in CROP_TABLES:
+        assert metadata(result, name, "val") == {"dagster/row_count": 0, "crops": OFF}
+    assert contents(cropped.store, CROP_TABLES) == before
+
+
+def test_answers_with_crops_are_stale_without_them(cropped: Cropped):
+    store = Store(root=str(cropped.store))
+    assert why_answers_are_stale(store, ON) is None
+    assert "species_classifier was made of other features" in why_answers_are_stale(store, NONE)
+
+
+def test_a_classifier_with_crops_refuses_photos_without_them(cropped: Cropped):
+    classifier = SpeciesClassifier.load(cropped.store / "species_classifier")
+    tables = [open_table(cropped.store / name / "val") for name in (*FEATURE_TABLES, *CROP_TABLES)]
+    assert np.isfinite(classifier.probabilities(read_features(*tables))).all()
+    with pytest.raises(LearningError, match="train again"):
+        classifier.probabilities(read_features(*tables[:3]))
+
+
+def test_missing_boxes_are_told_of(cropped: Cropped, tmp_path: Path):
+    store = tmp_path / "store"
+    shutil.copytree(cropped.store / "image_table", store / "image_table")
+    with pytest.raises(dg.Failure) as refused:
+        run_assets(cropped.data, store, cropped.backbone, ON, CROP_TABLES[:1])
+    assert "materialize yolo_crops for" in refused.value.description
+
+
+def test_schedules_judge_crops_where_they_are_on(cropped: Cropped, tmp_path: Path):
+    store = tmp_path / "store"
+    shutil.copytree(cropped.store, store)
+    place = Cropped(cropped.data, store, cropped.backbone, cropped.result)
+    assert [place.wish(split) for split in SPLITS] == [None] * 3
+    shutil.rmtree(store / "crop_dct_embeddings" / "val")
+    assert place.wish("val") == "crop_dct_embeddings is missing"
+    boxed(store, "train", {**FINDER, "finder": "another"})
+    assert "by what another finder found" in place.wish("train")
+    boxed(store, "train", {**FINDER, "version": FINDING_VERSION + 1})
+    assert place.wish("train") == "yolo_crops was made by another version of the code"
+    shutil.rmtree(store / CROPS / "test")
+    assert place.wish("test") == "yolo_crops is missing"

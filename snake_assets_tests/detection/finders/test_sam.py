@@ -1,0 +1,232 @@
+"""SAM: masks of the right place in the photo, prompted by the best box or chosen from a grid of points."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from transformers import SamImageProcessor, SamModel, pipeline
+
+from snake_assets.detection.detect import FindingSettings, find_snakes
+from snake_assets.detection.finders.hub_models import open_hub_model, sam
+from snake_assets.detection.finders.sam import LEAST_SHARE, MOST_SHARE, SamFinder
+from snake_assets.storage.tables.table import open_table
+from snake_assets.vision.preprocessing.crops import mask_from_bytes
+from snake_assets.vision.preprocessing.regions import Region
+from snake_assets_tests.detection.hub_folders import SAM_SIDE, save_sam
+from snake_assets_tests.detection.marks import Finds, MarkFinder, image_table, marked
+from snake_assets_tests.vision.conftest import picture
+
+SNAKE = Finds((Region(0.1, 0.1, 0.2, 0.2, 0.3, "rope"), Region(0.25, 0.5, 0.75, 1.0, 0.7, "snake")))
+LOW = SAM_SIDE // 2  # side of the masks that come out of the network
+
+
+@pytest.fixture
+def automatic(sam_folder: Path) -> SamFinder:
+    return SamFinder(open_hub_model(sam("SNAKE_DETECTOR"), str(sam_folder)), points_a_side=4)
+
+
+@pytest.fixture
+def prompted(automatic: SamFinder) -> SamFinder:
+    return replace(automatic, prompter=SNAKE)
+
+
+def photo(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.array(picture(width, height, seed))
+
+
+def plant(finder: SamFinder, masks: list[tuple[slice, slice, float, float]]) -> None:
+    """Let the network, whatever it sees, answer each prompt with (rows, columns, logit, predicted IoU)."""
+    logits = torch.full((len(masks), LOW, LOW), -20.0)
+    for mask, (rows, columns, logit, _) in zip(logits, masks, strict=True):
+        mask[rows, columns] = logit
+    scores = torch.tensor([score for *_, score in masks])
+
+    def answer(module: object, given: object, output: tuple[torch.Tensor, torch.Tensor]):
+        prompts = output[1].shape[1]
+        return logits.repeat(1, prompts, 1, 1, 1), scores.repeat(1, prompts, 1)
+
+    finder.model.mask_decoder.register_forward_hook(answer)
+
+
+def sides(region: Region) -> tuple[float, ...]:
+    return region.x0, region.y0, region.x1, region.y1
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "box"),
+    [(80, 40, (16, 16, 48, 32)), (40, 80, (8, 32, 24, 64)), (32, 32, (16, 32, 48, 64))],
+)
+def test_the_best_box_reaches_sam_in_its_own_pixels(
+    prompted: SamFinder, width: int, height: int, box: tuple[int, ...]
+):
+    """Of the photo's longer side SAM makes 64 pixels; the shorter is padded."""
+    asked: list[torch.Tensor] = []
+    prompted.model.prompt_encoder.register_forward_pre_hook(
+        lambda module, given, named: asked.append(named["input_boxes"]), with_kwargs=True
+    )
+    prompted.find([photo(width, height)])
+    assert [one.tolist() for one in asked] == [[[list(box)]]]
+
+
+def test_of_three_masks_the_one_of_the_highest_predicted_iou_is_kept(prompted: SamFinder):
+    middle = slice(4, 12), slice(8, 24)
+    plant(prompted, [(slice(0, 3), slice(0, 3), 20, 0.2), (*middle, 20, 0.6), (*middle[::-1], 20, 0.5)])
+    # The network's lower half is padding under a photo of 80 x 40.
+    ((region,),) = prompted.find([photo(80, 40)])
+    assert sides(region) == pytest.approx((0.25, 0.25, 0.75, 0.75), abs=0.03)
+    assert (region.score, region.label) == (pytest.approx(0.7), "snake")
+    assert region.mask is not None
+    mask = mask_from_bytes(region.mask)
+    assert mask.shape == (32, 64)  # no finer than SAM sees
+    assert mask[9:23, 17:47].all() and mask.sum() < 18 * 34
+
+
+def test_masks_are_those_of_transformers_own_post_processing(prompted: SamFinder, sam_folder: Path):
+    model, images = SamModel.from_pretrained(sam_folder).eval(), SamImageProcessor.from_pretrained(sam_folder)
+    for width, height in ((60, 40), (33, 64)):
+        ((region,),) = prompted.find([photo(width, height)])
+        given = images(picture(width, height), return_tensors="pt")
+        (rows, columns), size = given["reshaped_input_sizes"][0].tolist(), [(height, width)]
+        with torch.no_grad():
+            box = torch.tensor([[[0.25 * columns, 0.5 * rows, 0.75 * columns, rows]]])
+            seen = model(given["pixel_values"], input_boxes=box)
+        (masks,) = images.post_process_masks(seen.pred_masks, size, given["reshaped_input_sizes"])
+        best = masks[0, seen.iou_scores[0, 0].argmax()].numpy()
+        assert 0 < best.sum() < best.size
+        mask = mask_from_bytes(region.mask)
+        assert mask.shape == (height, width)
+        assert (mask == best).mean() > 0.999
+
+
+def test_a_photo_without_a_box_or_without_a_mask_has_no_find(prompted: SamFinder):
+    assert replace(prompted, prompter=Finds(())).find([photo(60, 40)]) == [[]]
+    outside = Finds((Region(1.5, 0, 2, 1, 0.9, "snake"),))
+    assert replace(prompted, prompter=outside).find([photo(60, 40)]) == [[]]
+    plant(prompted, [(slice(0, 0), slice(0, 0), 20, 0.9)] * 3)
+    assert prompted.find([photo(60, 40)]) == [[]]
+
+
+def test_automatic_masks_are_sure_stable_of_a_fair_size_and_apart(automatic: SamFinder):
+    everything, snake, tail = (slice(0, LOW),) * 2, (slice(4, 12), slice(8, 24)), (slice(13, 15), slice(2, 8))
+    planted = [
+        (*everything, 20, 0.99),
+        (slice(0, 1), slice(0, 1), 20, 0.98),  # a speck
+        (*tail, 0.5, 0.97),  # unstable: nothing of it is above 1
+        (*snake, 20, 1.02),
+        (slice(4, 13), snake[1], 20, 0.93),  # the snake again
+        (*tail, 20, 0.90),
+        (slice(0, 8), slice(24, 32), 20, 0.87),  # unsure
+    ]
+    plant(automatic, planted)
+    (found,) = automatic.find([photo(80, 40)])
+    assert [(region.score, region.label) for region in found] == [
+        (1.0, "mask"),
+        (pytest.approx(0.9), "mask"),
+    ]
+    assert sides(found[0]) == pytest.approx((0.25, 0.25, 0.75, 0.75), abs=0.03)
+    assert sides(found[1]) == pytest.approx((1 / 16, 13 / 16, 1 / 4, 15 / 16), abs=0.03)
+    one = replace(automatic, most=1)
+    plant(one, planted)
+    assert one.find([photo(80, 40)]) == [found[:1]]
+
+
+def test_automatic_masks_are_those_of_transformers_own_pipeline(sam_folder: Path, automatic: SamFinder):
+    ours = replace(automatic, iou=0.9999, most=99, least_iou=0.5, least_stability=0.8)
+    reference = pipeline(
+        "mask-generation",
+        model=SamModel.from_pretrained(sam_folder),
+        image_processor=SamImageProcessor.from_pretrained(sam_folder),
+    )
+    (found,) = ours.find([photo(60, 40)])
+    told = reference(
+        picture(60, 40),
+        points_per_crop=4,
+        pred_iou_thresh=0.5,
+        stability_score_thresh=0.8,
+        crops_nms_thresh=0.9999,
+    )
+    masks = [mask.numpy() for mask in told["masks"]]
+    fair = [number for number, mask in enumerate(masks) if LEAST_SHARE <= mask.mean() <= MOST_SHARE]
+    assert found
+    for region in found:
+        mask = mask_from_bytes(region.mask)
+        assert any(
+            (mask == masks[number]).mean() > 0.999
+            and abs(float(told["scores"][number]) - region.score) < 1e-4
+            for number in fair
+        )
+
+
+@pytest.mark.parametrize("prompter", [None, SNAKE])
+def test_odd_photos_and_any_company_give_what_each_gives_alone(automatic: SamFinder, prompter: Finds | None):
+    ours = replace(automatic, prompter=prompter)
+    photos = [
+        photo(60, 40),
+        np.zeros((1, 1, 3), np.uint8),
+        photo(20_000, 50),
+        photo(50, 20_000),
+        photo(50, 3),
+        np.full((50, 70, 3), 127, np.uint8),
+    ]
+    together = ours.find(photos)
+    assert together == [ours.find([one])[0] for one in photos]
+    assert sum(map(len, together)) > 2
+    for one, found in zip(photos, together, strict=True):
+        for region in found:
+            assert 0 <= region.x0 < region.x1 <= 1 and 0 <= region.y0 < region.y1 <= 1
+            height, width = mask_from_bytes(region.mask).shape
+            assert max(height, width) == min(SAM_SIDE, max(one.shape))
+            assert (height > width, width > height) == (
+                one.shape[0] > one.shape[1],
+                one.shape[1] > one.shape[0],
+            )
+    assert ours.find([]) == []
+
+
+def test_what_it_is_asked_with_is_in_the_fingerprint_and_the_warning(
+    automatic: SamFinder, prompted: SamFinder
+):
+    assert automatic.warning is not None and "SNAKE_PROMPTER" in automatic.warning
+    complaining = replace(prompted, prompter=Finds((), warning="knows no snakes", longest_side=640))
+    assert (prompted.warning, complaining.warning) == (None, "knows no snakes")
+    assert (automatic.longest_side, complaining.longest_side) == (SAM_SIDE, 640)
+    alone, by_box = automatic.fingerprint_parts(), prompted.fingerprint_parts()
+    assert by_box["prompter"] == {"finder": "the same"} and "prompter" not in alone
+    changes = {"least_iou": 0.5, "least_stability": 0.5, "iou": 0.5, "points_a_side": 8, "most": 1}
+    other = replace(automatic, **changes).fingerprint_parts()
+    assert {name for name in alone if alone[name] != other[name]} == set(changes)
+
+
+def test_a_pass_resumes_and_keeps_masks(prompted: SamFinder, tmp_path: Path):
+    by_marks = replace(prompted, prompter=MarkFinder())
+    given = {
+        f"{n}.png": marked(60 + n, 40, (0.25, 0.5, 0.75, 1.0) if n % 2 else None, n, "PNG") for n in range(5)
+    }
+    settings = FindingSettings(batch_size=2)
+    few = dict(list(given.items())[:3])
+    first = find_snakes(image_table(tmp_path, few, 3), tmp_path / "crops", by_marks, settings)
+    again = find_snakes(image_table(tmp_path, given, 3), tmp_path / "crops", by_marks, settings)
+    assert (first.computed, again.computed) == (3, 2)
+    for number, row in enumerate(open_table(tmp_path / "crops").read().to_pylist()):
+        assert row["finds"] == number % 2
+        if number % 2:
+            mask = mask_from_bytes(row["mask"])
+            assert mask.shape == (40, 60 + number)
+            columns = np.flatnonzero(mask.any(axis=0))
+            assert row["x0"] == pytest.approx(columns[0] / (60 + number))
+            assert (row["score"], row["label"]) == (0.75, "mark")
+        else:
+            assert (row["mask"], row["score"]) == (None, 0)
+
+
+@pytest.mark.parametrize("prompter", [None, SNAKE])
+def test_at_the_size_of_the_published_models(tmp_path: Path, prompter: Finds | None):
+    files = open_hub_model(sam("SNAKE_DETECTOR"), str(save_sam(tmp_path / "sam", side=1024, patch=16)))
+    ours = SamFinder(files, prompter, points_a_side=2)
+    assert ours.longest_side == 1024
+    (found,) = ours.find([photo(1500, 1000)])
+    assert found
+    assert {mask_from_bytes(region.mask).shape for region in found} == {(683, 1024)}

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.finders.yolo import YoloFinder
+from snake_assets.detection.finders.yolo_weights import open_weights
+from snake_assets.vision.decoding.decode import decode
+from snake_assets_tests.detection.detectors import save_detector
+
+
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory: pytest.TempPathFactory) -> YoloFinder:
+    """A finder that sees snakes everywhere."""
+    path = save_detector(tmp_path_factory.mktemp("detector") / "tiny.pt")
+    return YoloFinder(open_weights(str(path)), confidence=1e-6, image_size=64)
+
+
+def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+def test_finds_lie_within_the_photo_and_come_best_first(eager: YoloFinder) -> None:
+    photos = [
+        noise(40, 60),
+        noise(60, 40, 1),
+        noise(1, 1),
+        noise(50, 20_000),
+        noise(20_000, 50),
+        noise(40, 60, 2),
+    ]
+    finds = eager.find(photos)
+    assert len(finds) == len(photos)
+    assert len(finds[0]) == eager.most == 10
+    for regions in finds:
+        assert [region.score for region in regions] == sorted((r.score for r in regions), reverse=True)
+        for region in regions:
+            assert 0 <= region.x0 < region.x1 <= 1 and 0 <= region.y0 < region.y1 <= 1
+            assert 0 < region.score <= 1 and region.label == "snake" and region.mask is None
+    assert any(region.x0 == 0 or region.x1 == 1 for regions in finds for region in regions), (
+        "none was clipped"
+    )
+
+
+def test_a_photos_finds_do_not_depend_on_its_company(eager: YoloFinder) -> None:
+    photos = [noise(40, 60), noise(60, 40, 1), noise(1, 1), noise(40, 60, 3)]
+    together = eager.find(photos)
+    for photo, finds in zip(photos, together, strict=True):
+        (alone,) = eager.find([photo])
+        assert np.allclose(
+            [(r.x0, r.y0, r.x1, r.y1, r.score) for r in alone],
+            [(r.x0, r.y0, r.x1, r.y1, r.score) for r in finds],
+            atol=1e-5,
+        )
+
+
+def test_nothing_found_is_an_empty_list(eager: YoloFinder) -> None:
+    picky = YoloFinder(eager.weights, confidence=0.999, image_size=64)
+    assert picky.find([noise(40, 60), noise(1, 1)]) == [[], []]
+    assert picky.find([]) == []
+
+
+def test_weights_without_a_snake_are_taken_with_a_warning(eager: YoloFinder, tmp_path: Path) -> None:
+    stock = YoloFinder(
+        open_weights(str(save_detector(tmp_path / "stock.pt", ["person", "tie"]))), image_size=64
+    )
+    assert eager.warning is None
+    assert stock.warning is not None
+    assert "knows no snakes" in stock.warning and "person" in stock.warning and "SNAKE_BOXES" in stock.warning
+    assert stock.find([noise(40, 60)]) is not None
+
+
+def test_what_decides_the_finds_is_in_the_fingerprint(eager: YoloFinder, tmp_path: Path) -> None:
+    parts = eager.fingerprint_parts()
+    assert parts["weights"] == eager.weights.sha256 and parts["ultralytics"] == "8"
+    other = YoloFinder(eager.weights, confidence=0.5, iou=0.5, image_size=96, most=1).fingerprint_parts()
+    assert {name for name in parts if parts[name] != other[name]} == {
+        "confidence",
+        "iou",
+        "image_size",
+        "most",
+    }
+
+
+def test_settings_that_cannot_be_are_refused(eager: YoloFinder) -> None:
+    for wrong in ({"image_size": 100}, {"confidence": 0.0}, {"iou": 1.0}, {"precision": "fp16"}, {"most": 0}):
+        with pytest.raises(DetectionError):
+            YoloFinder(eager.weights, **wrong)
+
+
+@pytest.mark.real
+def test_finds_are_those_of_ultralytics_own_predict(shared_data: Path) -> None:
+    """The same boxes, scores and classes over real photos, colours in the right order."""
+    finder = YoloFinder(open_weights(str(shared_data / "weights" / "yolov8n")))
+    photos = [
+        decode(path.read_bytes())
+        for path in sorted((shared_data / "snake-boxes" / "images").glob("*.jpg"))[:12]
+    ]
+    finds = finder.find(photos)
+    from ultralytics import YOLO
+
+    reference = YOLO(str(finder.weights.path))
+    for photo, regions in zip(photos, finds, strict=True):
+        bgr = np.ascontiguousarray(photo[..., ::-1])
+        boxes = reference.predict(bgr, agnostic_nms=True, max_det=10, verbose=False, save=False)[0].boxes
+        sides = [side for r in regions for side in (r.x0, r.y0, r.x1, r.y1)]
+        assert np.allclose(sides, boxes.xyxyn.numpy().ravel(), atol=1e-4)
+        assert np.allclose([r.score for r in regions], boxes.conf.numpy(), atol=1e-4)
+        assert [r.label for r in regions] == [reference.names[int(number)] for number in boxes.cls]
+    assert sum(map(len, finds)) > 3

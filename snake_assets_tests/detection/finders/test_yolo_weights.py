@@ -1,0 +1,111 @@
+import hashlib
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.finders.yolo_weights import load_detector, open_weights
+from snake_assets_tests.detection.detectors import save_detector
+
+
+class Malice:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.made),)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "weights" / "best.pt"
+    path.parent.mkdir()
+    path.write_bytes(b"weights")
+    return path
+
+
+def test_a_file_and_a_folder_with_one_file_are_the_same_weights(file: Path) -> None:
+    digest = hashlib.sha256(b"weights").hexdigest()
+    for named in (file, file.parent):
+        weights = open_weights(str(named))
+        assert (weights.path, weights.sha256) == (file, digest)
+
+
+def test_the_pinned_digest_is_asked_for_before_anything_is_loaded(file: Path) -> None:
+    digest = open_weights(str(file)).sha256
+    assert open_weights(str(file), pinned_sha256=digest.upper()).sha256 == digest
+    with pytest.raises(DetectionError, match=f"{digest}.*nothing of it was loaded"):
+        open_weights(str(file), pinned_sha256="0" * 64)
+    with pytest.raises(DetectionError, match="is no SHA-256"):
+        open_weights(str(file), pinned_sha256=digest[:12])
+
+
+@pytest.mark.parametrize("name", ["yolov8n.pt", "yolov8n", "https://example.com/best.pt"])
+def test_a_name_that_ultralytics_would_download_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DetectionError, match="never downloaded"):
+        open_weights(name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_must_hold_one_file(file: Path) -> None:
+    with pytest.raises(DetectionError, match="it holds none"):
+        open_weights(str(file.parent.parent))
+    (file.parent / "last.pt").write_bytes(b"")
+    with pytest.raises(DetectionError, match=r"it holds best\.pt, last\.pt"):
+        open_weights(str(file.parent))
+
+
+def test_weights_inside_the_data_are_refused_also_through_a_link(file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere.pt"
+    link.symlink_to(file)
+    for named in (file, link):
+        with pytest.raises(DetectionError, match="lies inside the data"):
+            open_weights(str(named), data_root=file.parent)
+    assert open_weights(str(file), data_root=None).path == file
+    assert open_weights(str(file), data_root=tmp_path / "data").path == file
+
+
+@pytest.mark.parametrize("protocol", ["torch", "pickle", "in a model's place"])
+def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path: Path, protocol: str) -> None:
+    path, made = tmp_path / "best.pt", tmp_path / "made"
+    if protocol == "pickle":
+        path.write_bytes(pickle.dumps(Malice(made)))
+    else:
+        torch.save({"model": Malice(made)} if protocol != "torch" else Malice(made), path)
+    with pytest.raises(DetectionError, match="is refused"):
+        load_detector(open_weights(str(path)))
+    assert not made.exists()
+    torch.load(path, weights_only=False) if protocol != "pickle" else pickle.loads(path.read_bytes())
+    assert made.exists(), "the pickle would have run"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\xff\xd8\xff a photo"])
+def test_what_is_no_weights_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "best.pt"
+    path.write_bytes(content)
+    with pytest.raises(DetectionError, match="is refused"):
+        load_detector(open_weights(str(path)))
+
+
+def test_weights_that_change_after_they_were_opened_are_not_loaded(tmp_path: Path) -> None:
+    weights = open_weights(str(save_detector(tmp_path / "best.pt")))
+    save_detector(weights.path, seed=1)
+    with pytest.raises(DetectionError, match="has changed"):
+        load_detector(weights)
+
+
+def test_loading_leaves_no_copy_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = open_weights(str(save_detector(tmp_path / "best.pt")))
+    copies = tmp_path / "temporary"
+    copies.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(copies))
+    assert load_detector(weights).pt_path == str(weights.path)
+    assert not list(copies.iterdir())

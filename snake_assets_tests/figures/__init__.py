@@ -1,1 +1,0 @@
-"""Tests of snake_assets.figures."""

@@ -1,0 +1,105 @@
+"""Pictures: whole image files of a size that the UI shows, the same each time, whatever is in the tables."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from snake_assets.learning.errors import LearningError
+from snake_assets.learning.feature_table import FeatureTable
+from snake_assets.plots.charts import species_histogram_png, venom_confusion_png
+from snake_assets.plots.embedding_map import embedding_map_png, flatten
+from snake_assets.plots.photo_sheets import contact_sheet
+from snake_assets.snakeclef.image_table import ingest
+from snake_assets.snakeclef.metadata import PhotoRow
+from snake_assets.snakeclef.raw.photo_files import find_photos
+from snake_assets.storage.tables.table import open_table
+from snake_assets_tests.conftest import photo_bytes
+
+WIDEST = 820
+
+
+def opened(data: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(data))
+    picture.load()
+    return picture
+
+
+def table_of(root: Path, photos: dict[str, bytes], species: str | None = "Aus bus"):
+    for name, data in photos.items():
+        (root / "data" / "val").mkdir(parents=True, exist_ok=True)
+        (root / "data" / "val" / name).write_bytes(data)
+    rows = [PhotoRow(name, "77", f"val/{name}", 1, species) for name in photos]
+    ingest(rows, find_photos(root / "data", "val"), "val", root / "images")
+    return open_table(root / "images")
+
+
+def test_a_sheet_grows_with_its_photos_up_to_two_rows(tmp_path: Path):
+    heights = []
+    for count in (1, 9, 60):
+        table = table_of(tmp_path / str(count), {f"{n:02}.jpg": photo_bytes(n) for n in range(count)})
+        sheet = opened(contact_sheet(table))
+        heights.append(sheet.height)
+        assert sheet.width <= WIDEST
+    assert heights[0] < heights[1] == heights[2] < 3 * heights[0]
+
+
+def test_a_photo_that_fails_to_decode_does_not_spoil_the_sheet(tmp_path: Path):
+    whole = photo_bytes(1)
+    half = whole[: len(whole) // 2] + b"\xff\xd9"
+    one = contact_sheet(table_of(tmp_path / "a", {"a.jpg": whole, "b.jpg": half}))
+    other = contact_sheet(table_of(tmp_path / "b", {"a.jpg": whole, "b.jpg": photo_bytes(2)}))
+    assert opened(one).size == opened(other).size
+    assert one != other
+
+
+def test_sheets_without_species_and_without_photos(tmp_path: Path):
+    opened(contact_sheet(table_of(tmp_path / "a", {"a.jpg": photo_bytes()}, species=None)))
+    opened(contact_sheet(table_of(tmp_path / "b", {"a.jpg": b"no photo"})))
+
+
+@pytest.mark.parametrize("species", [0, 1, 13, 300])
+def test_histograms_of_any_number_of_species(species: int):
+    counts = pl.DataFrame(
+        {
+            "class_id": list(range(species)),
+            "binomial_name": [f"Aus b{number}" for number in range(species)],
+            "venomous": [number % 3 == 0 for number in range(species)],
+            "photos": [species - number for number in range(species)],
+        },
+        schema={"class_id": pl.Int32, "binomial_name": pl.String, "venomous": pl.Boolean, "photos": pl.Int64},
+    )
+    drawn = species_histogram_png(counts, "photos")
+    assert opened(drawn).width <= WIDEST
+    assert species_histogram_png(counts, "photos") == drawn
+
+
+def test_the_confusion_shows_its_counts():
+    cells = [(truth, guess) for truth in (False, True) for guess in (False, True)]
+    some, none = dict(zip(cells, (9, 1, 2, 3), strict=True)), dict.fromkeys(cells, 0)
+    assert opened(venom_confusion_png(some, none)).width <= WIDEST
+    assert venom_confusion_png(some, none) != venom_confusion_png(none, none)
+
+
+def features(photos: int) -> FeatureTable:
+    rng = np.random.default_rng(0)
+    return FeatureTable(
+        image_id=[str(n) for n in range(photos)],
+        observation_id=[str(n) for n in range(photos)],
+        blocks={name: rng.normal(size=(photos, 6)).astype(np.float32) for name in ("cls", "dct")},
+        class_id=np.arange(photos, dtype=np.int32) % 2,
+    )
+
+
+@pytest.mark.parametrize("photos", [1, 4])
+def test_a_map_of_a_handful_of_photos(photos: int):
+    assert opened(embedding_map_png(features(photos), {0: "Aus bus"})).width <= WIDEST
+    assert flatten(features(photos).blocks["cls"]).shape == (photos, 2)
+
+
+def test_a_map_of_species_that_are_not_there_is_refused():
+    with pytest.raises(LearningError, match="7"):
+        embedding_map_png(features(4), {7: "Cus dus"})

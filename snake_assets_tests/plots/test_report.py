@@ -1,0 +1,196 @@
+"""The report page: self-contained, escaped, bounded, and whole whatever there is to tell."""
+
+import dataclasses
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from snake_assets.learning.feature_table import FeatureTable
+from snake_assets.learning.report import Judgement
+from snake_assets.plots.photo_sheets import MOST_BYTES, thumbnail
+from snake_assets.plots.report import CHARTS, ReportPhotos, draw_charts, report_page
+from snake_assets_tests.conftest import photo_bytes
+from snake_assets_tests.learning.judged import NAMES, TRAIN, VAL, judged, train_table, truth_of, val_table
+from snake_assets_tests.learning.tables import VENOMOUS, species_table
+
+WRONG = {"val 0": 12, "val 1": 7, "val 3": 12, "val 5": 30}
+MARKUP = "<script>alert('x')</script> \"><img src=https://evil.example/x onerror=alert(1)> &amp; {{ 7 * 7 }}"
+VOID = {"meta", "img", "br"}
+
+
+class Read(HTMLParser):
+    """What stands in a page: its tags with their attributes, its text, and tags left open."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def attributes(self, name: str) -> list[str]:
+        return [attributes[name] or "" for _, attributes in self.tags if name in attributes]
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.text.split())
+
+
+def all_photos(data: bytes) -> ReportPhotos:
+    return ReportPhotos(*(dict.fromkeys(table.image_id, data) for table in (VAL, TRAIN)))
+
+
+def page_of(judgement: Judgement, photos: ReportPhotos | None = None) -> str:
+    # Charts take their time to draw and have tests of their own.
+    charts = dict.fromkeys(CHARTS, b"a chart")
+    return report_page(judgement, charts, all_photos(thumbnail(photo_bytes())) if photos is None else photos)
+
+
+def assert_whole(page: str) -> Read:
+    read = Read(page)
+    assert read.open == []
+    assert {tag for tag, _ in read.tags}.isdisjoint(
+        {"script", "link", "iframe", "object", "embed", "form", "base"}
+    )
+    for attribute in ("src", "href"):
+        for target in read.attributes(attribute):
+            assert target.startswith(("data:image/", "#"))
+    assert not any(name.startswith("on") for _, attributes in read.tags for name in attributes)
+    assert "url(" not in page and "@import" not in page
+    # Every entry of the table of contents leads to a section, and every section is listed.
+    anchors = [target[1:] for target in read.attributes("href") if target.startswith("#")]
+    sections = [attributes["id"] for tag, attributes in read.tags if tag == "section"]
+    assert set(anchors) == set(sections) and len(sections) == 10
+    return read
+
+
+def test_a_whole_page_with_every_chart_and_photo() -> None:
+    judgement = judged(WRONG)
+    read = assert_whole(page_of(judgement))
+    for chart in CHARTS.values():
+        assert " ".join(chart.caption.split()) in read.words
+    images = [attributes for tag, attributes in read.tags if tag == "img"]
+    # Both photos of the dangerous mistake, then of each mistake both and its five nearest.
+    assert len(images) == len(CHARTS) + 2 + 4 * (2 + 5)
+    assert all(attributes["alt"] for attributes in images)
+    for name in NAMES.values():
+        assert name in read.words
+    assert f"{judgement.scores.track1:.2f}" in read.words
+    assert "1 of 6 venomous snakes taken for harmless" in read.words
+
+
+def test_markup_in_names_and_ids_is_escaped() -> None:
+    def renamed(table: FeatureTable) -> FeatureTable:
+        return dataclasses.replace(
+            table,
+            image_id=[f"{name}{MARKUP}" for name in table.image_id],
+            observation_id=[f"{name}{MARKUP}" for name in table.observation_id],
+        )
+
+    val = val_table()
+    val.sha256[6] = TRAIN.sha256[3]
+    judgement = judged(
+        {f"{name}{MARKUP}": species for name, species in WRONG.items()},
+        train=renamed(TRAIN),
+        val=renamed(val),
+        names={class_id: f"{name} {MARKUP}" for class_id, name in NAMES.items()},
+        answers={MARKUP: np.full(12, 3)},
+    )
+    for photos in (
+        ReportPhotos({}, {}),
+        ReportPhotos(*[dict.fromkeys(judgement.mistakes[0].photos, b"x")] * 2),
+    ):
+        page = page_of(judgement, photos)
+        read = assert_whole(page)
+        assert "<script" not in page
+        assert read.text.count(MARKUP) > 20
+        assert "https://evil.example" not in " ".join(read.attributes("src"))
+
+
+def test_a_photo_without_a_thumbnail_leaves_a_box() -> None:
+    read = assert_whole(page_of(judged(WRONG), ReportPhotos({}, {})))
+    assert read.words.count("no picture") == 2 + 4 * (2 + 5)
+
+
+def test_a_bad_day_on_the_whole_of_snakeclef_stays_small() -> None:
+    noise = bytes(np.random.default_rng(0).integers(0, 256, MOST_BYTES, dtype=np.uint8))
+    species = tuple(range(1784))
+    venomous = {class_id: class_id % 2 == 1 for class_id in species}
+    train = species_table(species[:100], observations=2, photos=1, spread=1.5)
+    val = species_table(species[:100], observations=2, photos=2, spread=1.5, seed=1, prefix="val")
+    val = dataclasses.replace(val, sha256=[train.sha256[row % len(train)] for row in range(len(val))])
+    truth = truth_of(val) | {f"lost {class_id}": class_id for class_id in species}
+    judgement = judged(
+        {name: (class_id + 1) % 1784 for name, class_id in truth.items()},
+        train=train,
+        val=val,
+        truth=truth,
+        venomous=venomous,
+        names={class_id: f"Genusname speciesname{class_id}" for class_id in species},
+    )
+    photos = ReportPhotos(*(dict.fromkeys(table.image_id, noise) for table in (val, train)))
+    page = report_page(judgement, draw_charts(judgement), photos)
+    read = assert_whole(page)
+    assert len(page.encode()) < 3_000_000
+    assert "all stand in species.csv" in read.words and "of 1,784" in read.words
+    assert "all stand in predictions.parquet" in read.words
+
+
+@pytest.mark.parametrize(
+    ("judgement", "told"),
+    [
+        (judged(), ["There is no mistake to show.", "No venomous snake was taken for a harmless one."]),
+        (
+            judged(val=species_table(classes=(7,), observations=1, photos=1, prefix="val")),
+            ["1 observation with 1 readable photo", "no interval: a single observation"],
+        ),
+        (
+            judged(WRONG, venomous=dict.fromkeys(VENOMOUS, False)),
+            ["There is no venomous snake among the observations", "there is none among the observations"],
+        ),
+        (
+            judged({"val 6": 3, "val 7": 3, "val 8": 3}, train=train_table(classes=(3, 7, 30))),
+            ["Species of val without a photo in train", "Train has no photo of these species of val", "12"],
+        ),
+        (
+            judged(WRONG, val=dataclasses.replace(VAL, sha256=TRAIN.sha256[: len(VAL)])),
+            [
+                "24 photos of 12 observations with a copy or near copy in train (24 the same file)",
+                "24 with the very same file",
+                "but in train it is",
+            ],
+        ),
+    ],
+    ids=["no mistake", "one observation", "nothing venomous", "unknown species", "all leak"],
+)
+def test_poor_splits_are_told_as_they_are(judgement: Judgement, told: list[str]) -> None:
+    read = assert_whole(page_of(judgement))
+    for words in told:
+        assert words in read.words
+
+
+def test_observations_without_a_readable_photo_are_named() -> None:
+    truth = truth_of(VAL) | {"lost 1": 7, "lost 2": 3}
+    read = assert_whole(page_of(judged({"lost 1": 3}, truth=truth)))
+    assert "2 observations had no photo that could be read" in read.words
+    assert "lost 1, lost 2" in read.words
+    assert "no readable photo" in read.words
+
+
+def test_the_same_judgement_gives_the_same_page() -> None:
+    assert page_of(judged(WRONG)) == page_of(judged(WRONG))
+    assert not re.search(r"20\d\d-\d\d-\d\d", page_of(judged(WRONG)))

@@ -1,0 +1,90 @@
+"""The report's charts and sheets: whole image files that the UI can show, whatever there is to tell."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from snake_assets.learning.report import Judgement
+from snake_assets.plots.charts import score_chart_png
+from snake_assets.plots.photo_sheets import abbreviated, thumbnail
+from snake_assets.plots.report import CHARTS, ReportPhotos, draw_charts, mistake_sheet
+from snake_assets_tests.conftest import photo_bytes
+from snake_assets_tests.learning.judged import VAL, judged, truth_of
+from snake_assets_tests.learning.tables import species_table
+
+WIDEST, LARGEST = 1000, 60_000
+ALL_WRONG = {name: 3 if species != 3 else 12 for name, species in truth_of(VAL).items()}
+ONE = species_table(classes=(7,), observations=1, photos=1, prefix="val")
+NO_PHOTOS = ReportPhotos({}, {})
+
+
+def opened(data: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(data))
+    picture.load()
+    return picture
+
+
+@pytest.mark.parametrize(
+    "judgement",
+    [
+        judged(),
+        judged(ALL_WRONG),
+        judged(val=ONE),
+        judged(ALL_WRONG, venomous=dict.fromkeys((3, 7, 12, 30), False)),
+    ],
+    ids=["no mistake", "all wrong", "one observation", "nothing venomous"],
+)
+def test_charts_of_any_judgement(judgement: Judgement) -> None:
+    charts = draw_charts(judgement)
+    assert charts.keys() == CHARTS.keys()
+    for png in charts.values():
+        assert opened(png).width <= WIDEST
+        assert len(png) < LARGEST
+
+
+def test_charts_show_what_is_judged() -> None:
+    right, again, wrong = (draw_charts(judged(answered)) for answered in ({}, {}, ALL_WRONG))
+    assert right == again
+    assert all(right[name] != wrong[name] for name in CHARTS)
+
+
+def test_many_ways_of_answering_and_names_that_are_no_formula() -> None:
+    truth = np.array(list(truth_of(VAL).values()))
+    strange = {f"$\\frac{{{number}$ {'long ' * 40}": truth for number in range(14)}
+    few, many = (
+        opened(score_chart_png(judgement.variants, judgement.chance))
+        for judgement in (judged(answers={"k-NN, k = 5": truth}), judged(answers=strange))
+    )
+    assert few.width == many.width <= WIDEST
+    assert few.height < many.height
+
+
+def test_every_chart_says_how_to_read_it_and_has_a_file_of_its_own() -> None:
+    assert all(len(chart.caption) > 150 for chart in CHARTS.values())
+    assert len({chart.file for chart in CHARTS.values()}) == len(CHARTS)
+
+
+def test_the_sheet_has_room_for_two_mistakes() -> None:
+    heights = [
+        opened(mistake_sheet(judged(wrong), NO_PHOTOS)).height for wrong in ({}, {"val 0": 7}, ALL_WRONG)
+    ]
+    assert heights[0] == heights[1] == heights[2]
+    assert opened(mistake_sheet(judged(ALL_WRONG), NO_PHOTOS)).width <= WIDEST
+
+
+def test_the_sheet_shows_photos_where_there_are_any() -> None:
+    judgement = judged({"val 0": 7})
+    (mistake,) = judgement.mistakes
+    small = thumbnail(photo_bytes())
+    photos = ReportPhotos({mistake.photos[0]: small}, {one.image_id: small for one in mistake.nearest})
+    assert mistake_sheet(judgement, photos) != mistake_sheet(judgement, NO_PHOTOS)
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [("Naja naja", "N. naja"), ("Naja", "Naja"), ("1703", "1703"), ("", ""), ("Aus bus cus", "A. bus cus")],
+)
+def test_genera_are_abbreviated(name: str, short: str) -> None:
+    assert abbreviated(name) == short

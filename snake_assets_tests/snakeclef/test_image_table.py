@@ -1,0 +1,263 @@
+"""From raw files to `image_table`: nothing is lost, nothing crashes, nothing is done twice."""
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from snake_assets.snakeclef import image_table as ingest_module
+from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef.image_table import IMAGE_SCHEMA, ingest
+from snake_assets.snakeclef.metadata import PhotoRow, read_metadata
+from snake_assets.snakeclef.raw.inventory import read_inventory, take_inventory
+from snake_assets.storage.errors import StorageError
+from snake_assets.storage.tables.manifest import Manifest
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.errors import MemoryCeilingError
+from snake_assets_tests.conftest import photo_bytes
+
+KNOWN = {10: False}
+
+
+def build(root: Path, photos: dict[str, bytes], named: list[str] | None = None) -> Path:
+    """A test split: `photos` on disk, `named` (or all of them) in the metadata."""
+    for name, data in photos.items():
+        (root / "test" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "test" / name).write_bytes(data)
+    (root / "metadata").mkdir(parents=True, exist_ok=True)
+    lines = [f"{number // 2},{name}" for number, name in enumerate(named or photos)]
+    (root / "metadata" / "SnakeCLEF2024-TestMetadata.csv").write_text(
+        "\n".join(["observation_id,filename", *lines, ""])
+    )
+    return root
+
+
+def run(root: Path, store: Path, shard_rows: int = 512) -> Manifest:
+    take_inventory(root, "test", store / "raw_images" / "test")
+    photos = read_inventory(open_table(store / "raw_images" / "test"), root)
+    rows = read_metadata(root, "test", KNOWN)
+    return ingest(rows, photos, "test", store / "image_table" / "test", shard_rows)
+
+
+def table(store: Path) -> Table:
+    return open_table(store / "image_table" / "test")
+
+
+def test_rows_keep_the_metadata_order_and_the_files_own_bytes(tmp_path: Path):
+    photos = {f"{name}.jpg": photo_bytes(seed) for seed, name in enumerate("qbazy")}
+    root = build(tmp_path / "data", photos)
+    manifest = run(root, tmp_path / "store", shard_rows=2)
+    assert len(manifest.shards) == 3
+    rows = table(tmp_path / "store").read()
+    assert rows.schema.equals(IMAGE_SCHEMA)
+    assert rows["image_id"].to_pylist() == list(photos)
+    assert rows["observation_id"].to_pylist() == ["0", "0", "1", "1", "2"]
+    assert rows["image"].to_pylist() == list(photos.values())
+    assert rows["sha256"].to_pylist() == [hashlib.sha256(data).hexdigest() for data in photos.values()]
+    assert set(zip(rows["width"].to_pylist(), rows["height"].to_pylist(), strict=True)) == {(48, 40)}
+
+
+def oversized() -> bytes:
+    """A PNG header that claims 12,000 x 12,000 pixels."""
+    encoded = io.BytesIO()
+    Image.new("1", (12_000, 12_000)).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+def test_bad_photos_are_rejects_with_a_reason(tmp_path: Path):
+    good = photo_bytes()
+    photos = {
+        "good.jpg": good,
+        "empty.jpg": b"",
+        "cut.jpg": good[: len(good) // 2],
+        "text.jpg": b"this is a letter, not a photo",
+        "huge.png": oversized(),
+    }
+    root = build(tmp_path / "data", photos, [*photos, "gone.jpg"])
+    manifest = run(root, tmp_path / "store")
+    assert {reject.image_id: reject.reason for reject in manifest.rejects} == {
+        "empty.jpg": "empty",
+        "cut.jpg": "truncated",
+        "text.jpg": "not_an_image",
+        "huge.png": "too_large",
+        "gone.jpg": "missing",
+    }
+    assert (manifest.rows_in, manifest.rows_out) == (6, 1)
+    listed = pq.read_table(tmp_path / "store" / "image_table" / "test" / "rejects.parquet")
+    assert listed.column_names == ["image_id", "reason", "detail"]
+    assert listed.num_rows == 5
+
+
+def test_all_photos_bad_is_an_empty_table_not_a_crash(tmp_path: Path):
+    manifest = run(build(tmp_path / "data", {"a.jpg": b"", "b.jpg": b"no"}), tmp_path / "store")
+    assert (manifest.rows_in, manifest.rows_out) == (2, 0)
+    assert table(tmp_path / "store").read().num_rows == 0
+
+
+def test_many_batches_read_ahead_keep_their_order_and_their_rejects(tmp_path: Path):
+    photos = {f"{n:03}.jpg": b"" if n % 7 == 3 else photo_bytes(n, (16, 12)) for n in range(300)}
+    manifest = run(build(tmp_path / "data", photos), tmp_path / "store", shard_rows=70)
+    good = [name for name, data in photos.items() if data]
+    assert table(tmp_path / "store").read(["image_id"])["image_id"].to_pylist() == good
+    for number, shard in enumerate(manifest.shards):
+        names = list(photos)[70 * number : 70 * (number + 1)]
+        assert [reject.image_id for reject in shard.rejects] == [name for name in names if not photos[name]]
+        assert shard.rows + len(shard.rejects) == len(names)
+
+
+def test_large_photos_make_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    photos = {f"{n}.jpg": photo_bytes(n) for n in range(10)}
+    monkeypatch.setattr(ingest_module, "BATCH_BYTES", 2 * len(photos["0.jpg"]))
+    (shard,) = run(build(tmp_path / "data", photos), tmp_path / "store").shards
+    file = pq.ParquetFile(tmp_path / "store" / "image_table" / "test" / shard.file)
+    sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    assert sum(sizes) == 10
+    assert max(sizes) <= 3
+    assert table(tmp_path / "store").read()["image"].to_pylist() == list(photos.values())
+
+
+def test_a_second_run_changes_nothing(tmp_path: Path):
+    root = build(tmp_path / "data", {f"{n}.jpg": photo_bytes(n) for n in range(3)})
+    first = run(root, tmp_path / "store")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*.*")}
+    assert run(root, tmp_path / "store") == first
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*.*")} == before
+
+
+def test_only_shards_whose_photos_changed_are_read_again(tmp_path: Path):
+    root = build(tmp_path / "data", {f"{n}.jpg": photo_bytes(n) for n in range(6)})
+    first = run(root, tmp_path / "store", shard_rows=2)
+    (root / "test" / "3.jpg").write_bytes(photo_bytes(99))
+    second = run(root, tmp_path / "store", shard_rows=2)
+    kept = [a == b for a, b in zip(first.shards, second.shards, strict=True)]
+    assert kept == [True, False, True]
+    files = {path.name for path in (tmp_path / "store" / "image_table" / "test").glob("part-*")}
+    assert files == {shard.file for shard in second.shards}
+    assert table(tmp_path / "store").read(["image_id"])["image_id"].to_pylist() == [
+        f"{n}.jpg" for n in range(6)
+    ]
+
+
+def test_archives_are_unpacked_when_there_are_no_photos(tmp_path: Path):
+    loose = build(tmp_path / "loose", {f"{n}.jpg": photo_bytes(n) for n in range(3)})
+    packed = tmp_path / "packed"
+    (packed / "metadata").mkdir(parents=True)
+    name = "SnakeCLEF2024-TestMetadata.csv"
+    (packed / "metadata" / name).write_bytes((loose / "metadata" / name).read_bytes())
+    with tarfile.open(packed / "private_testset.tar.gz", "w:gz") as bundle:
+        bundle.add(loose / "test", "private_testset")
+    from_files, from_archive = run(loose, tmp_path / "a"), run(packed, tmp_path / "b")
+    assert from_archive.rows_out == 3
+    assert table(tmp_path / "a").read().equals(table(tmp_path / "b").read())
+    assert [s.sha256 for s in from_files.shards] == [s.sha256 for s in from_archive.shards]
+    assert take_inventory(packed, "test", tmp_path / "b" / "raw_images" / "test").unpacked == {}
+
+
+def test_a_refused_archive_leaves_nothing_behind(tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    with tarfile.open(tmp_path / "data" / "private_testset.tar.gz", "w:gz") as bundle:
+        info = tarfile.TarInfo("../../out.jpg")
+        bundle.addfile(info)
+    with pytest.raises(DataError, match="outside"):
+        take_inventory(tmp_path / "data", "test", tmp_path / "store")
+    assert not list((tmp_path / "store").rglob("*.jpg"))
+
+
+def test_an_empty_split_says_which_and_where(tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    with pytest.raises(DataError, match=r"'val'.*data/val"):
+        take_inventory(tmp_path / "data", "val", tmp_path / "store")
+
+
+def packed_set(tmp_path: Path) -> Path:
+    """A test split that is an archive."""
+    loose = build(tmp_path / "loose", {f"{n}.jpg": photo_bytes(n) for n in range(3)})
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    with tarfile.open(packed / "private_testset.tar.gz", "w:gz") as bundle:
+        bundle.add(loose / "test", "private_testset")
+    return packed
+
+
+def test_archives_may_be_removed_once_they_are_unpacked(tmp_path: Path):
+    packed = packed_set(tmp_path)
+    first = take_inventory(packed, "test", tmp_path / "store")
+    (packed / "private_testset.tar.gz").unlink()
+    assert take_inventory(packed, "test", tmp_path / "store").manifest == first.manifest
+
+
+def test_a_run_on_the_wrong_folder_removes_nothing(tmp_path: Path):
+    packed = packed_set(tmp_path)
+    take_inventory(packed, "test", tmp_path / "store")
+    (tmp_path / "wrong").mkdir()
+    with pytest.raises(DataError, match="'test' is empty"):
+        take_inventory(tmp_path / "wrong", "test", tmp_path / "store")
+    assert len(list((tmp_path / "store").rglob("*.jpg"))) == 3
+
+
+def test_archives_beside_photos_are_named(tmp_path: Path):
+    packed = packed_set(tmp_path)
+    (packed / "test").mkdir()
+    (packed / "test" / "a.jpg").write_bytes(photo_bytes())
+    assert take_inventory(packed, "test", tmp_path / "store").left_packed == ("private_testset.tar.gz",)
+
+
+def test_an_inventory_of_another_root_is_refused(tmp_path: Path):
+    root = build(tmp_path / "data", {"a.jpg": photo_bytes()})
+    take_inventory(root, "test", tmp_path / "raw")
+    with pytest.raises(DataError, match="materialize raw_images"):
+        read_inventory(open_table(tmp_path / "raw"), tmp_path / "other")
+
+
+def test_a_table_that_was_never_made_says_what_to_do(tmp_path: Path):
+    with pytest.raises(StorageError, match="materialize image_table for test first"):
+        open_table(tmp_path / "image_table" / "test")
+
+
+def test_a_disk_that_is_away_is_an_error_and_not_a_table_without_photos(tmp_path: Path):
+    rows = [PhotoRow("a.jpg", "1", "test/a.jpg")]
+    root = build(tmp_path / "data", {"a.jpg": photo_bytes()})
+    take_inventory(root, "test", tmp_path / "raw")
+    photos = read_inventory(open_table(tmp_path / "raw"), root)
+    (root / "test").rename(root / "away")
+    with pytest.raises(DataError, match=r"a\.jpg.*mounted"):
+        ingest(rows, photos, "test", tmp_path / "store")
+    (root / "away").rename(root / "test")
+    assert ingest(rows, photos, "test", tmp_path / "store").rows_out == 1
+
+
+@pytest.mark.real
+def test_real_photos_are_all_read(shared_data: Path, tmp_path: Path):
+    from snake_assets.snakeclef.metadata import read_venom_list
+
+    root = shared_data / "philippine-snakes"
+    venomous = read_venom_list(root / "metadata" / "venomous_status_list.csv")
+    for split, photos, observations in (("train", 910, 573), ("val", 195, 116), ("test", 191, 117)):
+        take_inventory(root, split, tmp_path / "raw" / split)
+        found = read_inventory(open_table(tmp_path / "raw" / split), root)
+        manifest = ingest(read_metadata(root, split, venomous), found, split, tmp_path / "images" / split)
+        ids = open_table(tmp_path / "images" / split).read(["observation_id"])["observation_id"].to_pylist()
+        assert (manifest.rows_out, len(manifest.rejects), len(set(ids))) == (photos, 0, observations)
+
+
+def test_a_file_that_is_too_large_is_never_read(tmp_path: Path):
+    root = build(tmp_path / "data", {"a.jpg": photo_bytes(), "b.jpg": b""})
+    with (root / "test" / "b.jpg").open("wb") as file:
+        file.truncate(ingest_module.MAX_FILE_BYTES + 1)
+    (reject,) = run(root, tmp_path / "store").rejects
+    assert (reject.image_id, reject.reason) == ("b.jpg", "too_large")
+
+
+def test_a_ceiling_changes_no_byte_of_the_table(tmp_path: Path):
+    root = build(tmp_path / "data", {f"{seed}.jpg": photo_bytes(seed) for seed in range(9)})
+    free = run(root, tmp_path / "free", shard_rows=2)
+    rows = read_metadata(root, "test", KNOWN)
+    photos = read_inventory(open_table(tmp_path / "free" / "raw_images" / "test"), root)
+    under = ingest(rows, photos, "test", tmp_path / "under", shard_rows=2, ceiling=8 << 30)
+    assert under.digest == free.digest
+    with pytest.raises(MemoryCeilingError, match=r"SNAKE_MEMORY to \d+MiB"):
+        ingest(rows, photos, "test", tmp_path / "low", shard_rows=2, ceiling=1 << 20)

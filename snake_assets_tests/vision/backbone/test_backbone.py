@@ -1,0 +1,414 @@
+"""Small random models of every supported kind: loaded, refused, and seen through."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from snake_assets.vision.backbone.backbone import Backbone, BackboneError, load_backbone, open_backbone
+from snake_assets.vision.backbone.model_files import BACKBONE
+from snake_assets.vision.preprocessing.transforms import View
+from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, SHARED, needs_real, write_preprocessor
+
+if TYPE_CHECKING:
+    import torch
+
+
+SHAPES = {  # registers, patch grid
+    "dinov2": (0, (4, 4)),
+    "dinov2_with_registers": (4, (4, 4)),
+    "vit": (0, (4, 4)),
+    "dinov3_vit": (3, (4, 4)),
+}
+
+
+def load(folder: Path, **settings: Any) -> Backbone:
+    return load_backbone(str(folder), device="cpu", **{"precision": "fp32", **settings})
+
+
+def photos_for(backbone: Backbone, count: int = 2) -> torch.Tensor:
+    import torch
+
+    return torch.randn(
+        count, 3, *backbone.preprocessing.input_size, generator=torch.Generator().manual_seed(1)
+    )
+
+
+@pytest.fixture
+def copied(backbone_folders: dict[str, Path], tmp_path: Path) -> Path:
+    """A DINOv2 folder of one's own, to damage."""
+    return Path(shutil.copytree(backbone_folders["dinov2"], tmp_path / "copied"))
+
+
+class TestTokens:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_are_the_models_own_without_registers(self, backbone_folders: dict[str, Path], kind: str) -> None:
+        import torch
+        from transformers import AutoModel
+
+        backbone = load(backbone_folders[kind])
+        registers, grid = SHAPES[kind]
+        assert (backbone.prefix_tokens, backbone.patch_grid) == (1 + registers, grid)
+        photos = photos_for(backbone)
+        with torch.no_grad():
+            hidden = AutoModel.from_pretrained(backbone_folders[kind]).eval()(photos).last_hidden_state
+        tokens = backbone.tokens(photos)
+        assert tokens.shape == (2, 1 + grid[0] * grid[1], backbone.hidden_size)
+        assert tokens.dtype == torch.float32
+        torch.testing.assert_close(tokens[:, 0], hidden[:, 0])
+        torch.testing.assert_close(tokens[:, 1:], hidden[:, 1 + registers :])
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    def test_at_another_resolution_are_the_models_own_to_the_bit(
+        self, backbone_folders: dict[str, Path], kind: str, precision: str
+    ) -> None:
+        """Although position embeddings are interpolated once and not for each batch."""
+        import torch
+        from transformers import AutoModel
+
+        own = load(backbone_folders[kind])
+        side = 6 * (own.preprocessing.input_size[0] // own.patch_grid[0])
+        backbone = open_backbone(
+            str(backbone_folders[kind]), device="cpu", precision=precision, view=View(resolution=side)
+        )
+        model = AutoModel.from_pretrained(backbone_folders[kind]).eval()
+        model = model.to(torch.bfloat16 if precision == "bf16" else torch.float32)
+        photos = photos_for(backbone)
+        assert photos.shape[-1] == side
+        options = {"interpolate_pos_encoding": True} if kind == "vit" else {}
+        with torch.no_grad():
+            hidden = model(photos.to(model.dtype), **options).last_hidden_state.float()
+        tokens = backbone.tokens(photos)
+        assert torch.equal(tokens[:, 0], hidden[:, 0])
+        assert torch.equal(tokens[:, 1:], hidden[:, backbone.prefix_tokens :])
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_come_after_the_final_norm(self, backbone_folders: dict[str, Path], kind: str) -> None:
+        import torch
+
+        backbone = load(backbone_folders[kind])
+        model: Any = backbone.model
+        norm = model.norm if kind == "dinov3_vit" else model.layernorm
+        seen: list[torch.Tensor] = []
+        norm.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        tokens = backbone.tokens(photos_for(backbone))
+        torch.testing.assert_close(tokens[:, 0], seen[-1][:, 0])
+        torch.testing.assert_close(tokens[:, 1:], seen[-1][:, backbone.prefix_tokens :])
+
+    @pytest.mark.parametrize("precision", ["bf16", "fp16"])
+    def test_half_precision_is_close_and_comes_out_as_float32(
+        self, backbone_folders: dict[str, Path], precision: str
+    ) -> None:
+        import torch
+
+        exact = load(backbone_folders["dinov2"], precision="fp32")
+        half = load(backbone_folders["dinov2"], precision=precision)
+        photos = photos_for(exact)
+        tokens = half.tokens(photos)
+        assert tokens.dtype == torch.float32
+        similarity = torch.nn.functional.cosine_similarity(tokens, exact.tokens(photos), dim=-1)
+        assert similarity.min() > 0.999
+        assert not torch.equal(tokens, exact.tokens(photos))
+
+    def test_need_no_gradients_and_leave_training_mode(self, backbone_folders: dict[str, Path]) -> None:
+        backbone = load(backbone_folders["vit"])
+        assert not backbone.model.training
+        assert not any(parameter.requires_grad for parameter in backbone.model.parameters())
+        assert not backbone.tokens(photos_for(backbone)).requires_grad
+
+    def test_photos_do_not_see_each_other(self, backbone_folders: dict[str, Path]) -> None:
+        import torch
+
+        backbone = load(backbone_folders["dinov2"])
+        photos = photos_for(backbone, 3)
+        torch.testing.assert_close(
+            backbone.tokens(photos)[1:2], backbone.tokens(photos[1:2]), rtol=1e-4, atol=1e-5
+        )
+
+
+class TestLoading:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_a_folder_never_touches_the_network(
+        self, backbone_folders: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*args: object, **kwargs: object) -> None:
+            raise AssertionError("the network was touched")
+
+        monkeypatch.setattr(socket.socket, "connect", refuse)
+        monkeypatch.setattr(socket, "create_connection", refuse)
+        monkeypatch.setattr(socket, "getaddrinfo", refuse)
+        load(backbone_folders[kind], revision="main")
+        with pytest.raises(BackboneError):
+            BACKBONE.locate("./facebook/dinov2-base", None)
+        with pytest.raises(BackboneError):
+            BACKBONE.locate("~/no/such/folder", None)
+
+    def test_a_relative_folder(
+        self, backbone_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(backbone_folders["vit"].parent)
+        assert load_backbone("vit", device="cpu").name == "vit"
+        assert load_backbone("./vit/", device="cpu").name == "vit"
+        monkeypatch.chdir(backbone_folders["vit"])
+        assert load_backbone(".", device="cpu").name == "vit"
+
+    def test_a_classifier_loads_quietly(
+        self,
+        backbone_folders: dict[str, Path],
+        capfd: pytest.CaptureFixture[str],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        with caplog.at_level(logging.WARNING):
+            backbone = load(backbone_folders["vit"])
+        assert capfd.readouterr() == ("", "")
+        assert caplog.records == []
+        assert not [name for name, _ in backbone.model.named_parameters() if "pooler" in name]
+
+    def test_transformers_logging_is_left_as_it_was(self, backbone_folders: dict[str, Path]) -> None:
+        from transformers.utils import logging as hf_logging
+
+        settings: Any = hf_logging
+        before = settings.get_verbosity(), settings.is_progress_bar_enabled()
+        load(backbone_folders["vit"])
+        assert (settings.get_verbosity(), settings.is_progress_bar_enabled()) == before
+
+    def test_sharded_weights(self, backbone_folders: dict[str, Path], tmp_path: Path) -> None:
+        import torch
+        from transformers import AutoModel
+
+        whole = backbone_folders["dinov2"]
+        AutoModel.from_pretrained(whole).save_pretrained(tmp_path, max_shard_size="20KB")
+        shutil.copy(whole / "preprocessor_config.json", tmp_path)
+        assert not (tmp_path / "model.safetensors").exists()
+        backbone = load(tmp_path)
+        photos = photos_for(backbone)
+        torch.testing.assert_close(backbone.tokens(photos), load(whole).tokens(photos))
+        shard = max(tmp_path.glob("model-*.safetensors"))
+        before = BACKBONE.digest(tmp_path)
+        shard.write_bytes(shard.read_bytes() + b" ")
+        assert BACKBONE.digest(tmp_path) != before
+        shard.unlink()
+        with pytest.raises(BackboneError, match=shard.name):
+            load(tmp_path)
+
+    def test_weights_without_a_mask_token(self, copied: Path) -> None:
+        from safetensors.torch import load_file, save_file
+
+        weights = load_file(copied / "model.safetensors")
+        del weights["embeddings.mask_token"]
+        save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+        load(copied)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "model.safetensors"])
+    def test_missing_file(self, copied: Path, file: str) -> None:
+        (copied / file).unlink()
+        with pytest.raises(BackboneError) as caught:
+            load(copied)
+        for part in ("SNAKE_BACKBONE", str(copied), file):
+            assert part in str(caught.value)
+
+    def test_pickled_weights_only(self, copied: Path) -> None:
+        (copied / "model.safetensors").rename(copied / "pytorch_model.bin")
+        with pytest.raises(BackboneError, match=r"SNAKE_BACKBONE.*pickle"):
+            load(copied)
+
+    def test_no_such_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(BackboneError, match=r"SNAKE_BACKBONE.*no such folder"):
+            load(tmp_path / "nowhere")
+
+    @pytest.mark.parametrize("index", ["{", "{}", "[]", '{"weight_map": 3}'])
+    def test_broken_index(self, copied: Path, index: str) -> None:
+        (copied / "model.safetensors").unlink()
+        (copied / "model.safetensors.index.json").write_text(index)
+        with pytest.raises(BackboneError, match=r"model\.safetensors\.index\.json"):
+            load(copied)
+
+    def test_missing_encoder_weights(self, copied: Path) -> None:
+        from safetensors.torch import load_file, save_file
+
+        weights = load_file(copied / "model.safetensors")
+        del weights["encoder.layer.1.norm1.weight"]
+        save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(BackboneError, match=r"SNAKE_BACKBONE.*encoder\.layer\.1\.norm1\.weight"):
+            load(copied)
+
+    @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+    def test_damaged_file(self, copied: Path, file: str) -> None:
+        (copied / file).write_bytes((copied / file).read_bytes()[:100])
+        with pytest.raises(BackboneError, match="SNAKE_BACKBONE"):
+            load(copied)
+
+    def test_config_of_another_model(self, copied: Path) -> None:
+        config = json.loads((copied / "config.json").read_text())
+        (copied / "config.json").write_text(
+            json.dumps(config | {"hidden_size": 48, "num_attention_heads": 3})
+        )
+        with pytest.raises(BackboneError, match="SNAKE_BACKBONE"):
+            load(copied)
+
+    def test_unknown_model_type(self, copied: Path) -> None:
+        (copied / "config.json").write_text(json.dumps({"model_type": "made_up"}))
+        with pytest.raises(BackboneError, match="made_up"):
+            load(copied)
+
+    def test_code_of_the_repository_is_not_run(self, copied: Path) -> None:
+        config = json.loads((copied / "config.json").read_text())
+        config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}}
+        (copied / "config.json").write_text(json.dumps(config))
+        ran = copied / "ran"
+        (copied / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
+        with pytest.raises(BackboneError):
+            load(copied)
+        assert not ran.exists()
+
+    def test_model_without_patch_tokens(self, tmp_path: Path) -> None:
+        from transformers import ResNetConfig, ResNetModel
+
+        ResNetModel(
+            ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+        ).save_pretrained(tmp_path)
+        write_preprocessor(tmp_path, **PREPROCESSORS["vit"])
+        with pytest.raises(BackboneError, match=r"SNAKE_BACKBONE.*resnet"):
+            load(tmp_path)
+
+    def test_model_for_another_resolution(self, backbone_folders: dict[str, Path], tmp_path: Path) -> None:
+        folder = Path(shutil.copytree(backbone_folders["vit"], tmp_path / "vit"))
+        write_preprocessor(folder, **PREPROCESSORS["vit"] | {"size": 96})
+        with pytest.raises(BackboneError, match="96 x 96"):
+            load(folder)
+
+    def test_tokens_that_are_not_cls_and_patches(
+        self, backbone_folders: dict[str, Path], tmp_path: Path
+    ) -> None:
+        """A config that promises registers which the model does not have."""
+
+        from transformers import AutoConfig
+
+        folder = Path(shutil.copytree(backbone_folders["vit"], tmp_path / "vit"))
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"num_register_tokens": 4}))
+        assert AutoConfig.from_pretrained(folder).num_register_tokens == 4
+        with pytest.raises(BackboneError, match=r"SNAKE_BACKBONE.*\(1, 17, 32\), not \(1, 21, 32\)"):
+            load(folder)
+
+    def test_models_whose_norm_was_not_checked_are_named(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        from transformers import CLIPVisionConfig, CLIPVisionModel
+
+        config = CLIPVisionConfig(
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            image_size=64,
+            patch_size=16,
+        )
+        CLIPVisionModel(config).save_pretrained(tmp_path)
+        write_preprocessor(tmp_path, **PREPROCESSORS["vit"])
+        load(tmp_path)
+        assert "clip_vision_model" in caplog.text
+
+    @pytest.mark.parametrize("name", ["", "two words", "a/b/c", "-", "x" * 200, "//", "\x00"])
+    def test_nonsense_names(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(BackboneError, match="SNAKE_BACKBONE"):
+            BACKBONE.locate(name, None)
+
+    @pytest.mark.parametrize("failure", [OSError("no route"), ValueError("404"), RuntimeError("proxy")])
+    def test_hub_failures_say_what_to_do(self, failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*args: object, **kwargs: object) -> None:
+            raise failure
+
+        monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+        with pytest.raises(BackboneError, match=r"SNAKE_BACKBONE.*SNAKE_REVISION.*folder"):
+            load_backbone("facebook/dinov2-base", revision="abc")
+
+
+class TestHub:
+    def test_only_the_needed_files_are_fetched(
+        self, backbone_folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commit = "0123456789abcdef0123456789abcdef01234567"
+        snapshot = tmp_path / "models--some--model" / "snapshots" / commit
+        shutil.copytree(backbone_folders["dinov2"], snapshot)
+        asked: dict[str, Any] = {}
+
+        def download(
+            repo_id: str, *, revision: str | None, allow_patterns: list[str], local_files_only: bool
+        ) -> str:
+            assert not local_files_only
+            asked.update(repo_id=repo_id, revision=revision, allow_patterns=allow_patterns)
+            return str(snapshot)
+
+        monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+        backbone = load_backbone("some/model", revision="v1", device="cpu")
+        assert (asked["repo_id"], asked["revision"]) == ("some/model", "v1")
+        assert not any(pattern.endswith((".bin", ".py", "*")) for pattern in asked["allow_patterns"])
+        parts = backbone.fingerprint_parts()
+        assert (parts["backbone"], parts["revision"]) == ("some/model", commit)
+
+        (snapshot / "model.safetensors").unlink()
+        with pytest.raises(BackboneError, match=r"SNAKE_BACKBONE is 'some/model'.*safetensors"):
+            BACKBONE.locate("some/model", None)
+
+
+class TestIdentity:
+    def test_fingerprint_parts(self, backbone_folders: dict[str, Path], tmp_path: Path) -> None:
+        backbone = load(backbone_folders["dinov2"], precision="fp32")
+        parts = backbone.fingerprint_parts()
+        assert json.loads(json.dumps(parts)) == parts
+        assert parts == {
+            "backbone": "dinov2",
+            "revision": None,
+            "weights": BACKBONE.digest(backbone_folders["dinov2"]),
+            "preprocessing": backbone.preprocessing.as_dict(),
+            "resolution": [56, 56],
+            "flip": False,
+            "last_layers": 1,
+            "precision": "fp32",
+        }
+        elsewhere = Path(shutil.copytree(backbone_folders["dinov2"], tmp_path / "elsewhere" / "dinov2"))
+        assert load(elsewhere, precision="fp32").fingerprint_parts() == parts
+        assert load(elsewhere, precision="bf16").fingerprint_parts() != parts
+
+    @pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "model.safetensors"])
+    def test_digest_sees_every_file_that_counts(self, copied: Path, file: str) -> None:
+        before = BACKBONE.digest(copied)
+        (copied / "README.md").write_text("words")
+        assert BACKBONE.digest(copied) == before
+        (copied / file).write_bytes((copied / file).read_bytes() + b"\n")
+        assert BACKBONE.digest(copied) != before
+
+    def test_digest_of_an_incomplete_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(BackboneError, match=r"config\.json"):
+            BACKBONE.digest(tmp_path)
+
+
+@pytest.mark.real
+@needs_real("weights", "vit-tiny-imagenet")
+def test_real_vit_tiny() -> None:
+    import torch
+
+    backbone = load(SHARED / "weights" / "vit-tiny-imagenet")
+    assert (backbone.hidden_size, backbone.patch_grid, backbone.prefix_tokens) == (192, (14, 14), 1)
+    photo = np.full((1, 224, 224, 3), 90, dtype=np.uint8)
+    tokens = backbone.tokens(backbone.preprocessing.pixel_values(torch.from_numpy(photo)))
+    assert tokens.shape == (1, 1 + 196, 192)
+    assert torch.isfinite(tokens).all()
+
+
+def test_opening_reads_no_weights(backbone_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformers.AutoModel.from_pretrained", lambda *a, **k: pytest.fail("loaded"))
+    opened = open_backbone(str(backbone_folders["dinov2"]), device="cpu")
+    assert (opened.hidden_size, opened.prefix_tokens) == (32, 1)

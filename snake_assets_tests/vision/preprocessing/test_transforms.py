@@ -1,0 +1,191 @@
+"""The preprocessing against the image processors of transformers that it follows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snake_assets.vision.decoding.decode import decode
+from snake_assets.vision.preprocessing.processor_config import read_preprocessing
+from snake_assets.vision.preprocessing.transforms import Preprocessing
+from snake_assets_tests.vision.conftest import (
+    PREPROCESSORS,
+    SHARED,
+    encode,
+    mean_difference,
+    needs_real,
+    picture,
+    write_preprocessor,
+)
+
+SIZES = [(100, 80), (80, 101), (333, 127), (64, 64), (65, 64), (56, 56), (40, 31), (17, 90), (1, 1), (7, 300)]
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    **PREPROCESSORS,
+    "dinov2 odd crop": PREPROCESSORS["dinov2"] | {"crop_size": {"height": 57, "width": 43}},
+    "dinov2 crop beyond the resize": PREPROCESSORS["dinov2"] | {"crop_size": {"height": 90, "width": 77}},
+    "dinov2 crop without resize": PREPROCESSORS["dinov2"] | {"do_resize": False},
+    "dinov2 old sizes": PREPROCESSORS["dinov2"] | {"size": 64, "crop_size": 56},
+    "dinov2 silent": {"image_processor_type": "BitImageProcessor"},
+    "vit int size": PREPROCESSORS["vit"] | {"size": 48},
+    "vit not square": PREPROCESSORS["vit"] | {"size": {"height": 40, "width": 64}},
+    "vit silent": {"image_processor_type": "ViTImageProcessor"},
+    "vit fast": PREPROCESSORS["vit"] | {"image_processor_type": "ViTImageProcessorFast"},
+    "vit feature extractor": {"feature_extractor_type": "ViTFeatureExtractor", "size": 64},
+    "vit lanczos": PREPROCESSORS["vit"] | {"resample": 1},
+    "vit neither rescaled nor normalised": PREPROCESSORS["vit"]
+    | {"do_rescale": False, "do_normalize": False},
+    "vit one mean": PREPROCESSORS["vit"] | {"image_mean": [0.4] * 3, "image_std": [0.2, 0.3, 0.4]},
+}
+
+
+def ours(preprocessing: Preprocessing, rgb: np.ndarray) -> np.ndarray:
+    import torch
+
+    batch = torch.from_numpy(preprocessing.resized(rgb)[np.newaxis])
+    return preprocessing.pixel_values(batch).numpy()
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if "dinov3" not in name])
+def test_equals_the_processor_of_transformers(tmp_path: Path, variant: str) -> None:
+    from transformers import AutoImageProcessor
+
+    write_preprocessor(tmp_path, **VARIANTS[variant])
+    preprocessing = read_preprocessing(tmp_path)
+    backend = "pil" if variant == "vit lanczos" else "torchvision"
+    theirs = AutoImageProcessor.from_pretrained(tmp_path, backend=backend)
+    assert type(theirs).__name__.endswith("Pil") == (backend == "pil")
+    for seed, (width, height) in enumerate(SIZES):
+        rgb = np.array(picture(width, height, seed))
+        expected = theirs(images=rgb, return_tensors="np", input_data_format="channels_last").pixel_values
+        values = ours(preprocessing, rgb)
+        assert values.shape[2:] == preprocessing.input_size
+        np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5, err_msg=f"{width} x {height}")
+
+
+def test_dinov3_differs_from_its_torchvision_processor_by_rounding_only(tmp_path: Path) -> None:
+    """That processor has no PIL twin: it resizes floats, so rounded bytes differ by up to one."""
+    import torch
+    from transformers import AutoImageProcessor
+
+    write_preprocessor(tmp_path, **PREPROCESSORS["dinov3_vit"])
+    preprocessing = read_preprocessing(tmp_path)
+    theirs = AutoImageProcessor.from_pretrained(tmp_path)
+    for width, height in [(100, 80), (333, 127), (64, 64)]:
+        rgb = np.array(picture(width, height))
+        expected = theirs(
+            images=[torch.from_numpy(rgb).permute(2, 0, 1)], return_tensors="pt"
+        ).pixel_values.numpy()
+        assert np.abs(ours(preprocessing, rgb) - expected).max() < 1.01 / 255 / 0.224
+
+
+def test_published_dinov2_values(tmp_path: Path) -> None:
+    config = PREPROCESSORS["dinov2"] | {
+        "size": {"shortest_edge": 256},
+        "crop_size": {"height": 224, "width": 224},
+    }
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **config))
+    assert preprocessing == Preprocessing(
+        resize=256,
+        resample=3,
+        crop=(224, 224),
+        rescale_factor=0.00392156862745098,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    )
+    assert preprocessing.input_size == (224, 224)
+    assert preprocessing.needed_side == 512
+
+
+def test_pixels_are_divided_by_255_once(tmp_path: Path) -> None:
+    import torch
+
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **PREPROCESSORS["vit"]))
+    white = torch.full((2, 64, 64, 3), 255, dtype=torch.uint8)
+    assert preprocessing.pixel_values(white).dtype == torch.float32
+    torch.testing.assert_close(preprocessing.pixel_values(white), torch.ones(2, 3, 64, 64))
+    torch.testing.assert_close(preprocessing.pixel_values(torch.zeros_like(white)), -torch.ones(2, 3, 64, 64))
+
+
+def test_rescaled_twice_is_the_papers_fault(tmp_path: Path) -> None:
+    write_preprocessor(tmp_path, **PREPROCESSORS["dinov2"])
+    right = read_preprocessing(tmp_path)
+    faulty, rgb = right.rescaled_twice(), np.array(picture(90, 70))
+    mean, std = (np.array(values)[:, None, None] for values in (right.mean, right.std))
+    once = right.resized(rgb).transpose(2, 0, 1) / 255
+    np.testing.assert_allclose(ours(faulty, rgb)[0], (once / 255 - mean) / std, atol=1e-5)
+    assert ours(faulty, rgb).std(axis=(2, 3)).max() < 0.01 * ours(right, rgb).std(axis=(2, 3)).min()
+    assert faulty.as_dict() != right.as_dict()
+    padded = faulty.viewed(56, "pad").resized(rgb)
+    assert (padded[0] == 255).all()
+
+
+def test_channels_keep_their_order(tmp_path: Path) -> None:
+    import torch
+
+    config = PREPROCESSORS["vit"] | {"image_mean": [0, 0, 0], "image_std": [1, 1, 1]}
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **config))
+    red_green_blue = torch.tensor([255, 51, 0], dtype=torch.uint8).expand(1, 64, 64, 3)
+    values = preprocessing.pixel_values(red_green_blue)
+    torch.testing.assert_close(values[0, :, 5, 7], torch.tensor([1.0, 0.2, 0.0]))
+
+
+def test_as_dict_is_json_and_tells_settings_apart(tmp_path: Path) -> None:
+    dicts = [
+        read_preprocessing(write_preprocessor(tmp_path / str(i), **config)).as_dict()
+        for i, config in enumerate(PREPROCESSORS.values())
+    ]
+    assert json.loads(json.dumps(dicts)) == dicts
+    assert dicts[0] != dicts[1]
+
+
+@pytest.mark.parametrize("shape", [(1, 65_535), (65_535, 1)])
+def test_absurdly_long_strips_stay_small(tmp_path: Path, shape: tuple[int, int]) -> None:
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **PREPROCESSORS["dinov2"]))
+    strip = np.full((*shape, 3), 9, dtype=np.uint8)
+    assert (preprocessing.resized(strip) == 9).all()
+
+
+@pytest.mark.parametrize("kind", ["dinov2", "vit"])
+def test_a_decode_at_the_needed_side_makes_little_difference(tmp_path: Path, kind: str) -> None:
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **PREPROCESSORS[kind]))
+    data = encode(picture(640, 480), quality=90)
+    reduced = decode(data, at_least=preprocessing.needed_side)
+    assert reduced.shape == (240, 320, 3)
+    assert mean_difference(preprocessing.resized(reduced), preprocessing.resized(decode(data))) < 1.0
+
+
+def test_nothing_is_scaled_where_nothing_is_resized(tmp_path: Path) -> None:
+    config = PREPROCESSORS["dinov2"] | {"do_resize": False}
+    assert read_preprocessing(write_preprocessor(tmp_path, **config)).needed_side is None
+
+
+@pytest.mark.real
+@needs_real("snake-boxes")
+@pytest.mark.parametrize("kind", ["dinov2", "vit"])
+def test_real_photos_equal_the_processor_of_transformers_and_nearly_that_of_pil(
+    tmp_path: Path, kind: str
+) -> None:
+    from transformers import AutoImageProcessor
+
+    preprocessing = read_preprocessing(write_preprocessor(tmp_path, **PREPROCESSORS[kind]))
+    default, pil = (
+        AutoImageProcessor.from_pretrained(tmp_path, backend=backend) for backend in ("torchvision", "pil")
+    )
+    paths = sorted(
+        p for p in (SHARED / "snake-boxes").rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")
+    )
+    levels = []
+    for path in paths[:20]:
+        rgb = decode(path.read_bytes())
+        expected = default(images=rgb, return_tensors="np").pixel_values
+        np.testing.assert_allclose(ours(preprocessing, rgb), expected, rtol=1e-5, atol=1e-5)
+        of_pil = pil(images=rgb, return_tensors="np").pixel_values
+        std = np.array(preprocessing.std)[:, None, None]
+        levels.append(np.abs(ours(preprocessing, rgb) - of_pil) * std * 255)
+    assert np.max(levels) < 2.01
+    assert np.mean(np.array(levels) > 0.5) < 0.01

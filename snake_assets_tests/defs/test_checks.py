@@ -362,7 +362,7 @@ def test_every_check_explains_itself(check: Check):
     assert node.blocking is check.blocking
     assert len(node.description) > 150
     assert ("When it fails" if check.blocking else "When it warns") in node.description
-    page = (Path(__file__).parents[1] / "docs" / "checks.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "checks.md").read_text()
     assert f"`{check.name}`" in page
 
 

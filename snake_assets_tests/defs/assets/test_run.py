@@ -179,7 +179,7 @@ def test_every_way_of_answering_has_its_row(finished):
 
 def test_the_notebook_page_runs_as_it_stands(finished, monkeypatch: pytest.MonkeyPatch):
     store, _ = finished
-    page = (Path(__file__).parents[2] / "docs" / "notebook.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "notebook.md").read_text()
     code = "\n".join(part.split("```")[0] for part in page.split("```python")[1:])
     monkeypatch.chdir(store.parent)
     named: dict[str, object] = {}

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from snake_assets.detection.detect import FindingSettings, find_snakes
-from snake_assets.plots.photo_sheets import GAP, TILE, crop_sheet
+from snake_assets.plots.photo_sheets import BOX_GAP as GAP
+from snake_assets.plots.photo_sheets import BOX_TILE as TILE
+from snake_assets.plots.photo_sheets import crop_sheet
 from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.detection.marks import MarkFinder, image_table, marked
 

@@ -51,7 +51,7 @@ FAULTS = (
     Fault(
         MACHINES,
         "a full disk or a quota, at eight fillings; a full disk for each asset",
-        ("test_disk_faults::test_a_full_disk", "assets/test_full_disk"),
+        ("test_disk_faults::test_a_full_disk", "defs/assets/test_full_disk"),
     ),
     Fault(MACHINES, "a store that is read-only", ("test_disk_faults::test_a_read_only_store",)),
     Fault(
@@ -72,7 +72,7 @@ FAULTS = (
         "a clock that jumps",
         (
             "test_clocks",
-            "test_sensors::test_a_clock_that_jumps_makes_no_orphan_of_a_run_and_no_run_of_an_orphan",
+            "defs/automation/test_sensors::test_a_clock_that_jumps_makes_no_orphan_of_a_run_and_no_run_of_an_orphan",
         ),
     ),
     Fault(

@@ -20,7 +20,7 @@ RESULTS = [
     ("test_disk_faults", "test_a_full_disk[quota-image_table]", ""),
     ("test_disk_faults", "test_a_full_disk[disk-image_table]", "<failure/>"),
     ("test_disk_faults", "test_a_full_disk[disk-a bundle]", "<skipped/>"),
-    ("assets.test_full_disk", "test_any", "<error/>"),
+    ("defs.assets.test_full_disk", "test_any", "<error/>"),
     ("test_disk_faults", "test_a_read_only_store", TRIED),
 ]
 

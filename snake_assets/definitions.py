@@ -17,9 +17,8 @@ from snake_assets.defs.assets.validation_report import validation_report
 from snake_assets.defs.automation.schedules import all_schedules
 from snake_assets.defs.automation.sensors import all_sensors
 from snake_assets.defs.checks import all_checks
-from snake_assets.defs.executor import steps
 from snake_assets.defs.jobs import all_jobs
-from snake_assets.defs.lib.config_schema import resource_in_range
+from snake_assets.defs.lib.partitions import ON_DEVICE
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.detector_training import DetectorTraining
 from snake_assets.defs.resources.engine import Engine, Memory
@@ -28,9 +27,27 @@ from snake_assets.defs.resources.io_manager import Values
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.defs.resources.thresholds import Limits
 
+# Every step is a process of its own, forked from a server that has loaded once what steps need. Of the steps
+# that keep the device busy, a run has one at a time.
+PROCESSES = dg.multiprocess_executor.configured(
+    {
+        "start_method": {"forkserver": {"preload_modules": ["snake_assets.definitions", "pandas"]}},
+        "tag_concurrency_limits": [
+            {"key": key, "value": value, "limit": 1} for key, value in ON_DEVICE.items()
+        ],
+    }
+)
 
-def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Definitions:
-    """The whole code location; `resources` replace those of the same name, for tests and other set-ups."""
+
+def build_definitions(
+    executor: dg.ExecutorDefinition = PROCESSES, resources: Mapping[str, object] | None = None
+) -> dg.Definitions:
+    """The whole code location.
+
+    Args:
+        executor: what runs the steps of a run; processes beside it by default.
+        resources: replace those of the same name, for tests and other set-ups.
+    """
     return dg.Definitions(
         assets=[
             raw_images,
@@ -50,16 +67,16 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
         jobs=all_jobs,
         schedules=all_schedules,
         sensors=all_sensors,
-        executor=steps,
+        executor=executor,
         resources={
             "raw_data": RawData(),
             "store": Store(),
             "backbone": BackboneSetting(),
             "crops": Crops(),
             "detector_training": DetectorTraining(),
-            "engine": resource_in_range(Engine),
+            "engine": Engine(),
             "memory": Memory(),
-            "limits": resource_in_range(Limits),
+            "limits": Limits(),
             "io_manager": Values(),
             **(resources or {}),
         },

@@ -85,7 +85,7 @@ def featured(small_set: Path, demo_backbone: Path, tmp_path_factory: pytest.Temp
     shutil.copytree(small_set, root / "data")
     with dg.DagsterInstance.ephemeral() as instance:
         place = Place(root / "data", root / "store", demo_backbone, instance)
-        job = build_definitions(place.resources()).resolve_job_def("features")
+        job = build_definitions(resources=place.resources()).resolve_job_def("features")
         assert job.execute_in_process(instance=instance, tags=EVERY_SPLIT).success
     return root
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import dagster as dg
 
+from snake_assets.defs.lib.partitions import ON_DEVICE
+
 # What Dagster adds by itself.
 UNNAMED_JOB, OWN_RESOURCES = "__ASSET_JOB", {"io_manager"}
 
@@ -82,7 +84,7 @@ def _assets(definitions: dg.Definitions) -> dict[str, Any]:
                 for parent in sorted(asset.parent_keys)
             },
             "step": step.name,
-            "pool": step.pool,
+            "on_device": ON_DEVICE.items() <= step.tags.items(),
             "retries": f"{retries.max_retries}, {retries.backoff.value if retries.backoff else 'at once'}"
             if retries
             else None,

@@ -65,7 +65,7 @@ def whole_job(data: Path, store: Path, backbone: Path, running: Path) -> Job:
     # UMAP takes half a minute to compile itself, in threads that cannot be forked, and writes nothing.
     embedding_map.flatten = lambda vectors: vectors[:, :2]
     graph = build_definitions(
-        {
+        resources={
             "raw_data": RawData(root=str(data)),
             "store": Store(root=str(store)),
             "backbone": BackboneSetting(name=str(backbone), device="cpu"),

@@ -9,7 +9,6 @@ from pydantic import Field
 from snake_assets.defs.assets.classifier import CLASSIFIER_VERSION, species_classifier
 from snake_assets.defs.assets.dependencies import feature_tables, on_features, on_split
 from snake_assets.defs.assets.embeddings import EmbeddingConfig
-from snake_assets.defs.lib.config_schema import config_of, launchpad
 from snake_assets.defs.lib.metadata import data_version, markdown_table, picture
 from snake_assets.defs.lib.progress import progress
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
@@ -58,12 +57,12 @@ class LadderConfig(EmbeddingConfig):
     group_name="report",
     kinds={"pytorch", "matplotlib"},
     code_version=str(LADDER_VERSION),
-    config_schema=launchpad(LadderConfig),
     retry_policy=TRY_AGAIN,
 )
 @retries_only_what_passes
 def paper_ladder(
     context: dg.AssetExecutionContext,
+    config: LadderConfig,
     raw_data: RawData,
     store: Store,
     backbone: BackboneSetting,
@@ -78,7 +77,6 @@ def paper_ladder(
     and ladder.png. Scores are in percent. If it fails because of another view, set the embedding fields in
     the launchpad to what the embeddings were made with.
     """
-    config = config_of(context, LadderConfig)
     data = raw_data.folder()
     venom_list = data / "metadata" / VENOM_LIST
     venomous = read_venom_list(venom_list)

@@ -8,7 +8,6 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from snake_assets.defs.assets.dependencies import feature_tables, on_features, on_split
-from snake_assets.defs.lib.config_schema import config_of, launchpad
 from snake_assets.defs.lib.metadata import data_version, markdown_table
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import Crops
@@ -211,12 +210,11 @@ class ClassifierConfig(ClassifierTuning):
     group_name="classifier",
     kinds={"pytorch", "safetensors"},
     code_version=str(CLASSIFIER_VERSION),
-    config_schema=launchpad(ClassifierConfig),
     retry_policy=TRY_AGAIN,
 )
 @retries_only_what_passes
 def species_classifier(
-    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, crops: Crops
+    context: dg.AssetExecutionContext, config: ClassifierConfig, raw_data: RawData, store: Store, crops: Crops
 ) -> dg.MaterializeResult[None]:
     """A classifier of species on frozen embeddings, trained on train alone.
 
@@ -227,7 +225,6 @@ def species_classifier(
     feature or setting stands in the way; if it is killed for memory, lower held_out_megabytes in the
     launchpad.
     """
-    config = config_of(context, ClassifierConfig)
     tables = feature_tables(store, "train", crops)
     places = read_places(open_table(store.folder("image_table", "train")))
     venom_list = raw_data.folder() / "metadata" / VENOM_LIST

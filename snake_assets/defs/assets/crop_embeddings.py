@@ -9,8 +9,7 @@ from pydantic import Field
 from snake_assets.defs.assets.crops import OFF, yolo_crops
 from snake_assets.defs.assets.embeddings import IF_IT_FAILS, EmbeddingConfig, embedded_splits
 from snake_assets.defs.assets.photos import image_table
-from snake_assets.defs.lib.config_schema import config_of, launchpad
-from snake_assets.defs.lib.partitions import ACCELERATOR, splits
+from snake_assets.defs.lib.partitions import ON_DEVICE, splits
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.engine import Engine, Memory
@@ -89,14 +88,14 @@ class CropEmbeddingConfig(EmbeddingConfig):
     ],
     partitions_def=splits,
     can_subset=True,
-    config_schema=launchpad(CropEmbeddingConfig),
     name="crop_embeddings",
     retry_policy=TRY_AGAIN,
-    pool=ACCELERATOR,
+    op_tags=ON_DEVICE,
 )
 @retries_only_what_passes
 def crop_embeddings(
     context: dg.AssetExecutionContext,
+    config: CropEmbeddingConfig,
     store: Store,
     backbone: BackboneSetting,
     crops: Crops,
@@ -111,7 +110,6 @@ def crop_embeddings(
                 context.add_asset_metadata(off, asset_key=key, partition_key=split)
             yield dg.MaterializeResult(asset_key=key)
         return
-    config = config_of(context, CropEmbeddingConfig)
     settings = replace(config.settings(memory.bytes()), ray=engine.open())
     model = backbone.open(config.view())
 

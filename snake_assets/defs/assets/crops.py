@@ -7,7 +7,6 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.assets.photos import image_table
-from snake_assets.defs.lib.config_schema import config_of, launchpad
 from snake_assets.defs.lib.metadata import (
     log_memory,
     markdown_table,
@@ -16,7 +15,7 @@ from snake_assets.defs.lib.metadata import (
     split_version,
     table_metadata,
 )
-from snake_assets.defs.lib.partitions import ACCELERATOR, splits
+from snake_assets.defs.lib.partitions import ON_DEVICE, splits
 from snake_assets.defs.lib.progress import progress
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.engine import Engine, Memory
@@ -106,13 +105,13 @@ class CropsConfig(dg.Config):
     group_name="features",
     kinds={"pytorch", "parquet"},
     code_version=str(FINDING_VERSION),
-    config_schema=launchpad(CropsConfig),
     retry_policy=TRY_AGAIN,
-    pool=ACCELERATOR,
+    op_tags=ON_DEVICE,
 )
 @retries_only_what_passes
 def yolo_crops(
     context: dg.AssetExecutionContext,
+    config: CropsConfig,
     raw_data: RawData,
     store: Store,
     crops: Crops,
@@ -131,7 +130,6 @@ def yolo_crops(
         for split in context.partition_keys:
             context.add_asset_metadata({"dagster/row_count": 0, "crops": OFF}, partition_key=split)
         return dg.MaterializeResult()
-    config = config_of(context, CropsConfig)
     settings = replace(config.settings(memory.bytes()), ray=engine.open())
     finder = crops.open(raw_data.folder(), config.tuning())
     if finder.warning:

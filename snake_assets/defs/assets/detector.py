@@ -9,9 +9,8 @@ import dagster as dg
 
 from snake_assets.defs.assets.dependencies import on_split
 from snake_assets.defs.assets.detector_tuning import DetectorConfig
-from snake_assets.defs.lib.config_schema import config_of, launchpad
 from snake_assets.defs.lib.metadata import data_version, markdown_table, picture, some_of
-from snake_assets.defs.lib.partitions import ACCELERATOR
+from snake_assets.defs.lib.partitions import ON_DEVICE
 from snake_assets.defs.lib.progress import progress
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.detector_training import DetectorTraining
@@ -48,13 +47,16 @@ OFF = (
     group_name="detector",
     kinds={"pytorch", "yolo"},
     code_version=str(TRAINING_VERSION),
-    config_schema=launchpad(DetectorConfig),
     retry_policy=TRY_AGAIN,
-    pool=ACCELERATOR,
+    op_tags=ON_DEVICE,
 )
 @retries_only_what_passes
 def snake_detector(
-    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, detector_training: DetectorTraining
+    context: dg.AssetExecutionContext,
+    config: DetectorConfig,
+    raw_data: RawData,
+    store: Store,
+    detector_training: DetectorTraining,
 ) -> dg.MaterializeResult[None]:
     """A YOLO detector of snakes, trained on boxes that a person drew (SNAKE_BOXES); off without them.
 
@@ -65,7 +67,6 @@ def snake_detector(
     the message says which setting is missing or which file and line is wrong; a training that was killed
     begins anew.
     """
-    config = config_of(context, DetectorConfig)
     boxes_folder = detector_training.boxes_folder()
     if boxes_folder is None:
         context.log.warning(f"The detector is {OFF}")

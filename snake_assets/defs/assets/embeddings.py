@@ -7,9 +7,8 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.assets.photos import image_table
-from snake_assets.defs.lib.config_schema import config_of, launchpad
 from snake_assets.defs.lib.metadata import log_memory, pass_metadata, split_version, table_metadata
-from snake_assets.defs.lib.partitions import ACCELERATOR, splits
+from snake_assets.defs.lib.partitions import ON_DEVICE, splits
 from snake_assets.defs.lib.progress import progress
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.backbone import BackboneSetting
@@ -140,21 +139,20 @@ class EmbeddingConfig(dg.Config):
     ],
     partitions_def=splits,
     can_subset=True,
-    config_schema=launchpad(EmbeddingConfig),
     name="embeddings",
     retry_policy=TRY_AGAIN,
-    pool=ACCELERATOR,
+    op_tags=ON_DEVICE,
 )
 @retries_only_what_passes
 def embeddings(
     context: dg.AssetExecutionContext,
+    config: EmbeddingConfig,
     store: Store,
     backbone: BackboneSetting,
     engine: Engine,
     memory: Memory,
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Embed a split's photos; shards that are there already are kept."""
-    config = config_of(context, EmbeddingConfig)
     settings = replace(config.settings(memory.bytes()), ray=engine.open())
     model = backbone.open(config.view())
 

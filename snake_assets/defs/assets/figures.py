@@ -6,7 +6,6 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.assets.dependencies import on_split
-from snake_assets.defs.lib.config_schema import config_of, launchpad
 from snake_assets.defs.lib.metadata import column_schema, data_version, picture
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.storage import RawData, Store
@@ -92,12 +91,11 @@ class MapConfig(dg.Config):
     group_name="report",
     kinds={"umap", "matplotlib"},
     code_version=str(MAP_VERSION),
-    config_schema=launchpad(MapConfig),
     retry_policy=TRY_AGAIN,
 )
 @retries_only_what_passes
 def embedding_map(
-    context: dg.AssetExecutionContext, raw_data: RawData, store: Store
+    context: dg.AssetExecutionContext, config: MapConfig, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:
     """UMAP of the CLS and the DCT embeddings of the most photographed species of train: the paper's figures.
 
@@ -105,7 +103,6 @@ def embedding_map(
     no unit: only who is near whom means something. If it fails because there is no photo of the chosen
     class_ids, choose species of train in the launchpad.
     """
-    config = config_of(context, MapConfig)
     images, dinov2, dct = (open_table(store.folder(name, "train")) for name in ("image_table", DINOV2, DCT))
     recipe: dict[str, Json] = {
         "version": MAP_VERSION,

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from snake_assets.defs.assets.classifier import species_classifier
 from snake_assets.defs.assets.dependencies import feature_tables, on_features, on_split
-from snake_assets.defs.lib.config_schema import config_of, launchpad
 from snake_assets.defs.lib.metadata import SHOWN, column_schema, data_version, markdown_table, some_of
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import CropMode, Crops
@@ -51,12 +50,11 @@ class SubmissionConfig(dg.Config):
     group_name="submission",
     kinds={"python", "csv"},
     code_version=str(SUBMISSION_VERSION),
-    config_schema=launchpad(SubmissionConfig),
     retry_policy=TRY_AGAIN,
 )
 @retries_only_what_passes
 def submission(
-    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, crops: Crops
+    context: dg.AssetExecutionContext, config: SubmissionConfig, raw_data: RawData, store: Store, crops: Crops
 ) -> dg.MaterializeResult[None]:
     """submission.csv: one row per test observation, in the order and spelling of the test metadata.
 
@@ -67,7 +65,6 @@ def submission(
     with it. If it fails because photos are new in the test metadata, materialize the test split's features
     first: the job predict does both.
     """
-    config = config_of(context, SubmissionConfig)
     data = raw_data.folder()
     venom_list = data / "metadata" / VENOM_LIST
     venomous = read_venom_list(venom_list)

@@ -6,5 +6,5 @@ from snake_assets.snakeclef.metadata import SPLITS
 
 splits = dg.StaticPartitionsDefinition(list(SPLITS))
 
-# The pool of steps that keep the device busy: as many run at once as it has slots (deploy/dev/dagster.yaml).
-ACCELERATOR = "accelerator"
+# Of steps that keep the device busy; a run has one of them at a time (build_definitions).
+ON_DEVICE = {"snake/device": "1"}

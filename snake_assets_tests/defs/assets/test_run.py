@@ -34,7 +34,7 @@ def definitions(
     data: Path, store: Path, backbone: Path, others: Mapping[str, object] | None = None
 ) -> dg.Definitions:
     return build_definitions(
-        {
+        resources={
             "raw_data": RawData(root=str(data)),
             "store": Store(root=str(store)),
             "backbone": BackboneSetting(name=str(backbone), device="cpu"),
@@ -398,7 +398,9 @@ def test_empty_split(small_set: Path, tmp_path: Path, demo_backbone: Path):
 @pytest.mark.parametrize("root", ["gs://", "ftp://x"])
 def test_urls_are_refused_by_name(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SNAKE_DATA", root)
-    assert "SNAKE_DATA" in failing("raw_images", build_definitions({"store": Store(root=str(tmp_path))}))
+    assert "SNAKE_DATA" in failing(
+        "raw_images", build_definitions(resources={"store": Store(root=str(tmp_path))})
+    )
 
 
 def test_nonsense_settings_fail_at_the_first_asset_that_needs_them(

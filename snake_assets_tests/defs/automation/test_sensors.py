@@ -121,7 +121,7 @@ def test_a_failed_run_leaves_a_page(empty: Place):
     data = copy_of_the_data(empty)
     (data / "metadata" / "venomous_status_list.csv").unlink()
     place = moved(empty, data)
-    graph = build_definitions(place.resources())
+    graph = build_definitions(resources=place.resources())
     result = graph.resolve_job_def("features").execute_in_process(
         instance=place.instance,
         partition_key="val",

@@ -127,7 +127,9 @@ def test_a_disk_that_is_away_for_a_moment_costs_no_row(
         return read(path)
 
     monkeypatch.setattr(Path, "read_bytes", flaky)
-    graph = build_definitions({"raw_data": RawData(root=str(small_set)), "store": Store(root=str(tmp_path))})
+    graph = build_definitions(
+        resources={"raw_data": RawData(root=str(small_set)), "store": Store(root=str(tmp_path))}
+    )
     job = dg.define_asset_job("alone", selection=["raw_images", "image_table"], op_retry_policy=AT_ONCE)
     monkeypatch.setattr(faults.TRY_AGAIN.__class__, "calculate_delay", lambda policy, attempt: 0)
     with dg.DagsterInstance.ephemeral() as instance:

@@ -17,7 +17,7 @@ from snake_assets.snakeclef.raw.inventory import take_inventory
 from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.files import only_writer
+from snake_assets.storage.local_files import only_writer
 from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.conftest import photo_bytes
 from snake_assets_tests.detection.marks import MarkFinder

@@ -4,23 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 
 from snake_assets.data_quality.findings import Findings
+from snake_assets.data_quality.vectors import Vectors, vectors_in
 from snake_assets.learning.near_duplicates import near_duplicates
 from snake_assets.storage.tables.table import Table
 
+COLUMNS = ["image_id", "sha256", "embedding"]
 # Rows of the larger split that are in memory at once.
 PIECE_ROWS = 32_768
 # Of one piece: a backbone that hardly tells photos apart would have them by the million.
 MOST_PAIRS = 10_000
-
-
-@dataclass(frozen=True)
-class _Piece:
-    image_id: list[str]
-    sha256: list[str]
-    cls: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -48,22 +43,32 @@ def copies_between(table: Table, other: Table, least_cosine: float) -> Findings:
         StorageError: a shard cannot be read.
         LearningError: CLS tokens of other dims, or a value that is not finite.
     """
-    asked = _joined(list(_pieces(other)))
+    asked = other.read(COLUMNS)
+    names, digests, cls = asked["image_id"].to_pylist(), asked["sha256"].to_pylist(), _cls(asked)
     partners: dict[int, _Partner] = {}
     truncated = False
     centre = _mean_cls(table)
     for piece in _pieces(table):
-        truncated |= _look(piece, asked, centre, least_cosine, partners)
+        near = near_duplicates(cls, least_cosine, _cls(piece), centre, MOST_PAIRS)
+        truncated |= near.truncated
+        theirs = piece["image_id"].to_pylist()
+        for (row, at), cosine in zip(near.pairs.tolist(), near.cosine.tolist(), strict=True):
+            if row not in partners or partners[row].cosine < cosine:
+                partners[row] = _Partner(theirs[at], cosine, exact=False)
+        first_with = dict(zip(reversed(piece["sha256"].to_pylist()), reversed(theirs), strict=True))
+        for row, digest in enumerate(digests):
+            if digest in first_with and not (row in partners and partners[row].exact):
+                partners[row] = _Partner(first_with[digest], np.inf, exact=True)
     splits = (other.manifest.split, table.manifest.split)
-    best_first = sorted(partners.items(), key=lambda item: (not item[1].exact, -item[1].cosine, item[0]))
+    best_first = sorted(partners.items(), key=lambda item: (-item[1].cosine, item[0]))
     exact = sum(partner.exact for partner in partners.values())
     return Findings(
         [
-            f"{asked.image_id[row]} of {splits[0]}, {partner.image_id} of {splits[1]}: {partner.describe()}"
+            f"{names[row]} of {splits[0]}, {partner.image_id} of {splits[1]}: {partner.describe()}"
             for row, partner in best_first
         ],
         {
-            f"photos of {splits[0]}": len(asked.image_id),
+            f"photos of {splits[0]}": len(names),
             "the same file": exact,
             "nearly the same": f"{len(partners) - exact}{' or more' if truncated else ''}",
         },
@@ -71,56 +76,19 @@ def copies_between(table: Table, other: Table, least_cosine: float) -> Findings:
     )
 
 
-def _look(
-    piece: _Piece,
-    asked: _Piece,
-    centre: npt.NDArray[np.float32],
-    least_cosine: float,
-    partners: dict[int, _Partner],
-) -> bool:
-    """Note the best partners in one piece; returns whether there were more pairs than are looked through."""
-    near = near_duplicates(asked.cls, least_cosine, piece.cls, centre, MOST_PAIRS)
-    for (row, at), cosine in zip(near.pairs.tolist(), near.cosine.tolist(), strict=True):
-        before = partners.get(row)
-        if before is None or (not before.exact and before.cosine < cosine):
-            partners[row] = _Partner(piece.image_id[at], cosine, exact=False)
-    first_with = dict(zip(reversed(piece.sha256), reversed(piece.image_id), strict=True))
-    for row, digest in enumerate(asked.sha256):
-        if digest in first_with and not (row in partners and partners[row].exact):
-            partners[row] = _Partner(first_with[digest], 1.0, exact=True)
-    return near.truncated
-
-
-def _pieces(table: Table) -> Iterator[_Piece]:
-    waiting: list[_Piece] = []
+def _pieces(table: Table) -> Iterator[pa.Table]:
+    waiting: list[pa.Table] = []
     for shard in table.manifest.shards:
-        rows = table.read_shard(shard, ["image_id", "sha256", "embedding"])
-        cls = rows["embedding"].combine_chunks()
-        waiting.append(
-            _Piece(
-                rows["image_id"].to_pylist(),
-                rows["sha256"].to_pylist(),
-                np.asarray(cls.flatten()).reshape(len(rows), cls.type.list_size),
-            )
-        )
-        if sum(len(piece.image_id) for piece in waiting) >= PIECE_ROWS:
-            yield _joined(waiting)
+        waiting.append(table.read_shard(shard, COLUMNS))
+        if sum(map(len, waiting)) >= PIECE_ROWS or shard is table.manifest.shards[-1]:
+            yield pa.concat_tables(waiting)
             waiting = []
-    if waiting:
-        yield _joined(waiting)
 
 
-def _joined(pieces: list[_Piece]) -> _Piece:
-    return _Piece(
-        [name for piece in pieces for name in piece.image_id],
-        [digest for piece in pieces for digest in piece.sha256],
-        np.vstack([piece.cls for piece in pieces]),
-    )
+def _cls(rows: pa.Table) -> Vectors:
+    return vectors_in(rows["embedding"])
 
 
-def _mean_cls(table: Table) -> npt.NDArray[np.float32]:
-    total, rows = 0.0, 0
-    for piece in _pieces(table):
-        total = total + piece.cls.sum(axis=0, dtype=np.float64)
-        rows += len(piece.image_id)
-    return np.asarray(total / max(1, rows), dtype=np.float32)
+def _mean_cls(table: Table) -> Vectors:
+    sums = [_cls(piece).sum(axis=0, dtype=np.float64) for piece in _pieces(table)]
+    return np.asarray(np.sum(sums, axis=0) / max(1, table.manifest.rows_out), dtype=np.float32)

@@ -10,11 +10,9 @@ of Hanley & McNeil, "The meaning and use of the area under a ROC curve", Radiolo
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from snake_assets.data_quality.vectors import Vectors, vectors_in
 from snake_assets.storage.tables.table import Table
-
-Vectors = npt.NDArray[np.float32]
 
 FOLDS = 5
 FEWEST_OBSERVATIONS = 25
@@ -55,9 +53,6 @@ def measure_drift(table: Table, other: Table) -> Drift | None:
     Args:
         table: `dinov2_embeddings` of one split, usually train.
         other: that of another.
-
-    Raises:
-        StorageError: a shard cannot be read.
     """
     rows, other_rows = _one_row_an_observation(table), _one_row_an_observation(other)
     count = min(len(rows), len(other_rows), MOST_OBSERVATIONS)
@@ -68,14 +63,19 @@ def measure_drift(table: Table, other: Table) -> Drift | None:
 
 def told_apart(first: Vectors, second: Vectors) -> Drift:
     """How well rows of `first` and of `second`, [N, D] each, are told apart; every row is asked once."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.metrics import roc_auc_score
+
     aucs, squared_errors = [], []
-    number = np.arange(len(first))
+    fold_of = np.arange(len(first)) % FOLDS
     for fold in range(FOLDS):
-        seen, asked = number % FOLDS != fold, number % FOLDS == fold
-        direction = _discriminant(first[seen], second[seen])
-        auc = _auc(first[asked] @ direction, second[asked] @ direction)
-        aucs.append(auc)
-        squared_errors.append(_squared_error(auc, int(asked.sum())))
+        seen, asked = (
+            (np.vstack([first[of], second[of]]).astype(np.float64), np.repeat([0, 1], of.sum()))
+            for of in (fold_of != fold, fold_of == fold)
+        )
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=SHRINKAGE).fit(*seen)
+        aucs.append(float(roc_auc_score(asked[1], model.decision_function(asked[0]))))
+        squared_errors.append(_squared_error(aucs[-1], len(asked[1]) // 2))
     return Drift(float(np.mean(aucs)), float(np.sqrt(sum(squared_errors)) / FOLDS), len(first))
 
 
@@ -96,29 +96,9 @@ def _vectors(table: Table, wanted: list[int]) -> Vectors:
     for shard in table.manifest.shards:
         numbers = [row - offset for row in wanted if 0 <= row - offset < shard.rows]
         if numbers:
-            cls = table.rows(shard, numbers, ["embedding"])["embedding"].combine_chunks()
-            parts.append(np.asarray(cls.flatten()).reshape(len(numbers), cls.type.list_size))
+            parts.append(vectors_in(table.rows(shard, numbers, ["embedding"])["embedding"]))
         offset += shard.rows
     return np.vstack(parts)
-
-
-def _discriminant(first: Vectors, second: Vectors) -> npt.NDArray[np.float64]:
-    """Fisher's linear discriminant with a shrunken covariance, float64 [D]; `second` is high."""
-    means = [rows.mean(axis=0, dtype=np.float64) for rows in (first, second)]
-    centred = np.vstack([first - means[0], second - means[1]])
-    covariance = centred.T @ centred / len(centred)
-    spread = float(np.trace(covariance)) / len(covariance)
-    unit = np.eye(len(covariance))
-    shrunken = (1 - SHRINKAGE) * covariance + (SHRINKAGE * spread + np.finfo(np.float32).tiny) * unit
-    return np.asarray(np.linalg.solve(shrunken, means[1] - means[0]))
-
-
-def _auc(low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> float:
-    """The share of pairs of which `high` scores higher; ties count half."""
-    ordered = np.sort(low)
-    below = np.searchsorted(ordered, high, "left")
-    not_above = np.searchsorted(ordered, high, "right")
-    return float((below + not_above).mean() / 2 / len(low))
 
 
 def _squared_error(auc: float, count: int) -> float:

@@ -3,11 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from snake_assets.storage.fingerprints import Json, fingerprint
+from snake_assets.storage.io import digest
+from snake_assets.storage.tables.manifest import Shard
 from snake_assets.storage.tables.table import Table
 
 Figure = str | int | float
@@ -29,11 +32,7 @@ class Findings:
 
 
 def repeated_ids(table: Table) -> Findings:
-    """Photos whose image_id stands more than once in a table.
-
-    Raises:
-        StorageError: a shard cannot be read.
-    """
+    """Photos whose image_id stands more than once in a table."""
     counts = Counter(table.read(["image_id"])["image_id"].to_pylist())
     return Findings(
         [f"photo {name} stands {times} times" for name, times in counts.items() if times > 1],
@@ -53,7 +52,25 @@ def too_many_rejects(table: Table, most: float) -> Findings:
     )
 
 
-# Nothing lost, nothing added, nothing shifted: the rows of a table held against what went in.
+def changed_files(table: Table) -> Findings:
+    """Shards whose files are gone, or have another SHA-256 than the manifest says; all are read in full.
+
+    Of objects in a bucket, which do not change, it is the digest that their writer noted.
+
+    Raises:
+        StorageError: a bucket gives no answer.
+    """
+
+    def fault(shard: Shard) -> str | None:
+        try:
+            found = digest(table.folder / shard.file)
+        except OSError as error:
+            return f"{shard.file} cannot be read ({error.strerror})"
+        return None if found == shard.sha256 else f"{shard.file} is not the file that was committed"
+
+    with ThreadPoolExecutor() as pool:
+        faults = [told for told in pool.map(fault, table.manifest.shards) if told]
+    return Findings(faults, {"shards": len(table.manifest.shards), "bytes": f"{table.manifest.bytes:,}"})
 
 
 def account_for_rows(table: Table, came_in: pa.Table) -> Findings:
@@ -66,20 +83,21 @@ def account_for_rows(table: Table, came_in: pa.Table) -> Findings:
         table: a committed table.
         came_in: image_id, and whatever other columns the table carries on from its input, in the order of
             the input; its image_ids are unique.
-
-    Raises:
-        StorageError: a shard cannot be read.
     """
     rows = table.read(came_in.column_names)
     rejected = {reject.image_id for reject in table.manifest.rejects}
     wanted = came_in.filter(pa.array([name not in rejected for name in _ids(came_in)], pa.bool_()))
-    counts = (came_in.num_rows, rows.num_rows, len(table.manifest.rejects))
-    faults = _faults_of_counts(*counts, table.manifest.rows_out)
-    if _ids(rows) == _ids(wanted):
-        faults += _changed_values(rows, wanted)
-    else:
-        faults += _faults_of_ids(_ids(rows), _ids(wanted))
-    return Findings(faults, dict(zip(("rows in", "rows out", "rejects"), counts, strict=True)))
+    counts = {"rows in": len(came_in), "rows out": len(rows), "rejects": len(table.manifest.rejects)}
+    faults = []
+    if len(came_in) != len(rows) + counts["rejects"]:
+        faults.append(
+            f"{len(came_in)} rows went in, but {len(rows)} came out and {counts['rejects']} were rejected"
+        )
+    if len(rows) != table.manifest.rows_out:
+        faults.append(f"the shards hold {len(rows)} rows where the manifest says {table.manifest.rows_out}")
+    same_rows = _ids(rows) == _ids(wanted)
+    faults += _changed_values(rows, wanted) if same_rows else _other_ids(_ids(rows), _ids(wanted))
+    return Findings(faults, counts)
 
 
 def _ids(rows: pa.Table) -> list[str]:
@@ -87,45 +105,27 @@ def _ids(rows: pa.Table) -> list[str]:
     return ids
 
 
-def _faults_of_counts(came_in: int, rows: int, rejects: int, promised: int) -> list[str]:
-    faults = []
-    if came_in != rows + rejects:
-        faults.append(f"{came_in} rows went in, but {rows} came out and {rejects} were rejected")
-    if rows != promised:
-        faults.append(f"the shards hold {rows} rows where the manifest says {promised}")
-    return faults
-
-
-def _faults_of_ids(rows: Sequence[str], wanted: Sequence[str]) -> list[str]:
+def _other_ids(rows: Sequence[str], wanted: Sequence[str]) -> list[str]:
     there, expected = set(rows), set(wanted)
-    lost = [f"photo {name} went in and is neither a row nor a reject" for name in wanted if name not in there]
-    added = [
-        f"photo {name} is a row and never went in, or is rejected too"
-        for name in rows
-        if name not in expected
-    ]
-    if lost or added:
-        return lost + added
-    at = next((at for at, pair in enumerate(zip(rows, wanted, strict=False)) if pair[0] != pair[1]), None)
-    if at is None:
-        return ["the last rows are repetitions"]
-    return [f"row {at} is photo {rows[at]} where {wanted[at]} should be: the order is not that of the input"]
+    lost, added = [n for n in wanted if n not in there], [n for n in rows if n not in expected]
+    faults = [f"photo {name} went in and is neither a row nor a reject" for name in lost]
+    faults += [f"photo {name} is a row and never went in, or is rejected too" for name in added]
+    for at, (row, other) in enumerate(zip(rows, wanted, strict=False) if not faults else ()):
+        if row != other:
+            return [f"row {at} is photo {row} where {other} should be: the order is not that of the input"]
+    return faults or ["the last rows are repetitions"]
 
 
 def _changed_values(rows: pa.Table, wanted: pa.Table) -> list[str]:
-    faults = []
-    for column in wanted.column_names[1:]:
-        if not rows[column].equals(wanted[column]):
-            pairs = zip(_ids(wanted), rows[column].to_pylist(), wanted[column].to_pylist(), strict=True)
-            faults += [
-                f"photo {name} has {column} {is_now!r} where {went_in!r} went in"
-                for name, is_now, went_in in pairs
-                if is_now != went_in
-            ]
-    return faults
-
-
-# One fingerprint a table: whether shards, tables of one pass, and splits were made in the same way.
+    return [
+        f"photo {name} has {column} {is_now!r} where {went_in!r} went in"
+        for column in wanted.column_names[1:]
+        if not rows[column].equals(wanted[column])
+        for name, is_now, went_in in zip(
+            _ids(wanted), rows[column].to_pylist(), wanted[column].to_pylist(), strict=True
+        )
+        if is_now != went_in
+    ]
 
 
 def of_one_recipe(
@@ -140,9 +140,6 @@ def of_one_recipe(
         table: a committed table.
         same_pass: tables that came out of the same pass over the split; what recipes have in common is equal.
         same_table: the table of the same name in another split, usually train; the whole recipe is equal.
-
-    Raises:
-        StorageError: a shard cannot be read.
     """
     recipe = table.manifest.recipe
     faults = _odd_shards(table)

@@ -1,4 +1,4 @@
-"""A table's labels held against the metadata, the venom list, and the other splits."""
+"""Labels held against the metadata, the venom list and other splits; answers against what was asked."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from snake_assets.data_quality.findings import Findings
+from snake_assets.snakeclef.csv_reader import read_rows
 from snake_assets.snakeclef.image_table import IMAGE_SCHEMA
 from snake_assets.snakeclef.metadata import PhotoRow
+from snake_assets.snakeclef.submission import COLUMNS, read_submission
+from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table
 
 LABELS = ["image_id", "observation_id", "class_id"]
@@ -20,11 +23,7 @@ def labels_of(rows: Sequence[PhotoRow]) -> pa.Table:
 
 
 def unknown_classes(table: Table, venomous: Mapping[int, bool]) -> Findings:
-    """class_ids of a table that the venom list lacks; unlabelled rows have none.
-
-    Raises:
-        StorageError: a shard cannot be read.
-    """
+    """class_ids of a table that the venom list lacks; unlabelled rows have none."""
     photos: dict[int, list[str]] = defaultdict(list)
     rows = table.read(["image_id", "class_id"])
     for name, class_id in zip(rows["image_id"].to_pylist(), rows["class_id"].to_pylist(), strict=True):
@@ -41,11 +40,7 @@ def unknown_classes(table: Table, venomous: Mapping[int, bool]) -> Findings:
 
 
 def shared_observations(tables: Mapping[str, Table]) -> dict[str, Findings]:
-    """Observations that stand in more than one split, named in each of them; `tables` by split.
-
-    Raises:
-        StorageError: a shard cannot be read.
-    """
+    """Observations that stand in more than one split, named in each of them; `tables` by split."""
     observations = {
         split: dict.fromkeys(table.read(["observation_id"])["observation_id"].to_pylist())
         for split, table in tables.items()
@@ -66,11 +61,7 @@ def shared_observations(tables: Mapping[str, Table]) -> dict[str, Findings]:
 
 
 def scarce_classes(table: Table, fewest: int) -> Findings:
-    """Species with fewer than `fewest` photos, fewest first; a species without any is not in the table.
-
-    Raises:
-        StorageError: a shard cannot be read.
-    """
+    """Species with fewer than `fewest` photos, fewest first; a species without any is not in the table."""
     rows = table.read(["class_id", "binomial_name"])
     class_ids = rows["class_id"].to_pylist()
     names = dict(zip(class_ids, rows["binomial_name"].to_pylist(), strict=True))
@@ -84,4 +75,39 @@ def scarce_classes(table: Table, fewest: int) -> Findings:
         scarce,
         {"species": len(counts), "photos": counts.total(), "fewest": min(counts.values(), default=0)},
         f"{len(scarce)} of {len(counts)} species have fewer than {fewest} photos",
+    )
+
+
+def submission_against(path: AnyPath, observations: Sequence[str]) -> Findings:
+    """Hold a submission against the observations that it must answer, in their order and spelling.
+
+    Raises:
+        DataError: the file is missing or malformed, or an observation stands twice.
+    """
+    read_submission(path)
+    # To the byte: whoever scores the file will not strip its ids.
+    answered = [row.cells["observation_id"] for row in read_rows(path, COLUMNS)]
+    there, wanted = set(answered), set(observations)
+    faults = [f"observation {name} has no answer" for name in observations if name not in there]
+    faults += [f"observation {name!r} is not one of test" for name in answered if name not in wanted]
+    if not faults and answered != list(observations):
+        at = next(at for at, name in enumerate(observations) if answered[at] != name)
+        faults = [f"line {at + 2} answers {answered[at]} where {observations[at]} should be"]
+    return Findings(faults, {"observations of test": len(observations), "answers": len(answered)})
+
+
+def unknown_answers(path: AnyPath, venomous: Mapping[int, bool]) -> Findings:
+    """Answers of a submission whose class_id the venom list lacks.
+
+    Raises:
+        DataError: the file is missing or malformed, or an observation stands twice.
+    """
+    answers = read_submission(path)
+    return Findings(
+        [
+            f"observation {name} is answered with class_id {class_id}"
+            for name, class_id in answers.items()
+            if class_id not in venomous
+        ],
+        {"answers": len(answers), "species answered": len(set(answers.values()))},
     )

@@ -1,14 +1,12 @@
 """Whether an embedding table's vectors can be learned from: finite, of one dimension, no column constant."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from snake_assets.data_quality.findings import Findings
-from snake_assets.storage.tables.manifest import Shard
 from snake_assets.storage.tables.table import Table
 
 # In bf16, two photos share the value of a column once in a hundred; eight do so in none.
@@ -17,26 +15,10 @@ PHOTOS_TO_TELL = 8
 Vectors = npt.NDArray[np.float32]
 
 
-@dataclass
-class _Column:
-    """What has been seen of one column of vectors so far."""
-
-    dims: int
-    lowest: Vectors = field(init=False)
-    highest: Vectors = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.lowest = np.full(self.dims, np.inf, np.float32)
-        self.highest = np.full(self.dims, -np.inf, np.float32)
-
-    def see(self, vectors: Vectors) -> None:
-        if len(vectors):
-            np.minimum(self.lowest, vectors.min(axis=0), out=self.lowest)
-            np.maximum(self.highest, vectors.max(axis=0), out=self.highest)
-
-    @property
-    def constant(self) -> list[int]:
-        return [int(at) for at in np.flatnonzero(self.lowest == self.highest)]
+def vectors_in(column: pa.ChunkedArray) -> Vectors:
+    """A column of vectors without nulls as float32 [N, D]."""
+    values = column.combine_chunks()
+    return np.asarray(values.flatten()).reshape(len(values), values.type.list_size)
 
 
 def vector_dims(table: Table) -> dict[str, int]:
@@ -55,51 +37,37 @@ def examine_vectors(table: Table, dims: Mapping[str, int] | None = None) -> Find
     Args:
         table: with image_id, sha256, and columns of fixed-size lists of float32.
         dims: name -> dims that the columns must have, such as those of train; None takes the first shard's.
-
-    Raises:
-        StorageError: a shard cannot be read.
     """
     wanted = dict(dims or vector_dims(table))
-    columns = {name: _Column(size) for name, size in wanted.items()}
+    lowest = {name: np.full(size, np.inf, np.float32) for name, size in wanted.items()}
+    highest = {name: np.full(size, -np.inf, np.float32) for name, size in wanted.items()}
     faults: list[str] = []
     photos: set[str] = set()
     for shard in table.manifest.shards:
-        if _dims(table.schema_of(shard)) != wanted:
-            faults.append(
-                f"{shard.file} has vectors of {_dims(table.schema_of(shard))}, not of {wanted} dims"
-            )
+        if (found := _dims(table.schema_of(shard))) != wanted:
+            faults.append(f"{shard.file} has vectors of {found}, not of {wanted} dims")
             continue
-        faults += _see_shard(table, shard, columns, photos)
-    if len(photos) > 1:
-        faults += [
-            f"column {at} of {name} is {column.lowest[at]:g} for all photos"
-            for name, column in columns.items()
-            if len(photos) >= PHOTOS_TO_TELL or len(column.constant) == column.dims
-            for at in column.constant
-        ]
+        rows = table.read_shard(shard, ["image_id", "sha256", *wanted])
+        photos.update(rows["sha256"].to_pylist())
+        for name in wanted:
+            if missing := rows[name].null_count:
+                faults.append(f"{missing} photos of {shard.file} have no {name}")
+                continue
+            vectors = vectors_in(rows[name])
+            with np.errstate(invalid="ignore"):
+                lowest[name] = np.minimum(lowest[name], vectors.min(axis=0, initial=np.inf))
+                highest[name] = np.maximum(highest[name], vectors.max(axis=0, initial=-np.inf))
+                # A sum is finite only if every term is: rows are looked at one by one only after a failure.
+                finite = np.isfinite(vectors.sum(dtype=np.float64))
+            bad = [] if finite else np.flatnonzero(~np.isfinite(vectors).all(axis=1)).tolist()
+            faults += [f"photo {rows['image_id'][row]} has a NaN or infinite {name}" for row in bad]
+    for name, dims_of_it in wanted.items() if len(photos) > 1 else ():
+        constant = np.flatnonzero(lowest[name] == highest[name]).tolist()
+        if len(photos) >= PHOTOS_TO_TELL or len(constant) == dims_of_it:
+            faults += [f"column {at} of {name} is {lowest[name][at]:g} for all photos" for at in constant]
     return Findings(
         faults, {"different photos": len(photos), **{f"{name} dims": n for name, n in wanted.items()}}
     )
-
-
-def _see_shard(table: Table, shard: Shard, columns: Mapping[str, _Column], photos: set[str]) -> list[str]:
-    faults = []
-    rows = table.read_shard(shard, ["image_id", "sha256", *columns])
-    photos.update(rows["sha256"].to_pylist())
-    for name, column in columns.items():
-        values = rows[name].combine_chunks()
-        if values.null_count:
-            faults.append(f"{values.null_count} photos of {shard.file} have no {name}")
-            continue
-        vectors = np.asarray(values.flatten()).reshape(len(rows), column.dims)
-        with np.errstate(invalid="ignore"):
-            column.see(vectors)
-            # A sum is finite only if every term is: rows are looked at one by one only after a failure.
-            finite = np.isfinite(vectors.sum(dtype=np.float64))
-        if not finite:
-            bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1)).tolist()
-            faults += [f"photo {rows['image_id'][row]} has a NaN or infinite {name}" for row in bad]
-    return faults
 
 
 def _dims(schema: pa.Schema) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from snake_assets.snakeclef.errors import DataError
-from snake_assets.storage.keeping import status
+from snake_assets.storage.io import status
 from snake_assets.storage.paths import AnyPath
 
 Value = TypeVar("Value")

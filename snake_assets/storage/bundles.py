@@ -1,28 +1,22 @@
 """Bundles: a handful of files that belong together, committed in one step by a manifest of their own.
 
-The files of a bundle lie in a numbered folder `_files-<n>` that never changes once the manifest names it. A
-new bundle takes a number that the committed one does not use, so the old one stays whole until the manifest
-of the new one replaces its own, in one rename. Only then do the plain names beside the manifest, by which
-people and other programs find the files, become those of the new ones (hard links, which cost no space), and
-the old folder goes. Where a kill comes between, `is_current` and the next writer finish that. In a bucket, a
-folder has a mark instead of a number, and plain names are copies (bucket_bundles.py).
+The files lie in a folder `_files-…` that never changes once the manifest names it. A new bundle takes
+another one, so the old one stays whole until the new manifest replaces its own. Only then do the plain names
+beside the manifest, by which people and other programs find the files, become those of the new ones, and the
+old folder goes. Where a kill comes between, `is_current` and the next writer finish that.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from snake_assets.storage.bucket_bundles import bucket_bundle, names_are_right
-from snake_assets.storage.bucket_path import BucketPath
-from snake_assets.storage.bundle_keeping import BundleKeeper
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.fingerprints import Json, fingerprint
-from snake_assets.storage.keeping import noted_digest, sizes
-from snake_assets.storage.local_bundles import local_bundle
+from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
+from snake_assets.storage.io import digest, sizes
 from snake_assets.storage.paths import AnyPath
-from snake_assets.storage.plain_names import are_right
+from snake_assets.storage.tables.backends import backend_of, writing
 from snake_assets.storage.tables.manifest import MANIFEST, SCHEMA_VERSION, plain_name
 
 
@@ -94,9 +88,10 @@ def is_current(folder: AnyPath, recipe: Mapping[str, Json]) -> bool:
         return False
     if fingerprint(bundle.recipe) != fingerprint(recipe):
         return False
-    if not _names_are_right(bundle):
-        with _kept(folder) as keeper:
-            _put_right(keeper, open_bundle(folder))
+    if not backend_of(folder).names_are_right(bundle.inside, bundle.files):
+        with writing(folder) as backend:
+            bundle = open_bundle(folder)
+            backend.put_names_right(bundle.inside, bundle.files)
     return True
 
 
@@ -110,57 +105,31 @@ def write_bundle(folder: AnyPath, recipe: Mapping[str, Json]) -> Iterator[Path]:
         StorageError: another run writes there or, in a bucket, has committed meanwhile; or the file system
             or the bucket refused.
     """
-    with _kept(folder) as keeper:
-        with suppress(StorageError):  # what is damaged is not given its names; it is about to be replaced
-            _put_right(keeper, open_bundle(folder))
-        with keeper.aside() as aside:
+    with writing(folder) as backend:
+        used = None
+        with suppress(StorageError):  # what is damaged is about to be replaced
+            committed = _read(folder)
+            used = committed.inside.name if committed else None
+            whole = open_bundle(folder)
+            backend.put_names_right(whole.inside, whole.files)
+        with backend.aside() as aside:
             yield aside
-            inside, files = keeper.take_in(aside, _used(folder))
-            content = {
-                "schema_version": SCHEMA_VERSION,
-                "recipe": recipe,
-                "home": inside.name,
-                "files": files,
-            }
-            keeper.commit(json.dumps(content, indent=1).encode())
-            _put_right(keeper, Bundle(folder, inside, recipe, files))
-
-
-def _kept(folder: AnyPath) -> AbstractContextManager[BundleKeeper]:
-    return bucket_bundle(folder) if isinstance(folder, BucketPath) else local_bundle(folder)
-
-
-def _used(folder: AnyPath) -> str | None:
-    """The name of the folder that the committed bundle uses, as far as its manifest can be read."""
-    try:
-        committed = _read(folder)
-    except StorageError:
-        return None
-    return committed.inside.name if committed else None
-
-
-def _put_right(keeper: BundleKeeper, bundle: Bundle) -> None:
-    if not _names_are_right(bundle):
-        keeper.put_right(bundle.inside, bundle.files)
-
-
-def _names_are_right(bundle: Bundle) -> bool:
-    if isinstance(bundle.folder, BucketPath) and isinstance(bundle.inside, BucketPath):
-        return names_are_right(bundle.folder, bundle.inside, bundle.files)
-    assert isinstance(bundle.folder, Path) and isinstance(bundle.inside, Path)
-    return are_right(bundle.folder, bundle.inside, bundle.files)
+            files = {path.name: file_digest(path) for path in sorted(aside.iterdir())}
+            home = backend.take_in(aside, files, used)
+            content = {"schema_version": SCHEMA_VERSION, "recipe": recipe, "home": home.name, "files": files}
+            backend.commit(json.dumps(content, indent=1).encode(), {home.name}, {})
+            backend.put_names_right(home, files)
 
 
 def _fault(bundle: Bundle) -> str | None:
-    for name, digest in bundle.files.items():
+    for name, promised in bundle.files.items():
         path = bundle.inside / name
         try:
-            if noted_digest(path) != digest:
+            if digest(path) != promised:
                 return f"{path} is changed"
-        except FileNotFoundError:
-            return f"{path} is missing"
         except OSError as error:
-            return f"{path} cannot be read ({error.strerror})"
+            missing = isinstance(error, FileNotFoundError)
+            return f"{path} {'is missing' if missing else f'cannot be read ({error.strerror})'}"
     return None
 
 

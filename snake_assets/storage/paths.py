@@ -4,15 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snake_assets.storage.bucket import Bucket
-from snake_assets.storage.bucket_path import SCHEME, BucketPath, bucket_root
 from snake_assets.storage.errors import StorageError
+from snake_assets.storage.objectstore.gcs import SCHEME, Bucket, BucketPath, bucket_root
 
 if TYPE_CHECKING:
     from google.cloud import storage
 
 # A folder or a file, on a disk or in a bucket. Of what both can do, `/`, name, parent, str, read_bytes and
-# read_text are used; all else is in keeping.py, table_keeping.py and bundle_keeping.py.
+# read_text are used; all else is in io.py and tables/backends.py.
 AnyPath = Path | BucketPath
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snake_assets.data_quality.findings import account_for_rows, repeated_ids, too_many_rejects
+from snake_assets.data_quality.findings import account_for_rows, changed_files, repeated_ids, too_many_rejects
 from snake_assets.storage.tables.manifest import Reject
 from snake_assets_tests.written import write
 
@@ -69,3 +69,17 @@ def test_rejects_are_named_once_they_are_too_many(tmp_path: Path):
     found = too_many_rejects(table, 0.24)
     assert found.faults == ["photo d: empty, The file has no bytes."]
     assert "1 of 4 photos" in found.headline
+
+
+def test_a_shard_that_was_changed_or_is_gone_is_named_whoever_reads_it(tmp_path: Path):
+    table = write(tmp_path / "t" / "val", [labels(["a"]), labels(["b"]), labels(["c"])])
+    assert not changed_files(table).faults
+    second = tmp_path / "t" / "val" / "part-00001.parquet"
+    content = second.read_bytes()
+    second.write_bytes(b"par1" + content[4:])  # which no reader looks at
+    (tmp_path / "t" / "val" / "part-00002.parquet").unlink()
+    assert table.read_shard(table.manifest.shards[1])["image_id"].to_pylist() == ["b"]
+    assert changed_files(table).faults == [
+        "part-00001.parquet is not the file that was committed",
+        "part-00002.parquet cannot be read (No such file or directory)",
+    ]

@@ -26,8 +26,7 @@ from gcp_storage_emulator.server import RequestHandler, Router
 from gcp_storage_emulator.storage import Storage
 from google.cloud import storage
 
-from snake_assets.storage.bucket import Bucket, Patience
-from snake_assets.storage.bucket_path import BucketPath
+from snake_assets.storage.objectstore.gcs import Bucket, BucketPath, Patience
 
 BUCKET = "store-of-snakes"
 PATIENCE = Patience(connection=5, silence=5, altogether=20, first_pause=0.001)
@@ -75,6 +74,8 @@ class Objects(Storage):
     def create_file(self, bucket: str, name: str, content: Any, obj: Any, file_id: str | None = None) -> None:
         self._check(bucket, name, self.expected_at_end.get(file_id) if file_id else self.expected)
         super().create_file(bucket, name, content or b"", obj, file_id)
+        # The link that the emulator makes is of another generation than the object.
+        self.objects[bucket][name].pop("mediaLink", None)
         if file_id:
             self.ended[file_id] = obj
         self.watch(self)

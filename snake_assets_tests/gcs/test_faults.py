@@ -11,14 +11,12 @@ from google.auth.exceptions import DefaultCredentialsError
 
 from snake_assets.defs.lib.retries import is_transient
 from snake_assets.defs.resources.storage import Store
-from snake_assets.storage.bucket import Bucket, Patience
-from snake_assets.storage.bucket_path import BucketPath
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.errors import StorageError
+from snake_assets.storage.objectstore.gcs import IN_MEMORY, PIECE, Bucket, BucketPath, Patience
 from snake_assets.storage.tables.table import open_table
 from snake_assets.storage.tables.writer import write_table
-from snake_assets.storage.uploads import IN_ONE, PIECE
-from snake_assets_tests.gcs.faults import PASSING, NothingHalf, now_and_then, only
+from snake_assets_tests.gcs.faults import NothingHalf, now_and_then, only
 from snake_assets_tests.gcs.server import BUCKET, HALF, LOST, SILENCE, Cloud
 from snake_assets_tests.storage.test_everywhere import fill, numbers, plain, put
 
@@ -66,22 +64,11 @@ def test_any_single_request_may_fail(
     assert seen.faults == []
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_many_requests_may_fail(gcs: Cloud, seed: int):
-    root, dice = gcs.folder("store", SHORT), random.Random(seed)
-    gcs.objects.watch = seen = NothingHalf()
-    begin(root)
-    gcs.fault = lambda asked: dice.choice(PASSING) if dice.random() < 0.4 else None
-    table(root)
-    bundle(root)
-    assert seen.faults == []
-
-
 @pytest.mark.parametrize("kind", [503, LOST, SILENCE])
 def test_a_shard_that_goes_up_in_pieces_comes_back(gcs: Cloud, kind: int | str):
     root, schema = gcs.folder("store/photos/val", SHORT), pa.schema([("photo", pa.binary())])
     photos = [random.Random(seed).randbytes(PIECE // 2 + 1) for seed in range(3)]
-    assert sum(map(len, photos)) > PIECE > IN_ONE
+    assert sum(map(len, photos)) > PIECE > IN_MEMORY
     gcs.fault = now_and_then(2, [kind])
     with write_table(root, "photos", "val", schema, {}) as writer:
         writer.write("a", (pa.RecordBatch.from_pylist([{"photo": one}], schema) for one in photos))
@@ -130,6 +117,13 @@ def test_a_refusal_names_the_right_and_the_bucket(gcs: Cloud):
     assert not is_transient(told.value)
 
 
+def test_an_upload_whose_session_was_lost_is_tried_again_by_dagster(gcs: Cloud):
+    gcs.fault = lambda asked: 404 if asked.writes else None
+    with pytest.raises(StorageError, match=r"gave no good answer \(status 404\)") as told:
+        fill(gcs.folder("store/numbers/val"), NEW)
+    assert is_transient(told.value)
+
+
 def test_a_bucket_that_is_not_there_is_named(gcs: Cloud):
     root = gcs.folder("store/numbers/val", bucket="nobodys")
     for attempt in (lambda: open_table(root), lambda: fill(root, NEW), lambda: put(root, "one", model="m")):
@@ -159,7 +153,7 @@ def test_the_folder_of_temporary_files_may_be_full(gcs: Cloud, monkeypatch: pyte
 
         def __exit__(self, *given: object) -> None: ...
 
-    monkeypatch.setattr("snake_assets.storage.uploads.SpooledTemporaryFile", Full)
+    monkeypatch.setattr("snake_assets.storage.objectstore.gcs.SpooledTemporaryFile", Full)
     with pytest.raises(StorageError, match=r"No space left.*TMPDIR"):
         fill(gcs.folder("store/numbers/val"), NEW)
 

@@ -1,16 +1,14 @@
 """Two who write at once into a bucket: one wins, the other says so, and nothing of the winner's is lost."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 
-from snake_assets.storage.bucket_path import BucketPath
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.keeping import sizes
+from snake_assets.storage.io import sizes
+from snake_assets.storage.objectstore.gcs import BucketPath
 from snake_assets.storage.tables.table import open_table
 from snake_assets.storage.tables.writer import TableWriter, write_table
 from snake_assets_tests.gcs.faults import NothingHalf
@@ -114,6 +112,19 @@ def test_what_another_run_has_finished_is_taken_over_and_who_commits_first_has_i
     assert fill(folder, {"a": (1,), "b": (2,)}) == []
 
 
+def test_who_would_commit_the_same_table_once_more_takes_nothing_from_one_at_work(folder: BucketPath):
+    with writing(folder) as unfinished:
+        write(unfinished, a=1)
+    with writing(folder) as one, writing(folder) as other:
+        one.commit(["a"])
+        with writing(folder, "two") as later:
+            write(later, a=10)
+            with pytest.raises(StorageError, match=OVERTAKEN):
+                other.commit(["a"])
+            later.commit(["a"])
+    assert numbers(folder) == [10]
+
+
 def test_a_run_that_finds_everything_made_takes_nothing_from_one_at_work(folder: BucketPath):
     fill(folder, {"a": (1,)})
     with writing(folder, "two") as writer:
@@ -121,26 +132,6 @@ def test_a_run_that_finds_everything_made_takes_nothing_from_one_at_work(folder:
         assert fill(folder, {"a": (1,)}) == []
         writer.commit(["a"])
     assert numbers(folder) == [10]
-
-
-def test_of_two_threads_one_wins(folder: BucketPath):
-    together = Barrier(2)
-
-    def run(number: int) -> str:
-        with writing(folder) as writer:
-            together.wait()
-            write(writer, a=number, b=number)
-            try:
-                writer.commit(["a", "b"])
-            except StorageError as error:
-                return str(error)
-        return "won"
-
-    with ThreadPoolExecutor(2) as pool:
-        told = list(pool.map(run, (1, 2)))
-    assert sorted(said == "won" for said in told) == [False, True]
-    winner = told.index("won") + 1
-    assert numbers(folder) == [winner, winner]
 
 
 def test_of_two_bundles_that_began_at_once_the_first_to_commit_stays(gcs: Cloud):

@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 
 from snake_assets.storage import paths as places
-from snake_assets.storage.bucket import Bucket
 from snake_assets.storage.bundles import open_bundle
-from snake_assets.storage.keeping import sizes
+from snake_assets.storage.io import sizes
+from snake_assets.storage.objectstore.gcs import Bucket
 from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.defs.assets.test_run import QUICK, definitions, run_job
 from snake_assets_tests.gcs.faults import NothingHalf, now_and_then

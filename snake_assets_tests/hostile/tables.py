@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from snake_assets.data_quality.submission_format import submission_against
+from snake_assets.data_quality.labels import submission_against
 from snake_assets.snakeclef.csv_reader import MAX_BYTES
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.metadata import METADATA_FILES, read_metadata

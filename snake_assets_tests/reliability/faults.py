@@ -78,12 +78,12 @@ FAULTS = (
     Fault(
         CORRUPTION,
         "a shard that was exchanged for a valid one",
-        ("storage/test_digest_checks::test_a_changed_file_is_noticed_and_only_it_is_made_anew",),
+        ("storage/test_everywhere::test_another_file_in_the_place_of_a_shard_is_noticed",),
     ),
     Fault(
         CORRUPTION,
         "a shard with a flipped bit, of which a part is read",
-        ("storage/test_digest_checks::test_whichever_bit_flips_a_glance_gives_what_was_written_or_says_so",),
+        ("storage/tables/test_writer::test_whichever_bit_flips_reading_gives_what_was_written_or_says_so",),
     ),
     Fault(BUCKETS, "requests that fail, stall or are cut short; refusals", ("gcs/test_faults",)),
     Fault(BUCKETS, "two writers, and writers that stop half way", ("gcs/test_two_writers",)),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.data_quality.submission_format import submission_against, unknown_answers
+from snake_assets.data_quality.labels import submission_against, unknown_answers
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.submission import submission_csv
 

@@ -8,33 +8,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
-from snake_assets.storage.files import only_writer
+from snake_assets.storage.local_files import only_writer
 from snake_assets.storage.tables.table import open_table
 from snake_assets.storage.tables.writer import write_table
 from snake_assets_tests.interrupting import Job, Runner, interruptible
+from snake_assets_tests.storage.test_everywhere import SCHEMA, fill
 
-SCHEMA = pa.schema([("n", pa.int64())])
 OLD = {"a": (1, 2), "b": (3,)}
 NEW = {"a": (1, 2), "c": (4, 5), "d": ()}
 STEPS = ("fsync", "link", "mkdir", "replace", "rmdir", "unlink")
 KILLED = -signal.SIGKILL
-
-
-def fill(folder: Path, units: dict[str, tuple[int, ...]]) -> list[str]:
-    """Write a table of `units`; returns the units that had to be written."""
-    written = []
-    with write_table(folder, "numbers", "val", SCHEMA, {"recipe": 1}) as writer:
-        for unit, numbers in units.items():
-            if not writer.has(unit):
-                rows = [{"n": n} for n in numbers]
-                writer.write(unit, [pa.RecordBatch.from_pylist(rows, schema=SCHEMA)])
-                written.append(unit)
-        writer.commit(list(units))
-    return written
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -111,7 +97,7 @@ def test_a_table_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(
     for folder in killed:
         numbers = tuple(open_table(folder).read()["n"].to_pylist())
         seen.add(numbers)
-        with write_table(folder, "numbers", "val", SCHEMA, {"recipe": 1}) as writer:
+        with write_table(folder, "numbers", "val", SCHEMA, {"recipe": "one"}) as writer:
             finished = {shard.unit: shard for shard in writer.shards}
         stamps = {shard.file: stamp(folder / shard.file) for shard in finished.values()}
         assert "a" in finished

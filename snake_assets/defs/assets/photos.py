@@ -29,7 +29,7 @@ from snake_assets.snakeclef.metadata import (
 from snake_assets.snakeclef.raw.inventory import INVENTORY_VERSION, read_inventory, take_inventory
 from snake_assets.snakeclef.raw.photo_files import PhotoIndex
 from snake_assets.storage.fingerprints import file_digest
-from snake_assets.storage.mirrors import Fetched, Report
+from snake_assets.storage.objectstore.mirror import Fetched, Report
 from snake_assets.storage.tables.table import open_table
 
 # What a step tells of what it fetched from a bucket.

@@ -23,7 +23,7 @@ from snake_assets.snakeclef.image_table import class_balance, observation_order,
 from snake_assets.snakeclef.metadata import VENOM_LIST, read_metadata, read_venom_list
 from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
-from snake_assets.storage.keeping import parquet_file
+from snake_assets.storage.io import parquet_file
 from snake_assets.storage.tables.table import open_table
 
 SPLITS = ("train", "val")

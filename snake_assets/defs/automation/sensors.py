@@ -14,7 +14,7 @@ from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.snakeclef.metadata import SPLITS
-from snake_assets.storage.keeping import write_whole
+from snake_assets.storage.io import write_whole
 
 AS_IT_SHOULD_BE = "the store holds what is to be had of these files."
 WAITING = "changed; looked at again next time, in case it is still being copied."

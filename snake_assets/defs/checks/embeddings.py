@@ -5,7 +5,7 @@ from functools import partial
 
 from snake_assets.data_quality.findings import Findings, account_for_rows, of_one_recipe
 from snake_assets.data_quality.vectors import examine_vectors, vector_dims
-from snake_assets.defs.checks.factory import Check, Site, each
+from snake_assets.defs.checks.factory import Check, Site, each, files_unchanged
 from snake_assets.defs.checks.image_table import IMAGES
 from snake_assets.storage.tables.table import Table, open_table
 
@@ -23,6 +23,7 @@ def vector_checks(tables: Sequence[str]) -> list[Check]:
 
 def _checks_of(name: str, of_one_pass: Sequence[str]) -> list[Check]:
     return [
+        files_unchanged(name),
         Check(
             name,
             "rows_accounted_for",

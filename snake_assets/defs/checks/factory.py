@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from snake_assets.data_quality.findings import Findings
+from snake_assets.data_quality.findings import Findings, changed_files
 from snake_assets.defs.assets.dependencies import CROP_TABLES
 from snake_assets.defs.lib.metadata import SHOWN, markdown_table
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
@@ -132,6 +132,21 @@ def each(tables: Mapping[str, Table], examine: Callable[[Table], Findings]) -> d
         except ROOM_ERRORS as error:
             findings[split] = Findings([str(error)])
     return findings
+
+
+def files_unchanged(asset: str) -> Check:
+    """The check of a table's files, whatever is in them."""
+    return Check(
+        asset,
+        "files_unchanged",
+        "Every shard is the file that was committed.",
+        "Reads every split's shards in full and holds their SHA-256 against the manifest's; of a store in a "
+        "bucket, the digest that was noted with each object. Reading a table refuses changed values by "
+        "itself; this finds them before they are needed. A change means a failing disk, or somebody at "
+        "work in the store. When it fails, remove the files that it names and materialize the table for the "
+        "split: only what is missing is made anew.",
+        lambda site: each(site.tables(asset), changed_files),
+    )
 
 
 def _headline(found: Findings) -> str:

@@ -11,7 +11,7 @@ from snake_assets.data_quality.findings import (
     too_many_rejects,
 )
 from snake_assets.data_quality.labels import labels_of, scarce_classes, shared_observations, unknown_classes
-from snake_assets.defs.checks.factory import Check, Site, each
+from snake_assets.defs.checks.factory import Check, Site, each, files_unchanged
 from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.storage.tables.table import Table
 
@@ -38,6 +38,7 @@ def _scarce(site: Site) -> Mapping[str, Findings]:
 
 
 IMAGE_CHECKS = [
+    files_unchanged(IMAGES),
     Check(
         IMAGES,
         "rows_accounted_for",

@@ -5,7 +5,7 @@ from itertools import islice
 
 from snake_assets.data_quality.class_shift import answer_balance
 from snake_assets.data_quality.findings import Findings
-from snake_assets.data_quality.submission_format import submission_against, unknown_answers
+from snake_assets.data_quality.labels import submission_against, unknown_answers
 from snake_assets.defs.checks.factory import Check, Site
 from snake_assets.defs.checks.image_table import IMAGES
 from snake_assets.defs.lib.metadata import SHOWN
@@ -13,7 +13,7 @@ from snake_assets.learning.answers import SUBMISSION_FILE
 from snake_assets.snakeclef.image_table import class_balance
 from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.snakeclef.submission import read_submission
-from snake_assets.storage.keeping import sizes
+from snake_assets.storage.io import sizes
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.manifest import read_manifest
 from snake_assets.storage.tables.table import open_table

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.defs.resources.settings import SettingError, choice, home, setting
+from snake_assets.defs.resources.settings import SettingError, home, setting
 from snake_assets.demo.dataset import draw_demo_set
 from snake_assets.snakeclef.raw.sources import BucketData, LocalData, RawSource
-from snake_assets.storage.bucket_path import BucketPath
-from snake_assets.storage.digest_checks import VARIABLE, CheckDigests, choose
+from snake_assets.storage.objectstore.gcs import BucketPath
 from snake_assets.storage.paths import AnyPath, any_root, local_root
 
 if TYPE_CHECKING:
@@ -78,17 +77,6 @@ class Store(dg.ConfigurableResource[None]):
         description="Root of everything that assets write: a folder, or gs://BUCKET/FOLDER in Google Cloud "
         "Storage. Default: SNAKE_STORE, else .snake/store in the project.",
     )
-    check_digests: CheckDigests | None = Field(
-        default=None,
-        description="When the SHA-256 of a shard is held against its manifest as it is read: always, first "
-        "(once per process and file) or never. Reads the whole file for that. Default: SNAKE_CHECK_DIGESTS, "
-        "else first.",
-    )
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Have this process check digests as it is set. Raises SettingError for what is no such setting."""
-        wanted = setting(self.check_digests, VARIABLE, CheckDigests.first)
-        choose(CheckDigests(choice(wanted, VARIABLE, tuple(CheckDigests))))
 
     def folder(self, asset: str, split: str | None = None) -> AnyPath:
         """The folder of an asset's table for one split, or of an asset that has no splits."""

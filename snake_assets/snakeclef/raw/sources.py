@@ -8,11 +8,15 @@ from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.metadata import METADATA_FILES, VENOM_LIST, metadata_paths
 from snake_assets.snakeclef.raw.archives import Archive, find_archives, is_archive, unpack_all
 from snake_assets.snakeclef.raw.photo_files import EXTENSIONS, PhotoFile, find_photos
-from snake_assets.storage.bucket_path import BucketPath, Stored
-from snake_assets.storage.fetching import time_of
 from snake_assets.storage.fingerprints import file_digest, fingerprint
-from snake_assets.storage.mirrors import Fetched, Mirror, Report
-from snake_assets.storage.object_names import refuse_unsafe_names
+from snake_assets.storage.objectstore.gcs import BucketPath, Stored
+from snake_assets.storage.objectstore.mirror import (
+    Fetched,
+    Mirror,
+    Report,
+    refuse_unsafe_names,
+    time_of,
+)
 
 # A split's raw data as one listing tells of it: whether it changed can be told without opening a photo.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import Json, fingerprint
-from snake_assets.storage.keeping import sizes
+from snake_assets.storage.io import sizes
 from snake_assets.storage.paths import AnyPath
 
 MANIFEST = "_manifest.json"
@@ -161,6 +161,28 @@ def shards_from_json(values: Sequence[Mapping[str, object]]) -> tuple[Shard, ...
         )
         for value in values
     )
+
+
+def progress_bytes(ground: str, shards: Sequence[Shard]) -> bytes:
+    """The progress file of an unfinished run: a line for what its shards hold for, and one a shard."""
+    lines = [{"recipe": ground}, *shards_to_json(shards)]
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def read_progress(file: AnyPath, ground: str) -> tuple[Shard, ...]:
+    """The shards that a progress file tells of; none where it is gone, damaged, or holds for something else.
+
+    Raises:
+        StorageError: a bucket gives no answer.
+    """
+    try:
+        # What follows the last line end is the half of a line: earlier versions added to the file.
+        head, *lines = file.read_bytes().split(b"\n")[:-1]
+        if json.loads(head)["recipe"] == ground:
+            return shards_from_json([json.loads(line) for line in lines])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # a progress file that cannot be used only means that its shards are made again
+    return ()
 
 
 def plain_name(value: object) -> str:

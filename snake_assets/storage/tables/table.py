@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from snake_assets.storage.bucket_path import BucketPath
-from snake_assets.storage.digest_checks import check_digest, check_footer
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.keeping import parquet_file, status
+from snake_assets.storage.io import footer_digest, parquet_file, reading, status
+from snake_assets.storage.objectstore.gcs import BucketPath
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.manifest import Manifest, Shard, read_manifest
 
@@ -40,25 +39,19 @@ class Table:
         return pa.concat_tables([self.read_shard(shard, columns) for shard in self.manifest.shards])
 
     def read_shard(self, shard: Shard, columns: Sequence[str] | None = None) -> pa.Table:
-        """One shard's rows, of a file whose digest is checked (digest_checks.py)."""
+        """One shard's rows."""
         with self._readable(shard):
-            return self._file(shard, columns, whole=True).read(columns=columns)
+            return self._file(shard, columns).read(columns=columns)
 
     def batches(
         self, shard: Shard, columns: Sequence[str] | None = None, rows: int = 64
     ) -> Iterator[pa.RecordBatch]:
         """As `read_shard`, at most `rows` at a time, so that memory does not grow with the shard."""
         with self._readable(shard):
-            yield from self._file(shard, columns, whole=True, ahead=False).iter_batches(
-                batch_size=rows, columns=columns
-            )
+            yield from self._file(shard, columns).iter_batches(batch_size=rows, columns=columns)
 
     def rows(self, shard: Shard, numbers: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        """Some rows of a shard, by their numbers in ascending order; only their row groups are read.
-
-        So the file's digest is not checked here, but the footer's is, and the checksums of the pages that are
-        read.
-        """
+        """Some rows of a shard, by their numbers in ascending order; only their row groups are read."""
         parts = list(self.parts(shard, numbers, columns))
         return pa.concat_tables(parts) if parts else self.schema_of(shard).empty_table().select(columns)
 
@@ -112,36 +105,47 @@ class Table:
                 parts.append(self.rows(shard, numbers, columns))
         return pa.concat_tables(parts)
 
-    def _file(
-        self, shard: Shard, columns: Sequence[str] | None = None, whole: bool = False, ahead: bool = True
-    ) -> pq.ParquetFile:
-        """A shard's file; `whole`: all of it is checked, not the footer alone; `ahead`: see parquet_file."""
+    def _file(self, shard: Shard, columns: Sequence[str] | None = None) -> pq.ParquetFile:
+        """A shard's file, after a look at its size and at its footer's digest.
+
+        Pages carry checksums of their own. The footer says where they lie and what they mean, and has none: a
+        flipped bit there may give other values, or make pyarrow end the process. An object's bytes do not
+        change; what its writer noted of them tells whether it is the one that was committed.
+        """
         path = self.folder / shard.file
         with self._readable(shard):
             there = status(path)
             if there.size != shard.bytes:
-                raise StorageError(
-                    f"{path} has {there.size} bytes where the manifest says {shard.bytes}: cut or changed. "
-                    f"Remove {self.folder} and materialize {self.manifest.table} again."
+                raise self._spoilt(
+                    f"{path} has {there.size} bytes where the manifest says {shard.bytes}: cut or changed."
                 )
-            if shard.footer_sha256:
-                check_footer(path, there, shard.footer_sha256, shard.sha256, self.manifest.table)
-            file = parquet_file(path, there, ahead)
+            if there.sha256:
+                same = there.sha256 == shard.sha256
+            else:  # tables of early versions lack the footer's digest
+                same = shard.footer_sha256 in (None, footer_digest(path))
+            if not same:
+                raise StorageError(
+                    f"{path} is not what was committed: its digest is not the manifest's. The disk, or "
+                    "somebody, has changed it. Remove this file and materialize "
+                    f"{self.manifest.table} again: only what is missing is made anew."
+                )
+            file = parquet_file(path, there)
         # pyarrow would leave them out without a word.
-        absent = [name for name in columns or () if name not in file.schema_arrow.names]
-        if absent:
-            raise StorageError(
-                f"{path} lacks the column {absent[0]!r}: it was changed, or written by other code. "
-                f"Remove {self.folder} and materialize {self.manifest.table} again."
-            )
-        if whole:
-            check_digest(path, there, shard.sha256, self.manifest.table, _bytes_of(file, columns))
+        for name in columns or ():
+            if name not in file.schema_arrow.names:
+                raise self._spoilt(
+                    f"{path} lacks the column {name!r}: it was changed, or written by other code."
+                )
         return file
+
+    def _spoilt(self, what: str) -> StorageError:
+        return StorageError(f"{what} Remove {self.folder} and materialize {self.manifest.table} again.")
 
     @contextmanager
     def _readable(self, shard: Shard) -> Iterator[None]:
         try:
-            yield
+            with reading(self.folder / shard.file):
+                yield
         except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
             if isinstance(self.folder, BucketPath) and isinstance(error, FileNotFoundError):
                 raise StorageError(
@@ -149,23 +153,9 @@ class Table:
                     "manifest was read, or somebody removed it. Run again; if it is missing then, too, "
                     f"materialize {self.manifest.table} again."
                 ) from error
-            raise StorageError(
-                f"{self.folder / shard.file}, which the manifest names, cannot be read ({error}). "
-                f"Remove {self.folder} and materialize {self.manifest.table} again."
+            raise self._spoilt(
+                f"{self.folder / shard.file}, which the manifest names, cannot be read ({error})."
             ) from error
-
-
-def _bytes_of(file: pq.ParquetFile, columns: Sequence[str] | None) -> int:
-    """How much of a file some of its columns are, compressed."""
-    footer = file.metadata
-    chunks = (
-        footer.row_group(g).column(c) for g in range(footer.num_row_groups) for c in range(footer.num_columns)
-    )
-    return sum(
-        chunk.total_compressed_size
-        for chunk in chunks
-        if columns is None or chunk.path_in_schema.split(".")[0] in columns
-    )
 
 
 def open_table(folder: AnyPath) -> Table:

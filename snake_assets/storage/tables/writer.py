@@ -1,29 +1,32 @@
 """Writing a table shard by shard: killed at any moment, it goes on where it was.
 
-Shard files are immutable. A new table takes numbers that the committed one does not use, so that the old
-table stays whole until the new manifest replaces the old one; only then are unnamed files removed. Units
-that the committed table or an interrupted run already holds are taken over as they are. How that is done in a
-bucket, where there is no lock, is told in bucket_tables.py.
+Shard files are immutable. A new table takes names that the committed one does not use, so that the old table
+stays whole until the new manifest replaces the old one; only then are unnamed files removed. Units that the
+committed table or an interrupted run already holds are taken over as they are.
 """
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import count
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from snake_assets.storage.bucket_path import BucketPath
-from snake_assets.storage.bucket_tables import bucket_table
-from snake_assets.storage.digest_checks import footer_digest
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import Json, fingerprint
-from snake_assets.storage.keeping import sizes
-from snake_assets.storage.local_tables import local_table
+from snake_assets.storage.io import footer_digest, sizes
 from snake_assets.storage.paths import AnyPath
-from snake_assets.storage.table_keeping import TableKeeper
-from snake_assets.storage.tables.manifest import Manifest, Reject, Shard, read_manifest
+from snake_assets.storage.tables.backends import PROGRESS, Backend, writing
+from snake_assets.storage.tables.manifest import (
+    Manifest,
+    Reject,
+    Shard,
+    progress_bytes,
+    read_manifest,
+    read_progress,
+)
 from snake_assets.storage.tables.table import Table
 
 REJECTS = "rejects.parquet"
@@ -36,7 +39,7 @@ class TableWriter:
     def __init__(
         self,
         folder: AnyPath,
-        keeper: TableKeeper,
+        backend: Backend,
         table: str,
         split: str | None,
         schema: pa.Schema,
@@ -44,12 +47,13 @@ class TableWriter:
     ) -> None:
         self.folder = folder
         self.schema = schema
-        self._keeper = keeper
+        self._backend = backend
         self._table, self._split, self._recipe = table, split, dict(recipe)
         self._committed = read_manifest(folder)
-        self._told = keeper.told(fingerprint(self._recipe))
-        self._shards = self._recovered()
-        keeper.clear(self._named())
+        self._ground = fingerprint(self._recipe) + backend.ground
+        self._shards, self._finished = self._recovered()
+        # Progress that holds no more goes before other shards have the names in it.
+        backend.clear(self._named() | ({backend.progress} if self._finished else set()))
 
     @property
     def shards(self) -> list[Shard]:
@@ -73,12 +77,8 @@ class TableWriter:
         name = self._free_name()
         rows = 0
         # Photos and floats do not compress; dictionaries of them only cost memory.
-        with (
-            self._keeper.new_file(name) as file,
-            pq.ParquetWriter(
-                file, self.schema, compression="none", use_dictionary=False, write_page_checksum=True
-            ) as parquet,
-        ):
+        how = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+        with self._backend.new_file(name) as file, pq.ParquetWriter(file, self.schema, **how) as parquet:
             for batch in batches:
                 # A row group a batch: memory holds one batch, and readers can take rows by the batch.
                 parquet.write_table(pa.Table.from_batches([batch], self.schema))
@@ -86,7 +86,8 @@ class TableWriter:
         footer = footer_digest(self.folder / name)
         shard = Shard(name, unit, rows, file.size, file.sha256, tuple(rejects), footer)
         self._shards[unit] = shard
-        self._told.add(shard)
+        self._finished.append(shard)
+        self._backend.tell(progress_bytes(self._ground, self._finished))
         return shard
 
     def commit(self, units: Sequence[str]) -> Manifest:
@@ -99,23 +100,29 @@ class TableWriter:
         absent = [unit for unit in units if unit not in self._shards]
         if absent:
             raise StorageError(f"{self.folder}: {len(absent)} of {len(units)} shards are not written yet.")
-        manifest = Manifest(
-            self._table, self._split, self._recipe, tuple(self._shards[unit] for unit in units)
-        )
-        self._keeper.commit(
+        shards = tuple(self._shards[unit] for unit in units)
+        manifest = Manifest(self._table, self._split, self._recipe, shards)
+        self._backend.commit(
             manifest.to_json().encode() if manifest != self._committed else None,
+            {shard.file for shard in manifest.shards},
             {REJECTS: _rejects_file(manifest.rejects)},
-            [shard.file for shard in manifest.shards],
         )
         return manifest
 
-    def _recovered(self) -> dict[str, Shard]:
-        """The shards of the same recipe that are committed or were finished by an interrupted run."""
-        shards = self._told.recovered
-        if self._committed and fingerprint(self._committed.recipe) == fingerprint(self._recipe):
-            shards += self._committed.shards
+    def _recovered(self) -> tuple[dict[str, Shard], list[Shard]]:
+        """The shards of this recipe that are there, by unit; and those which unfinished runs told of."""
         there = sizes(self.folder)
-        return {shard.unit: shard for shard in shards if shard.is_in(there)}
+        told = {
+            shard.unit: shard
+            for name in sorted(there)
+            if name.startswith(PROGRESS)
+            for shard in read_progress(self.folder / name, self._ground)
+            if shard.is_in(there)
+        }
+        shards = dict(told)
+        if self._committed and fingerprint(self._committed.recipe) == fingerprint(self._recipe):
+            shards |= {shard.unit: shard for shard in self._committed.shards if shard.is_in(there)}
+        return shards, list(told.values())
 
     def _named(self) -> set[str]:
         """Files that the committed table or this run names."""
@@ -124,13 +131,12 @@ class TableWriter:
 
     def _free_name(self) -> str:
         named = self._named()
-        return next(name for number in count() if (name := self._keeper.name(number)) not in named)
+        return next(name for number in count() if (name := self._backend.shard_name(number)) not in named)
 
 
 def _rejects_file(rejects: Sequence[Reject]) -> bytes:
-    rows = [{"image_id": r.image_id, "reason": r.reason, "detail": r.detail} for r in rejects]
     file = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=REJECT_SCHEMA), file)
+    pq.write_table(pa.Table.from_pylist([asdict(one) for one in rejects], schema=REJECT_SCHEMA), file)
     return file.getvalue()
 
 
@@ -150,9 +156,5 @@ def write_table(
     Raises:
         StorageError: another run writes there, or the folder cannot be written.
     """
-    with _kept(folder) as keeper:
-        yield TableWriter(folder, keeper, table, split, schema, recipe)
-
-
-def _kept(folder: AnyPath) -> AbstractContextManager[TableKeeper]:
-    return bucket_table(folder) if isinstance(folder, BucketPath) else local_table(folder)
+    with writing(folder) as backend:
+        yield TableWriter(folder, backend, table, split, schema, recipe)

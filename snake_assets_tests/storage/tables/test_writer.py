@@ -1,121 +1,87 @@
-"""Tables appear whole or not at all, go on where they were, and never mix recipes."""
+"""Tables in a folder: what kills and others leave; test_everywhere.py has what holds in buckets too."""
 
 import hashlib
 import json
-import os
+import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.files import only_writer, whole_file
-from snake_assets.storage.tables.manifest import Reject, read_manifest
-from snake_assets.storage.tables.table import open_table
+from snake_assets.storage.tables.manifest import read_manifest
+from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.storage.tables.writer import write_table
+from snake_assets_tests.storage.test_everywhere import batch, fill, numbers
 
-SCHEMA = pa.schema([("n", pa.int64())])
-
-
-def batch(*numbers: int) -> list[pa.RecordBatch]:
-    return [pa.RecordBatch.from_pylist([{"n": n} for n in numbers], schema=SCHEMA)]
+PROGRESS = "_progress.jsonl"
 
 
-def fill(folder: Path, units: dict[str, tuple[int, ...]], recipe: str = "one") -> list[str]:
-    """Write a table of `units`; returns the units that had to be written."""
-    written = []
-    with write_table(folder, "numbers", "val", SCHEMA, {"recipe": recipe}) as writer:
-        for unit, numbers in units.items():
-            if not writer.has(unit):
-                writer.write(unit, batch(*numbers))
-                written.append(unit)
-        writer.commit(list(units))
-    return written
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
-def numbers(folder: Path) -> list[int]:
-    return open_table(folder).read()["n"].to_pylist()
+def unfinished(folder: Path, *units: str) -> None:
+    """A run that ends after some shards."""
+    with write_table(folder, "numbers", "val", batch(1)[0].schema, {"recipe": "one"}) as writer:
+        for number, unit in enumerate(units, start=1):
+            writer.write(unit, batch(number))
 
 
-def test_a_table_comes_back_as_it_was_written(tmp_path: Path):
-    fill(tmp_path, {"a": (1, 2), "b": (3,)})
-    assert numbers(tmp_path) == [1, 2, 3]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+def test_the_files_and_the_manifest_are_those_that_the_docs_name(tmp_path: Path):
+    fill(tmp_path, {"a": tuple(range(5000)), "b": (3,)})
+    assert names(tmp_path) == [
         "_lock", "_manifest.json", "part-00000.parquet", "part-00001.parquet", "rejects.parquet",
     ]  # fmt: skip
     content = json.loads((tmp_path / "_manifest.json").read_text())
     assert content["schema_version"] == 1
-    assert (content["rows_in"], content["rows_out"], content["rejects"]) == (3, 3, 0)
-    assert all(len(shard["sha256"]) == 64 for shard in content["shards"])
+    assert (content["rows_in"], content["rows_out"], content["rejects"]) == (5001, 5001, 0)
+    for shard in content["shards"]:
+        data = (tmp_path / shard["file"]).read_bytes()
+        assert (shard["bytes"], shard["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
 
 
-def test_units_that_are_there_are_kept_and_order_follows_the_commit(tmp_path: Path):
-    fill(tmp_path, {"a": (1,), "b": (2,)})
-    assert fill(tmp_path, {"b": (2,), "c": (3,), "a": (1,)}) == ["c"]
-    assert numbers(tmp_path) == [2, 3, 1]
-    assert fill(tmp_path, {"c": (3,)}) == []
-    assert numbers(tmp_path) == [3]
-    assert len(list(tmp_path.glob("part-*"))) == 1
-
-
-def test_another_recipe_takes_nothing_over(tmp_path: Path):
-    fill(tmp_path, {"a": (1,), "b": (2,)}, recipe="one")
-    assert fill(tmp_path, {"a": (10,), "b": (20,)}, recipe="two") == ["a", "b"]
-    assert numbers(tmp_path) == [10, 20]
-
-
-def test_the_old_table_stays_whole_until_the_new_one_is_committed(tmp_path: Path):
-    fill(tmp_path, {"a": (1,), "b": (2,)}, recipe="one")
-    with write_table(tmp_path, "numbers", "val", SCHEMA, {"recipe": "two"}) as writer:
-        writer.write("a", batch(10))
-        assert numbers(tmp_path) == [1, 2]
-    assert numbers(tmp_path) == [1, 2]
-    assert fill(tmp_path, {"a": (10,), "b": (20,)}, recipe="two") == ["b"]
-    assert numbers(tmp_path) == [10, 20]
-
-
-def test_a_failing_batch_leaves_no_shard(tmp_path: Path):
-    def broken():
-        yield from batch(1)
-        raise RuntimeError("decoder died")
-
-    with pytest.raises(RuntimeError), write_table(tmp_path, "numbers", "val", SCHEMA, {}) as writer:
-        writer.write("a", broken())
-    assert [path.name for path in tmp_path.iterdir()] == ["_lock"]
-
-
-def test_commit_without_all_shards_is_refused(tmp_path: Path):
-    with write_table(tmp_path, "numbers", "val", SCHEMA, {}) as writer:
-        writer.write("a", batch(1))
-        with pytest.raises(StorageError, match="1 of 2"):
-            writer.commit(["a", "b"])
-    assert read_manifest(tmp_path) is None
-
-
-def test_rejects_are_counted_and_listed(tmp_path: Path):
-    with write_table(tmp_path, "numbers", "val", SCHEMA, {}) as writer:
-        writer.write("a", batch(1, 2), [Reject("x.jpg", "empty", "0 bytes")])
-        manifest = writer.commit(["a"])
-    assert (manifest.rows_in, manifest.rows_out) == (3, 2)
-    assert open_table(tmp_path).manifest.rejects == [Reject("x.jpg", "empty", "0 bytes")]
+def test_a_table_of_the_version_before_is_read_and_gone_on_with(tmp_path: Path):
+    """Its pages have no checksums, its manifest no digests of footers; its progress was added to by lines."""
+    shards = []
+    for number, unit in enumerate("abc"):
+        name = f"part-{number:05d}.parquet"
+        pq.write_table(pa.Table.from_batches(batch(number)), tmp_path / name, compression="none")
+        data = (tmp_path / name).read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        shards.append(
+            {"file": name, "unit": unit, "rows": 1, "bytes": len(data), "sha256": digest, "rejects": []}
+        )
+    recipe = {"recipe": "one"}
+    content = {"schema_version": 1, "table": "numbers", "split": "val", "recipe": recipe}
+    (tmp_path / "_manifest.json").write_text(json.dumps(content | {"shards": shards[:2]}))
+    manifest = read_manifest(tmp_path)
+    assert manifest
+    ground = hashlib.sha256(b'{"recipe":"one"}').hexdigest()
+    lines = [{"recipe": ground}, shards[2]]
+    (tmp_path / PROGRESS).write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"file": "pa')
+    assert numbers(tmp_path) == [0, 1]
+    assert open_table(tmp_path).rows(manifest.shards[1], [0], ["text"])["text"][0].as_py() == "1" * 9
+    assert fill(tmp_path, {"a": (0,), "b": (1,), "c": (2,), "d": (3,)}) == ["d"]
+    assert numbers(tmp_path) == [0, 1, 2, 3]
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
-import pyarrow as pa
+from snake_assets_tests.storage.test_everywhere import SCHEMA, batch
 from snake_assets.storage.tables.writer import write_table
-schema = pa.schema([("n", pa.int64())])
-with write_table(Path(sys.argv[1]), "numbers", "val", schema, {"recipe": "one"}) as writer:
+with write_table(Path(sys.argv[1]), "numbers", "val", SCHEMA, {"recipe": "one"}) as writer:
     def rows(number):
-        yield pa.RecordBatch.from_pylist([{"n": number}], schema=schema)
+        yield from batch(number)
         if number == 3:
             os.kill(os.getpid(), signal.SIGKILL)
     for number, unit in enumerate("abcde", start=1):
@@ -133,6 +99,55 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path):
     assert not list(tmp_path.glob(".*.tmp"))
 
 
+@given(st.data())
+@settings(max_examples=30, deadline=None)
+def test_progress_cut_anywhere_tells_of_the_whole_lines(data: st.DataObject):
+    with TemporaryDirectory() as root:
+        folder = Path(root)
+        unfinished(folder, "a", "b", "c")
+        content = (folder / PROGRESS).read_bytes()
+        cut = data.draw(st.integers(0, len(content)))
+        (folder / PROGRESS).write_bytes(content[:cut])
+        whole = max(0, content[:cut].count(b"\n") - 1)
+        assert fill(folder, {"a": (1,), "b": (2,), "c": (3,)}) == ["a", "b", "c"][whole:]
+        assert numbers(folder) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]\n", b'{"recipe": "r"}\n{"file": 1}\n', b"\xff\n"])
+def test_damaged_progress_only_costs_time(tmp_path: Path, content: bytes):
+    unfinished(tmp_path, "a")
+    (tmp_path / PROGRESS).write_bytes(content)
+    unfinished(tmp_path)
+    assert not (tmp_path / PROGRESS).exists()
+    assert fill(tmp_path, {"a": (1,)}) == ["a"]
+
+
+def test_progress_of_another_recipe_is_forgotten_before_its_numbers_are_used_again(tmp_path: Path):
+    unfinished(tmp_path, "a")
+    # Killed after its first shard was renamed and before its progress was written.
+    with write_table(tmp_path, "numbers", "val", batch(1)[0].schema, {"recipe": "two"}):
+        assert not (tmp_path / PROGRESS).exists()
+    assert fill(tmp_path, {"a": (1,)}) == ["a"]
+
+
+def test_a_finished_shard_that_is_gone_is_never_told_of_again(tmp_path: Path):
+    unfinished(tmp_path, "a", "b")
+    first = (tmp_path / "part-00000.parquet").read_bytes()
+    (tmp_path / "part-00000.parquet").unlink()
+    unfinished(tmp_path, "c")
+    (tmp_path / "part-00000.parquet").write_bytes(first)  # of the same length, under its name
+    assert fill(tmp_path, {"a": (1,), "b": (2,)}) == ["a"]
+
+
+def test_what_a_killed_run_left_is_removed_before_its_names_are_used_again(tmp_path: Path):
+    fill(tmp_path, {"a": (1,)})
+    for name in ("part-00001.parquet", ".part-00002.parquet.1.tmp", ".rejects.parquet.1.tmp"):
+        (tmp_path / name).write_bytes(b"left over")
+    unfinished(tmp_path)
+    assert names(tmp_path) == ["_lock", "_manifest.json", "part-00000.parquet", "rejects.parquet"]
+    assert numbers(tmp_path) == [1]
+
+
 def test_a_shard_cut_short_is_written_again(tmp_path: Path):
     fill(tmp_path, {"a": (1,), "b": (2,)})
     path = tmp_path / "part-00001.parquet"
@@ -140,14 +155,6 @@ def test_a_shard_cut_short_is_written_again(tmp_path: Path):
     with pytest.raises(StorageError, match=r"part-00001.*materialize numbers again"):
         numbers(tmp_path)
     assert fill(tmp_path, {"a": (1,), "b": (2,)}) == ["b"]
-    assert numbers(tmp_path) == [1, 2]
-
-
-def test_two_writers_one_wins_and_the_other_says_so(tmp_path: Path):
-    with only_writer(tmp_path), pytest.raises(StorageError, match="Another run"), only_writer(tmp_path):
-        pass
-    with only_writer(tmp_path):
-        pass
 
 
 LEADING_OUT = {
@@ -159,110 +166,62 @@ LEADING_OUT = {
 }
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema_version": 1}', json.dumps(LEADING_OUT)])
-def test_a_damaged_manifest_says_what_to_do(tmp_path: Path, content: str):
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        *((text, "materialize again") for text in ("", "{", "[]", '{"schema_version": 1}')),
+        (json.dumps(LEADING_OUT), "not a file name.*materialize again"),
+        ('{"schema_version": 99}', "version 99, this code knows 1.*materialize again"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_says_what_to_do(tmp_path: Path, content: str, told: str):
     (tmp_path / "_manifest.json").write_text(content)
-    with pytest.raises(StorageError, match="materialize again"):
+    with pytest.raises(StorageError, match=told):
         read_manifest(tmp_path)
-
-
-def test_a_manifest_of_another_version_is_refused(tmp_path: Path):
-    (tmp_path / "_manifest.json").write_text('{"schema_version": 99}')
-    with pytest.raises(StorageError, match="99"):
-        read_manifest(tmp_path)
-
-
-def test_a_damaged_progress_file_only_costs_time(tmp_path: Path):
-    with write_table(tmp_path, "numbers", "val", SCHEMA, {"recipe": "one"}) as writer:
-        writer.write("a", batch(1))
-    (tmp_path / "_progress.jsonl").write_text("{")
-    assert fill(tmp_path, {"a": (1,)}) == ["a"]
-    assert numbers(tmp_path) == [1]
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path):
-    with pytest.raises(ZeroDivisionError), whole_file(tmp_path / "a") as file:
-        file.write(b"half")
-        raise ZeroDivisionError
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match=r"No space left.*run again"), whole_file(tmp_path / "a") as file:
-        file.write(b"x")
-    assert list(tmp_path.iterdir()) == []
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    batches=st.lists(st.integers(0, 4), min_size=1, max_size=6),
-    wanted=st.sets(st.integers(0, 23)),
-)
-def test_rows_are_found_by_their_numbers_in_whatever_groups_they_lie(batches: list[int], wanted: set[int]):
-    numbers = iter(range(sum(batches)))
-    rows = [pa.RecordBatch.from_pylist([{"n": next(numbers)} for _ in range(n)], SCHEMA) for n in batches]
-    asked = sorted(number for number in wanted if number < sum(batches))
+@given(sizes=st.lists(st.integers(0, 4), min_size=1, max_size=6), wanted=st.sets(st.integers(0, 23)))
+def test_rows_are_found_by_number_and_value_in_whatever_groups_they_lie(sizes: list[int], wanted: set[int]):
+    numbers = iter(range(sum(sizes)))
+    rows = [part for size in sizes for part in batch(*(next(numbers) for _ in range(size)))]
+    asked = sorted(number for number in wanted if number < sum(sizes))
     with TemporaryDirectory() as folder:
-        with write_table(Path(folder), "numbers", "val", SCHEMA, {}) as writer:
+        with write_table(Path(folder), "numbers", "val", rows[0].schema, {}) as writer:
             shard = writer.write("a", rows)
             writer.commit(["a"])
-        assert open_table(Path(folder)).rows(shard, asked, ["n"])["n"].to_pylist() == asked
-
-
-@given(wanted=st.sets(st.integers(0, 60)))
-@settings(max_examples=30, deadline=None)
-def test_rows_are_found_by_a_columns_values(wanted: set[int]):
-    with TemporaryDirectory() as folder:
-        fill(Path(folder), {"a": tuple(range(0, 40, 2)), "b": tuple(range(1, 40, 2))})
         table = open_table(Path(folder))
-        found = table.matching("n", wanted, ["n"])["n"].to_pylist()
-    assert found == [n for n in [*range(0, 40, 2), *range(1, 40, 2)] if n in wanted]
+        assert table.rows(shard, asked, ["n"])["n"].to_pylist() == asked
+        assert table.matching("n", wanted, ["n"])["n"].to_pylist() == asked
 
 
-def test_samples_are_spread_over_the_table(tmp_path: Path):
-    fill(tmp_path, {"a": tuple(range(10)), "b": tuple(range(10, 20))})
-    assert open_table(tmp_path).sample(4, ["n"])["n"].to_pylist() == [0, 5, 10, 15]
-    assert open_table(tmp_path).sample(100, ["n"]).num_rows == 20
+def photos_in(folder: Path) -> Table:
+    """A table of one shard with two row groups, most of which are photos."""
+    schema = pa.schema([("n", pa.int64()), ("photo", pa.binary())])
+    rows = [{"n": n, "photo": random.Random(n).randbytes(500)} for n in range(4)]
+    with write_table(folder, "photos", "val", schema, {}) as writer:
+        writer.write("a", [pa.RecordBatch.from_pylist(half, schema=schema) for half in (rows[:2], rows[2:])])
+        writer.commit(["a"])
+    return open_table(folder)
 
 
-@pytest.mark.parametrize("digests", ["first", "never"])
-def test_a_flipped_bit_is_noticed_on_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digests: str):
-    monkeypatch.setenv("SNAKE_CHECK_DIGESTS", digests)  # without them, the page's checksum tells
-    fill(tmp_path, {"a": tuple(range(1000))})
-    path = tmp_path / "part-00000.parquet"
-    data = bytearray(path.read_bytes())
-    data[1000] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(StorageError, match="materialize numbers again"):
-        numbers(tmp_path)
-
-
-def test_progress_of_another_recipe_is_forgotten_before_its_numbers_are_used_again(tmp_path: Path):
-    with write_table(tmp_path, "numbers", "val", SCHEMA, {"recipe": "one"}) as writer:
-        writer.write("a", batch(1))
-    # Killed after its first shard was renamed and before its progress was written.
-    with write_table(tmp_path, "numbers", "val", SCHEMA, {"recipe": "two"}):
-        assert not (tmp_path / "_progress.jsonl").exists()
-    assert fill(tmp_path, {"a": (1,)}, recipe="one") == ["a"]
-
-
-def test_what_a_killed_run_left_is_removed_before_its_names_are_used_again(tmp_path: Path):
-    fill(tmp_path, {"a": (1,)})
-    for name in ("part-00001.parquet", ".part-00002.parquet.1.tmp", ".rejects.parquet.1.tmp"):
-        (tmp_path / name).write_bytes(b"left over")
-    with write_table(tmp_path, "numbers", "val", SCHEMA, {"recipe": "one"}):
-        assert sorted(path.name for path in tmp_path.iterdir()) == [
-            "_lock", "_manifest.json", "part-00000.parquet", "rejects.parquet",
-        ]  # fmt: skip
-    assert numbers(tmp_path) == [1]
-
-
-def test_a_shards_size_and_digest_are_those_of_its_file(tmp_path: Path):
-    fill(tmp_path, {"a": tuple(range(5000))})
-    (shard,) = open_table(tmp_path).manifest.shards
-    data = (tmp_path / shard.file).read_bytes()
-    assert (shard.bytes, shard.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+@pytest.mark.parametrize("columns", [["n"], ["photo"], None])
+def test_whichever_bit_flips_reading_gives_what_was_written_or_says_so(
+    tmp_path: Path, record_property: Callable[[str, int], None], columns: list[str] | None
+):
+    table = photos_in(tmp_path)
+    (shard,) = table.manifest.shards
+    written, whole = table.read(columns), (tmp_path / shard.file).read_bytes()
+    bits = random.Random(1).sample(range(8 * len(whole)), 100)
+    refused = 0
+    for bit in bits:
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (tmp_path / shard.file).write_bytes(flipped)
+        try:
+            assert table.read(columns).equals(written, check_metadata=True)
+            assert table.rows(shard, [3], ["n"])["n"].to_pylist() == [3]
+        except StorageError:
+            refused += 1
+    assert 0 < refused < len(bits)
+    record_property("tried", len(bits))

@@ -1,57 +1,46 @@
 """Files of a folder that appear whole or not at all, and the lock that keeps writers apart."""
 
 import fcntl
+import hashlib
+import io
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from snake_assets.storage.counted import CountedFile
 from snake_assets.storage.errors import StorageError
 
 LOCK = "_lock"
-SYNC_EVERY = 4 << 20
 
 
-class NewFile(CountedFile):
-    """A file on its way to the disk.
+class CountedFile(io.RawIOBase):
+    """Hands on what is written; its size and digest are then known without reading it again."""
 
-    Every `SYNC_EVERY` bytes are synced by a thread of their own, so that the disk works while the next ones
-    are made, and little is left to wait for at the end.
-    """
+    def __init__(self, file: IO[bytes]) -> None:
+        self.size = 0
+        self._file = file
+        self._digest = hashlib.sha256()
 
-    def __init__(self, file: IO[bytes], syncer: ThreadPoolExecutor) -> None:
-        super().__init__(file)
-        self._syncer = syncer
-        self._sync_at = SYNC_EVERY
-        self._syncing: Future[None] | None = None
+    @property
+    def sha256(self) -> str:
+        """SHA-256, as hex, of the bytes written so far."""
+        return self._digest.hexdigest()
+
+    def writable(self) -> bool:
+        """True."""
+        return True
 
     def write(self, data: bytes, /) -> int:  # type: ignore[override]
         """Write all of `data`."""
-        super().write(data)
-        if self.size >= self._sync_at and (self._syncing is None or self._syncing.done()):
-            self._wait()
-            self._file.flush()
-            self._syncing = self._syncer.submit(os.fsync, self._file.fileno())
-            self._sync_at = self.size + SYNC_EVERY
+        self._file.write(data)
+        self._digest.update(data)
+        self.size += len(data)
         return len(data)
-
-    def sync(self) -> None:
-        """Return when every byte is on the disk. Raises OSError where one is not."""
-        self._wait()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def _wait(self) -> None:
-        # The kernel tells of a failed write once: what a sync on the way learnt must not be lost.
-        if self._syncing is not None:
-            self._syncing.result()
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[NewFile]:
+def whole_file(path: Path) -> Iterator[CountedFile]:
     """Open a file for writing aside; on leaving without an error it is synced and renamed to `path`.
 
     Raises:
@@ -61,10 +50,10 @@ def whole_file(path: Path) -> Iterator[NewFile]:
     with faults_named(path):
         try:
             _make_folder(path.parent)
-            with aside.open("wb") as file, ThreadPoolExecutor(1, "sync") as syncer:
-                new = NewFile(file, syncer)
-                yield new
-                new.sync()
+            with aside.open("wb") as file:
+                yield CountedFile(file)
+                file.flush()
+                os.fsync(file.fileno())
             aside.replace(path)
             sync_folder(path.parent)
         finally:
@@ -75,18 +64,6 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all. Raises StorageError as `whole_file` does."""
     with whole_file(path) as file:
         file.write(data)
-
-
-def append(path: Path, data: bytes) -> None:
-    """Add `data` to the end of a file that is there, and sync it; a kill may leave the first part of `data`.
-
-    Raises:
-        StorageError: a fault of the file system.
-    """
-    with faults_named(path), path.open("ab") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Google Cloud Storage: objects by a path's verbs (gcs), and objects brought to files (mirror)."""

@@ -4,6 +4,7 @@ import re
 
 KINDS = {
     "AGPL": ("AGPL-3.0-only", "AGPL-3.0-or-later"),
+    "GPL": ("GPL-2.0-or-later",),
     "LGPL": ("LGPL-3.0-or-later",),
     "Mozilla": ("MPL-2.0",),
     "NVIDIA": ("LicenseRef-NVIDIA-Proprietary",),

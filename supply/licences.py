@@ -15,6 +15,8 @@ REVIEWED = {
     "colorama": "BSD-3-Clause",
     "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",  # a list of NVIDIA's packages, without files of its own
     "httpx2-jsfetch": "BSD-3-Clause",
+    # Its own code is BSD; its wheels bring libheif, libde265 and x265 (their LICENSES_bundled.txt).
+    "pillow-heif": "BSD-3-Clause AND LGPL-3.0-or-later AND GPL-2.0-or-later",
     "pyreadline3": "BSD-3-Clause",
     "pywin32": "PSF-2.0",
 }
@@ -41,6 +43,14 @@ others use a modified version over a network has to offer them that source too (
 sells a licence without these terms; ask there about weights that were trained with it, too. If that is not
 for you, leave the detector off. The rest runs without them: `uv pip uninstall ultralytics ultralytics-thop
 ultralytics-platform`.
+""",
+    "GPL": """\
+## GPL: the reader of HEIC
+
+Only photos in HEIC load it. Its own code is BSD; its wheels bring x265, which encodes HEIC and is not used
+here, under the GPL. Whoever passes it on, in an image say, passes on its licence and an offer of its source.
+If that is not for you: `uv pip uninstall pillow-heif`. Photos in HEIC are then rejects that say so; the rest
+runs without it.
 """,
     "LGPL": """\
 ## LGPL: the driver of PostgreSQL

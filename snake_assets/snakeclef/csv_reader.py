@@ -1,4 +1,9 @@
-"""CSV files read strictly: whatever is wrong is an error that names file, line and column."""
+"""CSV files read strictly: whatever is wrong is an error that names file, line and column.
+
+What spreadsheets and scripts change in a table without changing what it says (another separator or encoding,
+names of columns in other case, unnamed columns of row numbers) is read where there is one way to read it, and
+told; all else is refused by its cause.
+"""
 
 import csv
 import io
@@ -21,6 +26,7 @@ MAX_FIELD_LENGTH = 4096
 MAX_BYTES = 256 << 20
 MAX_COLUMNS = 256
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True)
@@ -59,44 +65,55 @@ class Row:
         return DataError(f"{self.path}, line {self.line}, column {column!r} {fault}: {remedy}.")
 
 
-def read_rows(path: AnyPath, columns: Sequence[str]) -> Iterator[Row]:
-    """Read the lines of a UTF-8 CSV file with a header that holds at least `columns`, in any order.
+def read_rows(
+    path: AnyPath, columns: Sequence[str], optional: Sequence[str] = (), notes: list[str] | None = None
+) -> Iterator[Row]:
+    """Read the lines of a CSV file with a header that holds at least `columns`, in any order.
+
+    Args:
+        path: the file, in UTF-8, or in UTF-16 with a byte order mark.
+        columns: names of those that must be there; found in any case of their letters.
+        optional: names of those that are found in the same way if they are there.
+        notes: what was read although it is not as in the official files is added to it, in sentences.
 
     Raises:
-        DataError: the file is missing, larger than MAX_BYTES or not UTF-8, a column is missing or stands
-            twice, there are more than MAX_COLUMNS, or a line has too many or too few cells, a NUL, or a cell
-            longer than MAX_FIELD_LENGTH.
+        DataError: the file is missing, larger than MAX_BYTES or of another encoding, a column is missing or
+            stands twice, there are more than MAX_COLUMNS, or a line has too many or too few cells, a NUL, or
+            a cell longer than MAX_FIELD_LENGTH.
     """
-    text = _read_text(path)
+    notes = [] if notes is None else notes
+    text = _read_text(path, notes)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(f"{path}, line {line} holds a NUL character: the file is damaged; fetch it again.")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    separator = _separator(path, text, columns, notes)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     try:
         header = [name.strip() for name in next(reader, [])]
-        _check_header(path, header, columns)
+        kept = _columns(path, header, columns, optional, notes)
         for values in reader:
             if not values:
                 continue
             if len(values) != len(header):
                 raise DataError(
                     f"{path}, line {reader.line_num} has {len(values)} cells where the header has "
-                    f"{len(header)} columns: look for a missing or stray comma or quote."
+                    f"{len(header)} columns: look for a missing or stray separator or quote."
                 )
-            for name, value in zip(header, values, strict=True):
+            cells = {name: values[position] for name, position in kept.items()}
+            for name, value in cells.items():
                 if len(value) > MAX_FIELD_LENGTH:
                     raise DataError(
                         f"{path}, line {reader.line_num}, column {name!r} has {len(value)} characters, more "
                         f"than {MAX_FIELD_LENGTH}: look for a quote that is never closed."
                     )
-            yield Row(path, reader.line_num, dict(zip(header, values, strict=True)))
+            yield Row(path, reader.line_num, cells)
     except csv.Error as error:
         raise DataError(
             f"{path}, line {reader.line_num} is not CSV ({error}): mend or fetch the file again."
         ) from None
 
 
-def _read_text(path: AnyPath) -> str:
+def _read_text(path: AnyPath, notes: list[str]) -> str:
     try:
         # Before it is opened: a pipe would be waited for.
         if isinstance(path, Path) and not path.is_file() and path.exists():
@@ -110,6 +127,14 @@ def _read_text(path: AnyPath) -> str:
         ) from None
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check the path and its rights.") from None
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        raise DataError(f"{path} is encoded as UTF-32: save the file as UTF-8.")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        notes.append(f"{path.name} is encoded as UTF-16.")
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError:
+            raise DataError(f"{path} is UTF-16 that is cut or damaged: save the file as UTF-8.") from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -128,18 +153,48 @@ def _column_at(data: bytes, line_start: int, position: int) -> str:
     return repr(header[index]) if line_start and index < len(header) else str(index + 1)
 
 
-def _check_header(path: AnyPath, header: list[str], columns: Sequence[str]) -> None:
+def _separator(path: AnyPath, text: str, columns: Sequence[str], notes: list[str]) -> str:
+    """The separator by which the header holds every column; the comma where none does."""
+    first = text[:MAX_FIELD_LENGTH].partition("\n")[0]
+    for separator, name in SEPARATORS.items():
+        there = {cell.strip().strip('"').casefold() for cell in first.split(separator)}
+        if there >= {column.casefold() for column in columns}:
+            if separator != ",":
+                notes.append(f"{path.name} is separated by {name}.")
+            return separator
+    words = set(re.split(r"\W+", first.casefold()))
+    if "," not in first and len(columns) > 1 and words >= {column.casefold() for column in columns}:
+        odd = re.sub(r'[\w"]+', "", first)[:1]
+        raise DataError(
+            f"{path}, line 1: the columns are separated by {odd!r}, not by commas: save the file with commas."
+        )
+    return ","
+
+
+def _columns(
+    path: AnyPath, header: list[str], columns: Sequence[str], optional: Sequence[str], notes: list[str]
+) -> dict[str, int]:
+    """Name -> position of the columns; one that is wanted goes by its official name."""
     if len(header) > MAX_COLUMNS:
         raise DataError(
             f"{path}, line 1 has {len(header)} columns, more than {MAX_COLUMNS}: it is not the official file."
         )
-    missing = [name for name in columns if name not in header]
+    named = list(header)
+    for name in (*columns, *optional):
+        alike = [position for position, other in enumerate(header) if other.casefold() == name.casefold()]
+        if name not in header and len(alike) == 1:
+            notes.append(f"{path.name} calls the column {name!r} {header[alike[0]]!r}.")
+            named[alike[0]] = name
+    missing = [name for name in columns if name not in named]
     if missing:
         shown = ", ".join(header)[:200] or "nothing"
         raise DataError(
             f"{path}, line 1: column {', '.join(map(repr, missing))} is missing (found: {shown}). "
             f"The file needs the columns {', '.join(columns)}, in any order."
         )
-    repeated = sorted(name for name, times in Counter(header).items() if times > 1)
+    repeated = sorted(name for name, times in Counter(named).items() if times > 1 and name)
     if repeated:
         raise DataError(f"{path}, line 1: column {repeated[0]!r} stands more than once: keep one of them.")
+    if unnamed := named.count(""):
+        notes.append(f"{path.name} has {unnamed} columns without a name, which are left out.")
+    return {name: position for position, name in enumerate(named) if name}

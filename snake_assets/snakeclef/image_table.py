@@ -5,14 +5,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 
 import polars as pl
 import pyarrow as pa
 
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.metadata import PhotoRow
-from snake_assets.snakeclef.raw.photo_files import PhotoFile, PhotoIndex
+from snake_assets.snakeclef.raw.photo_files import FAULTS, Matches, PhotoFile, Source, match_photos
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.manifest import Manifest, Reject, read_manifest
@@ -20,11 +20,6 @@ from snake_assets.storage.tables.table import Table
 from snake_assets.storage.tables.writer import write_table
 from snake_assets.vision.decoding.decode import probe
 from snake_assets.vision.decoding.errors import UnreadablePhoto
-from snake_assets.vision.errors import MemoryCeilingError
-from snake_assets.vision.inference.memory import resident_bytes
-from snake_assets.vision.memory_plan import with_slack, without_slack
-
-# A split's observations as its metadata has them, held against the photos that were read.
 
 
 def observation_order(rows: Sequence[PhotoRow], images: Table) -> list[str]:
@@ -59,7 +54,26 @@ def observation_truth(rows: Sequence[PhotoRow]) -> dict[str, int]:
     return truth
 
 
-# How many photos and observations each species of a table has.
+def is_torn(sha256: Sequence[str], class_ids: Sequence[int | None]) -> list[bool]:
+    """Of each photo, whether an exact copy of it is labelled as another species."""
+    frame = pl.DataFrame(
+        {"sha256": sha256, "class_id": class_ids}, {"sha256": pl.String, "class_id": pl.Int64}
+    )
+    return frame.select(pl.col("class_id").drop_nulls().n_unique().over("sha256") > 1).to_series().to_list()
+
+
+def copies_under_two_species(table: Table) -> dict[str, list[tuple[str, int]]]:
+    """sha256 -> image_id and class_id of the exact copies of a photo that is labelled as several species.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    columns = table.read(["sha256", "image_id", "class_id"]).to_pydict()
+    torn = is_torn(columns["sha256"], columns["class_id"])
+    copies: dict[str, list[tuple[str, int]]] = {}
+    for digest, image_id, class_id in compress(zip(*columns.values(), strict=True), torn):
+        copies.setdefault(digest, []).append((image_id, class_id))
+    return copies
 
 
 @dataclass(frozen=True)
@@ -132,22 +146,14 @@ IMAGE_SCHEMA = pa.schema(
     ]
 )
 # Counts as an input: raise it when the same files would give other rows.
-INGEST_VERSION = 1
+INGEST_VERSION = 2
 SHARD_ROWS = 512
 BATCH_ROWS = 64
 BATCH_BYTES = 16 << 20
 READERS = 4
 MAX_FILE_BYTES = 256 << 20
-# As they are read, as a row group, and, the largest, as a page on its way to the disk.
-FILE_COPIES = 4
-
-
-@dataclass(frozen=True)
-class Source:
-    """A metadata row and the file that it means, if there is one."""
-
-    row: PhotoRow
-    file: PhotoFile | None
+# Share of a split's photos that may be missing or unreadable; more means a disk that is away.
+MOST_REJECTED = 0.5
 
 
 @dataclass(frozen=True)
@@ -165,13 +171,12 @@ def ingest(
     folder: AnyPath,
     shard_rows: int = SHARD_ROWS,
     progress: Callable[[int, int], None] | None = None,
-    ceiling: int | None = None,
+    most_rejected: float = MOST_REJECTED,
 ) -> Manifest:
     """Write `image_table` for a split; rows keep the metadata's order, photos keep their own bytes.
 
     A photo that is missing or cannot be one becomes a reject. Photos are read while those before them are
-    written; memory holds at most READERS + 2 batches, each of BATCH_BYTES and one photo at most, twice, or
-    fewer under a ceiling.
+    written; memory holds at most READERS + 2 batches, each of BATCH_BYTES and one photo at most, twice.
 
     Args:
         rows: the split's metadata.
@@ -180,15 +185,19 @@ def ingest(
         folder: the table's folder.
         shard_rows: metadata rows per shard.
         progress: called after each shard with metadata rows done and in all.
-        ceiling: bytes of main memory that the process may take; None for no bound.
+        most_rejected: share of the photos, 0 to 1, that may be rejects; of more, no table is made.
 
     Raises:
-        DataError: a row's photo is found in several places, or cannot be read although it is there.
+        DataError: a row's photo is found in several places, two rows mean one photo, a photo cannot be read
+            although it is there, or more than `most_rejected` are missing or unreadable.
         StorageError: the store cannot be written.
-        MemoryCeilingError: a batch does not fit under the ceiling.
     """
-    chunks = _chunks(rows, photos, shard_rows)
+    matches = match_photos(rows, photos)
+    missing = [source.row.image_id for source in matches.sources if source.file is None or source.file.fault]
+    _refuse_too_many(missing, "missing or cannot be reached", matches, split, most_rejected)
+    chunks = _chunks(matches.sources, shard_rows)
     units = [_unit(chunk) for chunk in chunks]
+    wanted = set(units)
     with (
         write_table(folder, "image_table", split, IMAGE_SCHEMA, _recipe(shard_rows)) as writer,
         ThreadPoolExecutor(READERS) as readers,
@@ -198,7 +207,7 @@ def ingest(
         }
         planned = [batch for plan in plans.values() for batch in plan]
         # One stream for all shards: while one is synced, photos of the next are read.
-        photos_read = _read_ahead(planned, readers, _bytes_ahead(planned, ceiling))
+        photos_read = _read_ahead(planned, readers)
         for number, unit in enumerate(units):
             if not writer.has(unit):
                 rejects: list[Reject] = []
@@ -206,7 +215,28 @@ def ingest(
                 writer.write(unit, _rows(batches, rejects), rejects)
             if progress:
                 progress(min((number + 1) * shard_rows, len(rows)), len(rows))
+        rejected = [reject for shard in writer.shards if shard.unit in wanted for reject in shard.rejects]
+        named = [f"{reject.image_id} ({reject.reason})" for reject in rejected]
+        _refuse_too_many(named, "missing or unreadable", matches, split, most_rejected)
         return writer.commit(units)
+
+
+def _refuse_too_many(names: Sequence[str], what: str, matches: Matches, split: str, most: float) -> None:
+    """Raise DataError where more than a share of `most` of the photos are named."""
+    count = len(matches.sources)
+    if len(names) <= most * count:
+        return
+    there = len({source.file.path for source in matches.sources if source.file}) + len(matches.without_row)
+    roots = {str(source.file.root) for source in matches.sources if source.file}
+    roots |= {str(photo.root) for photo in matches.without_row}
+    at = next((source.row.official_path for source in matches.sources if not source.file), names[0])
+    raise DataError(
+        f"{len(names)} of the {count} photos of {split!r} are {what}, {names[0]} first, more than the "
+        f"{most:.0%} that are borne: {there} files were there when raw_images was made, below "
+        f"{', '.join(sorted(roots)) or split}, and {at} was looked for. See that the disk is mounted and the "
+        "folder the right one, then materialize raw_images and image_table; or raise most_rejected in the "
+        "config of image_table."
+    )
 
 
 def ingest_is_current(rows: Sequence[PhotoRow], photos: Sequence[PhotoFile], folder: AnyPath) -> bool:
@@ -217,7 +247,7 @@ def ingest_is_current(rows: Sequence[PhotoRow], photos: Sequence[PhotoFile], fol
         StorageError: the manifest is damaged.
     """
     manifest = read_manifest(folder)
-    units = [_unit(chunk) for chunk in _chunks(rows, photos, SHARD_ROWS)]
+    units = [_unit(chunk) for chunk in _chunks(match_photos(rows, photos).sources, SHARD_ROWS)]
     return manifest is not None and manifest.holds(folder, _recipe(SHARD_ROWS), units)
 
 
@@ -225,10 +255,8 @@ def _recipe(shard_rows: int) -> dict[str, Json]:
     return {"version": INGEST_VERSION, "shard_rows": shard_rows}
 
 
-def _chunks(rows: Sequence[PhotoRow], photos: Sequence[PhotoFile], size: int) -> list[list[Source]]:
+def _chunks(sources: Sequence[Source], size: int) -> list[Sequence[Source]]:
     """The rows with their files, in portions of one shard each."""
-    index = PhotoIndex(photos)
-    sources = [Source(row, index.find(row)) for row in rows]
     return [sources[start : start + size] for start in range(0, len(sources), size)]
 
 
@@ -238,7 +266,9 @@ def _unit(chunk: Sequence[Source]) -> str:
         [
             [
                 vars(source.row),
-                (source.file.path, source.file.bytes, source.file.modified_ns) if source.file else None,
+                [value for name, value in vars(source.file).items() if name != "root"]
+                if source.file
+                else None,
             ]
             for source in chunk
         ]
@@ -258,46 +288,15 @@ def _planned(chunk: Sequence[Source]) -> list[list[Source]]:
     return batches
 
 
-def _bytes_ahead(batches: Sequence[Sequence[Source]], ceiling: int | None) -> int | None:
-    """Bytes of photos' files that may be in memory, that of the batch being written among them."""
-    if ceiling is None:
-        return None
-    before = resident_bytes()
-    allowed = (without_slack(ceiling) - before) // FILE_COPIES
-    largest = max(map(_bytes_of, batches), default=0)
-    if largest > allowed:
-        raise MemoryCeilingError(
-            f"A row group of photos of {largest / 2**20:,.0f} MiB",
-            with_slack(before + FILE_COPIES * (largest + 1)),
-            "or leave the largest photos out",
-        )
-    return allowed
-
-
-def _bytes_of(batch: Sequence[Source]) -> int:
-    return sum(source.file.bytes for source in batch if source.file and source.file.bytes <= MAX_FILE_BYTES)
-
-
-def _read_ahead(
-    batches: Iterable[list[Source]], readers: ThreadPoolExecutor, allowed: int | None
-) -> Iterator[PhotoBatch]:
-    """The batches, read, in order; each reader is at most one batch ahead of what was given out.
-
-    `allowed` bytes are under way at most, with the batch that was given out last.
-    """
-    waiting: deque[tuple[int, Future[PhotoBatch]]] = deque()
-    given = 0
+def _read_ahead(batches: Iterable[list[Source]], readers: ThreadPoolExecutor) -> Iterator[PhotoBatch]:
+    """The batches, read, in order; each reader is at most one batch ahead of what was given out."""
+    waiting: deque[Future[PhotoBatch]] = deque()
     for batch in batches:
-        size = _bytes_of(batch)
-        while waiting and (
-            len(waiting) > READERS
-            or (allowed is not None and given + sum(size for size, _ in waiting) + size > allowed)
-        ):
-            given, first = waiting.popleft()
-            yield first.result()
-        waiting.append((size, readers.submit(_read_batch, batch)))
+        if len(waiting) > READERS:
+            yield waiting.popleft().result()
+        waiting.append(readers.submit(_read_batch, batch))
     while waiting:
-        yield waiting.popleft()[1].result()
+        yield waiting.popleft().result()
 
 
 def _rows(batches: Iterable[PhotoBatch], rejects: list[Reject]) -> Iterator[pa.RecordBatch]:
@@ -318,6 +317,9 @@ def _read_batch(sources: Sequence[Source]) -> PhotoBatch:
 
 
 def _read(source: Source) -> dict[str, object] | Reject:
+    if source.file and source.file.fault:
+        detail = f"{source.file.path} {FAULTS[source.file.fault]}"
+        return Reject(source.row.image_id, source.file.fault, detail)
     try:
         data = _read_bytes(source)
         header = probe(data)

@@ -17,26 +17,28 @@ import numpy.typing as npt
 
 from snake_assets.snakeclef.csv_reader import read_rows
 from snake_assets.snakeclef.errors import DataError
-from snake_assets.snakeclef.metadata import class_id_of, read_venom_list
+from snake_assets.snakeclef.metadata import Labels, class_id_of, read_venom_list
 from snake_assets.snakeclef.submission import read_submission
-
-# The true class of every observation, read from a metadata file.
 
 
 def read_truth(path: Path) -> dict[str, int]:
-    """Read observation_id -> class_id; an observation's truth is its first row's class.
+    """Read observation_id -> class_id from a metadata file; an observation may have several rows.
 
     Raises:
-        DataError: the file is missing or malformed.
+        DataError: the file is missing or malformed, or rows of it contradict each other or look rounded.
     """
     truth: dict[str, int] = {}
-    for row in read_rows(path, ["observation_id", "class_id"]):
+    labels = Labels()
+    for row in read_rows(path, ["observation_id", "class_id"], ["binomial_name"]):
         class_id = row.parse("class_id", class_id_of, "a whole number")
-        truth.setdefault(row.exact("observation_id"), class_id)
+        observation_id = row.exact("observation_id")
+        labels.add(row, observation_id, class_id, row.cells.get("binomial_name", "").strip() or None)
+        truth[observation_id] = class_id
+    labels.finish()
     return truth
 
 
-Labels = Sequence[int] | npt.NDArray[np.integer]
+ClassIds = Sequence[int] | npt.NDArray[np.integer]
 
 # (truth is venomous, prediction is venomous) -> what one such error costs in Track 2,
 # which is also the weight of its group in Track 1.
@@ -70,7 +72,7 @@ class Scores:
     errors: dict[str, int]
 
 
-def score(truth: Labels, predicted: Labels, venomous: Mapping[int, bool]) -> Scores:
+def score(truth: ClassIds, predicted: ClassIds, venomous: Mapping[int, bool]) -> Scores:
     """Score predictions, one entry per observation, as the organisers do.
 
     A rate whose group is empty (no venomous observation, say) is 0: nothing was got wrong in it.

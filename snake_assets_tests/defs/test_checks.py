@@ -172,7 +172,7 @@ def renumbered(store: Path) -> None:
         (unknown_class, "image_table", "class_ids_in_venom_list", "class_id 9999, photos: 1"),
         (unknown_class, "image_table", "rows_accounted_for", "has class_id 9999 where"),
         (shared_observation, "image_table", "observations_in_one_split", "stands in train too"),
-        (other_ingest, "image_table", "one_recipe", "version is 0 where train has 1"),
+        (other_ingest, "image_table", "one_recipe", "version is 0 where train has"),
         (shifted, "dct_embeddings", "rows_accounted_for", "row 0 is photo"),
         (not_a_number, "dinov2_embeddings", "vectors_sound", "has a NaN or infinite patch_mean"),
         (constant_column, "layer_embeddings", "vectors_sound", "column 2 of middle_mean is 1 for all"),

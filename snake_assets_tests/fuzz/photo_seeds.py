@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 from snake_assets_tests.fuzz.target import Seed
@@ -45,7 +46,8 @@ def with_right_checksums(data: bytes) -> bytes:
 
 
 def photo_seeds() -> list[Seed]:
-    """JPEG, PNG, WEBP, GIF, BMP and TIFF in their variants."""
+    """Every format that is read, in its variants."""
+    pillow_heif.register_heif_opener()
     rgb = picture(40, 33)
     small, frames = picture(24, 17), [picture(24, 17).rotate(90 * turn) for turn in range(3)]
     wide = Image.fromarray((np.arange(24 * 17).reshape(17, 24) * 160).astype(np.uint16))
@@ -82,6 +84,10 @@ def photo_seeds() -> list[Seed]:
         ),
         "bmp": encoded(small, "BMP"),
         "palette bmp": encoded(small.convert("P"), "BMP"),
+        "heic": encoded(small, "HEIF"),
+        "avif": encoded(transparent, "AVIF", exif=exif(6)[6:]),
+        "jpeg 2000": encoded(small, "JPEG2000"),
+        "codestream": encoded(small, "JPEG2000", no_jp2=True, tile_size=(8, 8)),
     }
     return [
         *(Seed(name, data) for name, data in (jpegs | others).items()),

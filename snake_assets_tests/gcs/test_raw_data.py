@@ -91,7 +91,13 @@ def test_what_is_there_is_not_fetched_again(gcs: Cloud, data: BucketData):
 def test_what_is_changed_added_or_gone_is_followed(gcs: Cloud, data: BucketData):
     fetch(data)
     put(
-        gcs, {"test/0.jpg": b"X" * len(PHOTOS["test/0.jpg"]), "test/new/1.PNG": b"new", "test/notes.txt": b""}
+        gcs,
+        {
+            "test/0.jpg": b"X" * len(PHOTOS["test/0.jpg"]),
+            "test/new/1.PNG": b"new",
+            "test/b.zip": b"",
+            "test/new/": b"",
+        },
     )
     remove(gcs, "test/1.jpg")
     assert fetch(data).files == 2

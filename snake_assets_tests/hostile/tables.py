@@ -110,8 +110,10 @@ CASES = [
             f"encoded as {name}",
             refusal(lambda n=name: "observation_id,filename\n1,ä.jpg\n".encode(n), "UTF-8"),
         )
-        for name in ("utf-16", "utf-32", "latin-1")
+        for name in ("utf-32", "latin-1")
     ),
+    Case("encoded as utf-16", reading((HEADER.decode() + "1,ä.jpg\n").encode("utf-16"), ("1", "ä.jpg"))),
+    Case("UTF-16 that is cut", refusal(lambda: HEADER.decode().encode("utf-16")[:-1], "UTF-16")),
     Case("byte order mark", reading(b"\xef\xbb\xbf" + HEADER + b"1,a.jpg\n", ("1", "a.jpg"))),
     Case(
         "two byte order marks",

@@ -34,7 +34,7 @@ def run() -> None:
     take_inventory(asked.data, "test", raw)
     photos = read_inventory(open_table(raw), asked.data)
     rows = read_metadata(asked.data, "test", {})
-    ingest(rows, photos, "test", images, asked.shard_rows, ceiling=asked.ceiling)
+    ingest(rows, photos, "test", images, asked.shard_rows)
     after_ingest = peak_memory_bytes()
     table = open_table(images)
     # Nine patches: photos are what is many here.

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -11,14 +13,14 @@ from PIL import Image
 
 from snake_assets.snakeclef import image_table as ingest_module
 from snake_assets.snakeclef.errors import DataError
-from snake_assets.snakeclef.image_table import IMAGE_SCHEMA, ingest
+from snake_assets.snakeclef.image_table import IMAGE_SCHEMA, copies_under_two_species, ingest
 from snake_assets.snakeclef.metadata import PhotoRow, read_metadata
 from snake_assets.snakeclef.raw.inventory import read_inventory, take_inventory
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables.manifest import Manifest
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.errors import MemoryCeilingError
 from snake_assets_tests.conftest import photo_bytes
+from snake_assets_tests.vision.conftest import encode, picture
 
 KNOWN = {10: False}
 
@@ -36,11 +38,12 @@ def build(root: Path, photos: dict[str, bytes], named: list[str] | None = None) 
     return root
 
 
-def run(root: Path, store: Path, shard_rows: int = 512) -> Manifest:
+def run(root: Path, store: Path, shard_rows: int = 512, most_rejected: float = 0.5) -> Manifest:
     take_inventory(root, "test", store / "raw_images" / "test")
     photos = read_inventory(open_table(store / "raw_images" / "test"), root)
     rows = read_metadata(root, "test", KNOWN)
-    return ingest(rows, photos, "test", store / "image_table" / "test", shard_rows)
+    folder = store / "image_table" / "test"
+    return ingest(rows, photos, "test", folder, shard_rows, most_rejected=most_rejected)
 
 
 def table(store: Path) -> Table:
@@ -78,7 +81,7 @@ def test_bad_photos_are_rejects_with_a_reason(tmp_path: Path):
         "huge.png": oversized(),
     }
     root = build(tmp_path / "data", photos, [*photos, "gone.jpg"])
-    manifest = run(root, tmp_path / "store")
+    manifest = run(root, tmp_path / "store", most_rejected=0.9)
     assert {reject.image_id: reject.reason for reject in manifest.rejects} == {
         "empty.jpg": "empty",
         "cut.jpg": "truncated",
@@ -92,10 +95,70 @@ def test_bad_photos_are_rejects_with_a_reason(tmp_path: Path):
     assert listed.num_rows == 5
 
 
-def test_all_photos_bad_is_an_empty_table_not_a_crash(tmp_path: Path):
-    manifest = run(build(tmp_path / "data", {"a.jpg": b"", "b.jpg": b"no"}), tmp_path / "store")
+def test_a_split_that_is_lost_for_the_most_part_is_an_error(tmp_path: Path):
+    photos = {f"{n}.jpg": photo_bytes(n) for n in range(4)}
+    root, store = build(tmp_path / "data", photos), tmp_path / "store"
+    whole = run(root, store)
+    for name in ("0.jpg", "1.jpg"):
+        (root / "test" / name).unlink()
+    assert len(run(root, store).rejects) == 2
+    (root / "test" / "2.jpg").unlink()
+    with pytest.raises(DataError) as told:
+        run(root, store)
+    for words in ("3 of the 4 photos of 'test' are missing", "1 files were there", str(root), "test/0.jpg"):
+        assert words in str(told.value)
+    # The table is that of before; and a photo that is there but is none counts as lost too.
+    assert table(store).manifest.rows_out == 2
+    for number in range(3):
+        (root / "test" / f"{number}.jpg").write_bytes(b"a page")
+    with pytest.raises(DataError, match=r"3 of the 4 .* missing or unreadable, 0\.jpg \(not_an_image\)"):
+        run(root, store)
+    assert run(root, store, most_rejected=0.75).rows_out == 1
+    for number in range(3):
+        (root / "test" / f"{number}.jpg").write_bytes(photos[f"{number}.jpg"])
+    assert run(root, store).digest == whole.digest
+    shutil.rmtree(root / "test")
+    with pytest.raises(DataError, match=r"'test' is empty.*data/test"):
+        run(root, store)
+
+
+def test_all_photos_bad_is_an_empty_table_where_that_is_allowed(tmp_path: Path):
+    root = build(tmp_path / "data", {"a.jpg": b"", "b.jpg": b"no"})
+    manifest = run(root, tmp_path / "store", most_rejected=1)
     assert (manifest.rows_in, manifest.rows_out) == (2, 0)
     assert table(tmp_path / "store").read().num_rows == 0
+
+
+def test_the_content_decides_and_what_the_listing_left_out_is_remembered(tmp_path: Path):
+    kinds = {
+        "a.webp": "WEBP", "b.jfif": "JPEG", "c.JPE": "JPEG", "d.gif": "GIF", "e.bmp": "BMP", "f.tif": "TIFF",
+        "g": "PNG", "h.jpg": "WEBP", "i.heic": "HEIF", "j.avif": "AVIF", "k.jp2": "JPEG2000",
+    }  # fmt: skip
+    photos = {name: encode(picture(20, 16), kind) for name, kind in kinds.items()}
+    root = build(tmp_path / "data", photos, [*photos, "away.jpg", "café.jpg", "gone.jpg"])
+    (root / "test" / "away.jpg").symlink_to("/dev/null")
+    (root / "test" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(photos["h.jpg"])
+    manifest = run(root, tmp_path / "store")
+    assert table(tmp_path / "store").read(["image_id"])["image_id"].to_pylist() == list(photos)
+    told = {reject.image_id: (reject.reason, reject.detail) for reject in manifest.rejects}
+    assert {name: reason for name, (reason, _) in told.items()} == {
+        "away.jpg": "link_outside",
+        "café.jpg": "name_not_utf8",
+        "gone.jpg": "missing",
+    }
+    assert r"caf\xe9.jpg" in told["café.jpg"][1]
+    assert "link_roots" in told["away.jpg"][1]
+
+
+def test_copies_under_two_species_are_named(tmp_path: Path):
+    rows = [
+        PhotoRow(f"{n}.jpg", f"{n}", f"test/{n}.jpg", class_id) for n, class_id in enumerate((1, 2, 1, 1))
+    ]
+    root = build(tmp_path / "data", {f"{n}.jpg": photo_bytes(n // 2) for n in range(4)})
+    take_inventory(root, "test", tmp_path / "raw")
+    ingest(rows, read_inventory(open_table(tmp_path / "raw"), root), "test", tmp_path / "images")
+    copies = copies_under_two_species(open_table(tmp_path / "images"))
+    assert list(copies.values()) == [[("0.jpg", 1), ("1.jpg", 2)]]
 
 
 def test_many_batches_read_ahead_keep_their_order_and_their_rejects(tmp_path: Path):
@@ -250,14 +313,3 @@ def test_a_file_that_is_too_large_is_never_read(tmp_path: Path):
         file.truncate(ingest_module.MAX_FILE_BYTES + 1)
     (reject,) = run(root, tmp_path / "store").rejects
     assert (reject.image_id, reject.reason) == ("b.jpg", "too_large")
-
-
-def test_a_ceiling_changes_no_byte_of_the_table(tmp_path: Path):
-    root = build(tmp_path / "data", {f"{seed}.jpg": photo_bytes(seed) for seed in range(9)})
-    free = run(root, tmp_path / "free", shard_rows=2)
-    rows = read_metadata(root, "test", KNOWN)
-    photos = read_inventory(open_table(tmp_path / "free" / "raw_images" / "test"), root)
-    under = ingest(rows, photos, "test", tmp_path / "under", shard_rows=2, ceiling=8 << 30)
-    assert under.digest == free.digest
-    with pytest.raises(MemoryCeilingError, match=r"SNAKE_MEMORY to \d+MiB"):
-        ingest(rows, photos, "test", tmp_path / "low", shard_rows=2, ceiling=1 << 20)

@@ -1,5 +1,6 @@
 """The official metadata files: every layout that is official, and every fault by file, line and column."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from snake_assets.snakeclef.csv_reader import read_rows
 from snake_assets.snakeclef.errors import DataError
-from snake_assets.snakeclef.metadata import read_metadata, read_venom_list
+from snake_assets.snakeclef.metadata import PhotoRow, read_metadata, read_venom_list
 from snake_assets.snakeclef.metric import read_truth
 
 INAT = "SnakeCLEF2023-TrainMetadata-iNat.csv"
@@ -117,6 +118,102 @@ def test_missing_file(root: Path):
     fails(root, "val", VAL, "missing")
 
 
+def reads(root: Path, split: str = "val") -> tuple[list[PhotoRow], str]:
+    """The rows of a split, and what is told of how they were read."""
+    notes: list[str] = []
+    return read_metadata(root, split, KNOWN, notes), " ".join(notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda text: text.replace(",10,", ",10.0,").encode(), ""),
+        (lambda text: text.replace(",", ";").encode(), "separated by semicolons"),
+        (lambda text: text.replace(",", "\t").encode(), "separated by tabs"),
+        (lambda text: text.encode("utf-16"), "encoded as UTF-16"),
+        (lambda text: b"\xff\xfe" + text.encode("utf-16-le"), "encoded as UTF-16"),
+        (lambda text: text.replace("class_id", "CLASS_ID").encode(), "'class_id' 'CLASS_ID'"),
+        (lambda text: (",," + text.replace("\n", "\n0,0,", 1)).encode(), "2 columns without a name"),
+    ],
+)
+def test_what_is_certain_is_read_and_told(root: Path, change: Callable[[str], bytes], told: str):
+    path = root / "metadata" / VAL
+    official = read_metadata(root, "val", KNOWN)
+    path.write_bytes(change(path.read_text()))
+    rows, notes = reads(root)
+    assert rows == official
+    assert told in notes
+    assert bool(told) == bool(notes)
+
+
+def test_endemic_and_code_may_be_absent(root: Path):
+    (root / "metadata" / VAL).write_text("observation_id,binomial_name,image_path,class_id\n9,A b,a.jpg,10\n")
+    rows, notes = reads(root)
+    assert [(row.class_id, row.code, row.endemic) for row in rows] == [(10, None, None)]
+    assert "no column code or endemic" in notes
+
+
+@pytest.mark.parametrize(
+    ("text", "endemic"),
+    [("1", True), ("0", False), ("1.0", True), ("true", True), ("NA", None), ("nan", None), ("N/A", None)],
+)
+def test_endemic_in_the_words_of_other_tools(root: Path, text: str, endemic: bool | None):
+    path = root / "metadata" / TEST
+    path.write_text(f"observation_id,filename,endemic,code\n1,a.jpg,{text},NA\n")
+    (row,), _ = reads(root, "test")
+    assert (row.endemic, row.code) == (endemic, "NA")  # Namibia
+    path.write_text("observation_id,filename,endemic\n1,a.jpg,perhaps\n")
+    fails(root, "test", "line 2", "'endemic'", "'perhaps'")
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("observation_id|filename\n1|a.jpg\n", "separated by '|'"),
+        ("observation_id,filename\n1,a\\b.jpg\n", "with a backslash"),
+        ("observation_id,filename\n1,..\\b.jpg\n", "with a backslash"),
+    ],
+)
+def test_what_is_not_certain_is_refused_by_its_cause(root: Path, text: str, cause: str):
+    (root / "metadata" / TEST).write_text(text)
+    fails(root, "test", TEST, cause)
+
+
+def labelled(root: Path, *rows: str) -> None:
+    """A val split of these rows: observation_id, class_id and binomial_name."""
+    lines = [f"{row},{number}.jpg" for number, row in enumerate(rows)]
+    (root / "metadata" / VAL).write_text(
+        "\n".join(["observation_id,class_id,binomial_name,image_path", *lines, ""])
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (["1,10,A b", "2,20,C d", "1,20,C d"], ["line 4", "observation '1' class 20", "line 2", "10"]),
+        (["1,10,A b", "2,10,C d"], ["line 3", "'C d'", "10", "line 2", "'A b'"]),
+        (["1,10,A b", "2,20,A b"], ["line 3", "'A b'", "20", "line 2", "10"]),
+        (["1.12E+15,10,A b", "2,20,C d"], ["line 2", "'observation_id'", "rounded", "spreadsheet"]),
+        (['"1,12e+15",10,A b'], ["line 2", "rounded"]),
+        (["1234567890123450000,10,A b", "2,20,C d"], ["line 2", "rounded"]),
+        ([f"12345678901234{n}0,10,A b" for n in range(5)], ["line 2", "all 5 ids", "rounded"]),
+    ],
+)
+def test_labels_that_contradict_each_other_and_rounded_ids(root: Path, rows: list[str], told: list[str]):
+    labelled(root, *rows)
+    fails(root, "val", VAL, *told)
+    with pytest.raises(DataError):
+        read_truth(root / "metadata" / VAL)
+
+
+def test_labels_that_agree_and_long_ids_are_fine(root: Path):
+    labelled(root, "1,10,A b", "1,10,A b", "2,10,A b", "3,20,", "1234567890123450,10,A b", "12E45,20,C d")
+    assert len(read_metadata(root, "val", KNOWN)) == 6
+    # Of test, only ids can look rounded.
+    (root / "metadata" / TEST).write_text("observation_id,filename\n1.12E+15,a.jpg\n")
+    fails(root, "test", TEST, "rounded")
+
+
 def test_missing_column(root: Path):
     (root / "metadata" / VAL).write_text("observation_id,image_path\n1,a.jpg\n")
     fails(root, "val", VAL, "line 1", "'class_id'")
@@ -133,6 +230,11 @@ def test_repeated_photo_names_both_lines(root: Path):
     fails(root, "train", INAT, "line 4", "'image_path'", "line 2")
 
 
+def test_one_photo_in_two_spellings_is_repeated(root: Path):
+    (root / "metadata" / TEST).write_text("observation_id,filename\n1,a/x.jpg\n2,./a//x.jpg\n")
+    fails(root, "test", TEST, "line 3", "line 2")
+
+
 def test_photo_repeated_across_files(root: Path):
     with (root / "metadata" / HM).open("a") as file:
         file.write("HM 2,Aus bus,2017/Aus_bus/1.JPG,train-hm,PH,False,10\n")
@@ -145,7 +247,7 @@ def test_unknown_class(root: Path):
     fails(root, "val", VAL, "line 2", "'class_id'", "11", "venomous_status_list.csv")
 
 
-@pytest.mark.parametrize("class_id", ["ten", "-1", "1.0", "99999999999", "", "٣"])
+@pytest.mark.parametrize("class_id", ["ten", "-1", "1.5", "10.", "99999999999", "", "٣"])
 def test_class_that_is_no_number(root: Path, class_id: str):
     path = root / "metadata" / VAL
     path.write_text(path.read_text().replace(",10,", f",{class_id},"))

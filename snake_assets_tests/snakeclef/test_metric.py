@@ -93,14 +93,20 @@ def test_what_cannot_be_scored_is_an_error(truth, guess, message):
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path, Path]:
     truth, submission, venom = (tmp_path / name for name in ("truth.csv", "submission.csv", "venom.csv"))
-    truth.write_text("class_id,observation_id,x\n1,HM 5,a\n2,7,b\n3,HM 5,c\n")
+    truth.write_text("class_id,observation_id,x\n1,HM 5,a\n2,7,b\n1,HM 5,c\n")
     submission.write_text("observation_id,class_id\n7,2\nHM 5,1\n")
     venom.write_text("class_id,MIVS\n1,0\n2,0\n3,1\n")
     return truth, submission, venom
 
 
-def test_files_are_joined_by_observation_and_the_first_row_is_the_truth(files):
+def test_files_are_joined_by_observation(files):
     assert score_files(*files).track1 == 100.0
+
+
+def test_truth_that_contradicts_itself_is_refused(files, capsys):
+    files[0].write_text("class_id,observation_id\n1,HM 5\n2,7\n3,HM 5\n")
+    assert main([str(path) for path in files]) == 2
+    assert "truth.csv, line 4" in capsys.readouterr().err
 
 
 def test_command_prints_one_json_line(files, capsys):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -30,6 +31,8 @@ def needs_real(*parts: str) -> pytest.MarkDecorator:
 
 def encode(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
     """The image as the bytes of a file."""
+    if kind == "HEIF":
+        pillow_heif.register_heif_opener()
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()

@@ -1,16 +1,13 @@
 """What a pass keeps in memory is planned below its ceiling, and refused where nothing can be."""
 
-import io
 import re
 import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from snake_assets.detection.detect import FindingSettings
-from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.embedding.settings import EmbeddingSettings
 from snake_assets.vision.errors import EmbeddingError, EngineError, MemoryCeilingError
 from snake_assets.vision.inference.ray import RayEngine
@@ -78,29 +75,3 @@ def test_a_photo_waits_until_there_is_room():
 def test_a_photo_that_never_fits_is_named():
     with Room(100, 1000).for_a_photo("big.jpg") as take, pytest.raises(MemoryCeilingError, match="big"):
         take(101)
-
-
-@pytest.mark.parametrize(
-    ("kind", "options", "at_least", "a_pixel"),
-    [
-        ("JPEG", {}, None, 8),
-        ("JPEG", {}, 100, 0.125),
-        ("JPEG", {"progressive": True}, None, 9),
-        ("JPEG", {"progressive": True}, 100, 6.046875),
-        ("PNG", {}, 100, 12),
-        ("WEBP", {}, 100, 19),
-    ],
-)
-def test_what_a_photo_takes_is_asked_for_before_it_is_decoded(kind, options, at_least, a_pixel):
-    encoded = io.BytesIO()
-    Image.new("RGB", (1600, 800), "teal").save(encoded, kind, **options)
-    asked: list[int] = []
-    decode(encoded.getvalue(), at_least=at_least, take=asked.append)
-    assert asked == [a_pixel * 1600 * 800]
-
-
-def test_a_photo_that_is_refused_for_its_size_is_no_reject():
-    encoded = io.BytesIO()
-    Image.new("RGB", (160, 80)).save(encoded, "PNG")
-    with Room(100, 1000).for_a_photo("x") as take, pytest.raises(MemoryCeilingError):
-        decode(encoded.getvalue(), take=take)

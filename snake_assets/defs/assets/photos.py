@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+from pydantic import Field
 
 from snake_assets.defs.lib.metadata import (
     markdown_table,
@@ -15,10 +16,9 @@ from snake_assets.defs.lib.metadata import (
 from snake_assets.defs.lib.partitions import splits
 from snake_assets.defs.lib.progress import progress
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
-from snake_assets.defs.resources.engine import Memory
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.plots.photo_sheets import contact_sheet
-from snake_assets.snakeclef.image_table import INGEST_VERSION, class_balance, ingest
+from snake_assets.snakeclef.image_table import INGEST_VERSION, MOST_REJECTED, class_balance, ingest
 from snake_assets.snakeclef.metadata import (
     METADATA_FILES,
     VENOM_LIST,
@@ -27,13 +27,10 @@ from snake_assets.snakeclef.metadata import (
     read_venom_list,
 )
 from snake_assets.snakeclef.raw.inventory import INVENTORY_VERSION, read_inventory, take_inventory
-from snake_assets.snakeclef.raw.photo_files import PhotoIndex
+from snake_assets.snakeclef.raw.photo_files import FAULTS, match_photos
 from snake_assets.storage.fingerprints import file_digest
 from snake_assets.storage.objectstore.mirror import Fetched, Report
 from snake_assets.storage.tables.table import open_table
-
-# What a step tells of what it fetched from a bucket.
-
 
 MB = 1_000_000
 
@@ -61,12 +58,14 @@ def fetch_metadata(fetched: Fetched | None) -> dict[str, int | float]:
 def raw_images(
     context: dg.AssetExecutionContext, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:
-    """Inventory of a split's photo files: path, bytes, time of change.
+    """Inventory of a split's files: path, bytes, time of change, and why one cannot be read.
 
-    Official archives are unpacked first when the data folder holds them instead of photos. From a bucket,
-    what is not here yet is fetched before, several files at a time, each held against the bucket's checksum;
-    a fetch that was interrupted goes on where it was. Sizes are in bytes. If it fails, the message says which
-    split was looked for and where; set SNAKE_DATA to the root of the raw data.
+    Files of any name: what is a photo, its bytes decide in image_table. Official archives are unpacked first
+    when the data folder holds them instead of photos. From a bucket, what is not here yet is fetched before,
+    several files at a time, each held against the bucket's checksum; a fetch that was interrupted goes on
+    where it was. Sizes are in bytes. `unreadable_files` names links that lead out of the raw data or nowhere,
+    and names that are not UTF-8. If it fails, the message says which split was looked for and where; set
+    SNAKE_DATA to the root of the raw data.
     """
     digests = {}
     for split in context.partition_keys:
@@ -74,13 +73,18 @@ def raw_images(
         data = raw_data.folder()
         with fetching(context, split) as report:
             fetched = source.fetch(split, report)
-        inventory = take_inventory(data, split, folder, source.known_as, source.unpacked_at(split))
+        inventory = take_inventory(
+            data, split, folder, source.known_as, source.unpacked_at(split), source.link_roots
+        )
         metadata_files = [path for path in metadata_paths(data, split) if path.is_file()]
         digests[split] = inventory.manifest.digest
         context.add_asset_metadata(
             {
                 **table_metadata(open_table(folder)),
-                "photo_bytes": inventory.photo_bytes,
+                "file_bytes": inventory.bytes,
+                "unreadable_files": some_of(
+                    [f"{photo.path} {FAULTS[photo.fault]}" for photo in inventory.unreadable]
+                ),
                 "data": dg.MetadataValue.path(source.known_as),
                 **fetch_metadata(fetched),
                 "metadata_files": {path.name: file_digest(path) for path in metadata_files},
@@ -92,13 +96,25 @@ def raw_images(
                 or "none",
                 "archives_left_packed": some_of(inventory.left_packed),
                 "unpacked": {
-                    name: f"{result.photos} photos, {result.bytes} bytes, {result.skipped} other members"
+                    name: f"{result.files} files, {result.bytes} bytes, {result.skipped} members skipped"
                     for name, result in inventory.unpacked.items()
                 },
             },
             partition_key=split,
         )
     return dg.MaterializeResult(data_version=split_version(digests))
+
+
+class ImageTableConfig(dg.Config):
+    """How much of a split may be lost before it is an error."""
+
+    most_rejected: float = Field(
+        default=MOST_REJECTED,
+        ge=0,
+        le=1,
+        description="Share of a split's photos, 0 to 1, that may be missing or unreadable. Of more, no table "
+        "is made and all that needs it stops: most often a disk is away, or SNAKE_DATA another folder.",
+    )
 
 
 @dg.asset(
@@ -111,21 +127,24 @@ def raw_images(
 )
 @retries_only_what_passes
 def image_table(
-    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, memory: Memory
+    context: dg.AssetExecutionContext, config: ImageTableConfig, raw_data: RawData, store: Store
 ) -> dg.MaterializeResult[None]:
     """A split's photos with their labels, one row a photo, with the file's own bytes.
 
     Rows keep the order of the official metadata. A photo that is missing, empty, cut short, not an image,
     or too large to be one is named in `rejects.parquet` and in the metadata below: mend the file and
     materialize raw_images and this again, or leave it out; an observation without a readable photo still
-    gets a prediction. If it fails, the message names the file, line and column of the metadata that is wrong:
-    mend it and materialize this again.
+    gets a prediction. `photos_found` counts in which way files were found: at their path to the letter, in
+    another Unicode normalisation, in other case, or by the last part of it. `read_although` says what was
+    read although the metadata is not as the official files are. If it fails, the message names the file,
+    line and column that is wrong, or how many photos are away: mend it and materialize this again.
     """
     digests = {}
     for split in context.partition_keys:
         source, data = raw_data.source(), raw_data.folder()
-        venomous = read_venom_list(data / "metadata" / VENOM_LIST)
-        rows = read_metadata(data, split, venomous)
+        notes: list[str] = []
+        venomous = read_venom_list(data / "metadata" / VENOM_LIST, notes)
+        rows = read_metadata(data, split, venomous, notes)
         inventory = open_table(store.folder("raw_images", split))
         photos = read_inventory(inventory, data, source.known_as, source.unpacked_at(split))
         # This may be another machine than the one that raw_images ran on.
@@ -133,15 +152,19 @@ def image_table(
             fetched = source.provide(split, photos, report)
         folder = store.folder("image_table", split)
         with progress(context, f"ingest {split}") as report:
-            manifest = ingest(rows, photos, split, folder, progress=report, ceiling=memory.bytes())
-        table = open_table(folder)
+            manifest = ingest(
+                rows, photos, split, folder, progress=report, most_rejected=config.most_rejected
+            )
+        table, matches = open_table(folder), match_photos(rows, photos)
         balance = class_balance(table, venomous)
         digests[split] = manifest.digest
         context.add_asset_metadata(
             {
                 **table_metadata(table),
                 "metadata_rows": len(rows),
-                "files_without_metadata": len(PhotoIndex(photos).without_row(rows)),
+                "read_although": " ".join(notes) or "nothing",
+                "photos_found": dict(matches.found),
+                "files_without_metadata": len(matches.without_row),
                 **fetch_metadata(fetched),
                 "observations": balance.observations,
                 "species": balance.species,

@@ -12,6 +12,7 @@ from snake_assets.data_quality.findings import (
 )
 from snake_assets.data_quality.labels import labels_of, scarce_classes, shared_observations, unknown_classes
 from snake_assets.defs.checks.factory import Check, Site, each, files_unchanged
+from snake_assets.snakeclef.image_table import copies_under_two_species
 from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.storage.tables.table import Table
 
@@ -30,6 +31,19 @@ def _rows(site: Site) -> Mapping[str, Findings]:
 def _recipe(site: Site) -> Mapping[str, Findings]:
     tables = site.tables(IMAGES)
     return each(tables, partial(of_one_recipe, same_table=tables.get("train")))
+
+
+def _one_species(site: Site) -> Mapping[str, Findings]:
+    def examine(table: Table) -> Findings:
+        copies = copies_under_two_species(table)
+        named = [
+            ", ".join(f"{name} (class_id {label})" for name, label in group) for group in copies.values()
+        ]
+        return Findings(
+            [f"one photo as several species: {group}" for group in named], {"photos": len(copies)}
+        )
+
+    return each(site.tables(IMAGES), examine)
 
 
 def _scarce(site: Site) -> Mapping[str, Findings]:
@@ -74,6 +88,17 @@ IMAGE_CHECKS = [
         "snake on both sides make a score that no stranger's snake will get. When it fails, take the named "
         "observations out of one metadata file and materialize raw_images and image_table for that split.",
         lambda site: shared_observations(site.tables(IMAGES)),
+    ),
+    Check(
+        IMAGES,
+        "one_species_for_copies",
+        "No photo has exact copies under another species.",
+        "Compares the digests of the files: warns of copies of one photo with several class_ids, by name. At "
+        "most one of the labels can be right, and the classifier learns both. When it warns, take the wrong "
+        "lines out of the metadata, or leave all of them out of training: leave_out_copies in the config of "
+        "species_classifier.",
+        _one_species,
+        blocking=False,
     ),
     Check(
         IMAGES,

@@ -21,10 +21,11 @@ from snake_assets.vision.inference.memory import peak_memory_bytes
 # Where a column means something else in one table, its name there is `table.column`.
 COLUMNS: Mapping[str, str] = {
     # raw_images
-    "path": "Path of the photo below its place, with forward slashes.",
+    "path": "Path of the file below its place, with forward slashes; bytes that are not UTF-8 as \\xff.",
     "place": "Where the path starts: `data` (raw data folder) or `unpacked` (from archives, in the store).",
     "bytes": "Size of the file, in bytes.",
     "modified_ns": "Time of the file's last change, in nanoseconds since 1970 (UTC).",
+    "fault": "Why it cannot be read (name_not_utf8, link_outside, link_broken, not_a_file); else empty.",
     # image_table, and carried on from there
     "image_id": "Name of the photo, unique in its split: its path in the official metadata.",
     "observation_id": "The sighting that the photo belongs to, as the official metadata spells it. "

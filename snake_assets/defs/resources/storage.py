@@ -30,6 +30,11 @@ class RawData(dg.ConfigurableResource[None]):
         description="Folder that raw data is fetched into where its root is in a bucket; what is there is "
         "not fetched again. Default: SNAKE_CACHE, else .snake/fetched in the project.",
     )
+    link_roots: list[str] = Field(
+        default=[],
+        description="Folders outside of the raw data that links in it may lead into, such as the cache of "
+        "DVC. Links that lead elsewhere are not followed: their photos are rejects.",
+    )
 
     def folder(self) -> Path:
         """The folder with the metadata, fetched where it is in a bucket; otherwise as `source`."""
@@ -58,7 +63,7 @@ class RawData(dg.ConfigurableResource[None]):
                 f"SNAKE_DATA={root} is not a folder: set it to the root of the raw data, "
                 "or unset it for the demo set."
             )
-        return LocalData(root)
+        return LocalData(root, tuple(local_root(folder, "link_roots") for folder in self.link_roots))
 
 
 @cache

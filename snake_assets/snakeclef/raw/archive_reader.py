@@ -6,7 +6,6 @@ members before the first is given out, and takes damage in the middle of a tar f
 
 import gzip
 import io
-import posixpath
 import tarfile
 import zipfile
 import zlib
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from snake_assets.snakeclef.errors import DataError
-from snake_assets.snakeclef.raw.photo_files import EXTENSIONS
+from snake_assets.snakeclef.raw.photo_files import is_named_as_photo
 
 # What the standard library raises on archives that are not what they should be.
 DAMAGE = (
@@ -47,7 +46,7 @@ def open_members(archive: Path, most: int, most_others: int, allowance: int) -> 
     Args:
         archive: a zip by its name, else a tar, compressed by gzip or not.
         most: members, of whatever kind.
-        most_others: members that are no photos by their name, folders too.
+        most_others: members that are not named as photos, folders too.
         allowance: bytes that a tar may unpack to in all, besides headers of 1 MiB together.
 
     Raises:
@@ -82,7 +81,7 @@ class _Tally:
 
     def add(self, name: str, is_folder: bool) -> None:
         self._members += 1
-        self._others += is_folder or posixpath.splitext(name)[1].lower() not in EXTENSIONS
+        self._others += is_folder or not is_named_as_photo(name)
         if self._members > self._most:
             raise refusal(self._archive, f"holds more than {self._most} members")
         if self._others > self._most_others:

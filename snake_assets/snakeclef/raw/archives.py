@@ -1,4 +1,4 @@
-"""The official archives, unpacked safely: photos only, inside one folder only, within limits."""
+"""The official archives, unpacked safely: files only, inside one folder only, within limits."""
 
 import os
 import shutil
@@ -9,13 +9,10 @@ from typing import IO
 
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.raw.archive_reader import DAMAGE, open_members, refusal
-from snake_assets.snakeclef.raw.photo_files import EXTENSIONS
+from snake_assets.snakeclef.raw.photo_files import escaped, is_archive, is_named_as_photo
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import fingerprint
 
-SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
-# The words by which the official downloads tell their split.
-SPLIT_WORDS = {"train": ("train", "hmp", "-hm"), "val": ("val",), "test": ("test",)}
 CHUNK = 1 << 20
 # What file systems take: longer ones could not be written.
 LONGEST_NAME, LONGEST_PATH = 255, 1024
@@ -34,7 +31,7 @@ class Archive:
 class ArchiveLimits:
     """What an archive may hold. The official ones have 168,144 photos of train and about 60 GB at full size.
 
-    `members` counts all that is in it, folders too; `others` those that are no photos. `ratio` is bytes
+    `members` counts all that is in it, folders too; `others` those not named as photos. `ratio` is bytes
     unpacked over bytes of the archive; photos do not compress, so more than a few is a bomb.
     """
 
@@ -47,9 +44,13 @@ class ArchiveLimits:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What came of an archive: photos written, their bytes, and members that are no photos."""
+    """What came of an archive.
 
-    photos: int
+    `files` were written, with `bytes` in all; `skipped` are archives in it, and members that are neither
+    named as photos nor as files can be.
+    """
+
+    files: int
     bytes: int
     skipped: int
 
@@ -65,48 +66,46 @@ def find_archives(root: Path, split: str) -> list[Archive]:
     ]
 
 
-def is_archive(name: str, of: str | None = None) -> bool:
-    """Whether a name is an archive's; with `of`, whether it also tells that split."""
-    folded = name.lower()
-    return folded.endswith(SUFFIXES) and (of is None or any(word in folded for word in SPLIT_WORDS[of]))
-
-
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
 
 
 def unpack(archive: Path, target: Path, limits: ArchiveLimits | None = None) -> Unpacked:
-    """Write an archive's photos below `target`, which must be a folder of its own.
+    """Write an archive's files below `target`, which must be a folder of its own.
 
-    Members that are not photos are skipped and counted, archives within the archive too. Nothing is written
-    outside `target`.
+    Files of any name, since the metadata may name any; bytes of a name that are not UTF-8 are written as
+    \\xff. Archives within the archive are skipped and counted. Nothing is written outside `target`.
 
     Raises:
         DataError: the archive is damaged or cut short, holds a path that leads outside or cannot be a file's,
-            a link or a device, a photo twice, or more than the limits allow. `target` may then hold a part.
+            a link or a device, a file twice, or more than the limits allow. `target` may then hold a part.
         OSError: `target` cannot be written.
     """
     limits = limits or ArchiveLimits()
     allowance = min(limits.bytes, int(archive.stat().st_size * limits.ratio))
-    photos = total = skipped = 0
+    files = total = skipped = 0
     try:
         with open_members(archive, limits.members, limits.others, allowance) as members:
             for name, stream in members:
-                path = _inside(archive, name)
-                if path.suffix.lower() not in EXTENSIONS:
+                path, name = PurePosixPath(escaped(str(_inside(archive, name)))), escaped(name)
+                # What is no photo by its name does not make an archive unusable, unlike a photo.
+                can_stay_out = not is_named_as_photo(name) and (
+                    not _is_writable(name) or (target / path).exists()
+                )
+                if is_archive(name) or can_stay_out:
                     skipped += 1
                     continue
                 total += _write(
                     archive, name, stream, target / path, min(limits.member_bytes, allowance - total)
                 )
-                photos += 1
+                files += 1
     except DataError:
         raise
     except DAMAGE as error:
         raise DataError(
             f"{archive} is damaged or not an archive we read ({error}): fetch it again."
         ) from error
-    return Unpacked(photos, total, skipped)
+    return Unpacked(files, total, skipped)
 
 
 def _inside(archive: Path, name: str) -> PurePosixPath:
@@ -116,13 +115,14 @@ def _inside(archive: Path, name: str) -> PurePosixPath:
     return path
 
 
+def _is_writable(name: str) -> bool:
+    # Unprintable are control characters and those that turn the writing round.
+    too_long = len(name.encode()) > LONGEST_PATH or len(PurePosixPath(name).name.encode()) > LONGEST_NAME
+    return name.isprintable() and not too_long
+
+
 def _write(archive: Path, name: str, stream: IO[bytes], target: Path, allowance: int) -> int:
-    # Unprintable are control characters, those that turn the writing round, and bytes that are not UTF-8.
-    if (
-        not name.isprintable()
-        or len(name.encode()) > LONGEST_PATH
-        or len(target.name.encode()) > LONGEST_NAME
-    ):
+    if not _is_writable(name):
         raise refusal(archive, f"holds {name[:200]!r}, which no photo is called")
     written = 0
     # "x": a member that stands twice, or that would go through a file, is refused rather than followed.
@@ -137,9 +137,6 @@ def _write(archive: Path, name: str, stream: IO[bytes], target: Path, allowance:
     except (FileExistsError, NotADirectoryError):
         raise refusal(archive, f"holds {name!r} twice") from None
     return written
-
-
-# Archives unpacked into folders named after them, each whole or not at all.
 
 
 def home_of(archive: Archive) -> str:

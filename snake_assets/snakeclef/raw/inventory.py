@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.raw.archives import (
-    SUFFIXES,
     Archive,
     Unpacked,
     find_archives,
@@ -16,7 +15,7 @@ from snake_assets.snakeclef.raw.archives import (
     remove_others,
     unpack_all,
 )
-from snake_assets.snakeclef.raw.photo_files import PhotoFile, find_photos
+from snake_assets.snakeclef.raw.photo_files import ARCHIVE_SUFFIXES, PhotoFile, find_photos, is_named_as_photo
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.manifest import Manifest, read_manifest
@@ -24,31 +23,43 @@ from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.storage.tables.writer import write_table
 
 INVENTORY_SCHEMA = pa.schema(
-    [("path", pa.string()), ("place", pa.string()), ("bytes", pa.int64()), ("modified_ns", pa.int64())]
+    [
+        ("path", pa.string()),
+        ("place", pa.string()),
+        ("bytes", pa.int64()),
+        ("modified_ns", pa.int64()),
+        ("fault", pa.string()),
+    ]
 )
 UNPACKED = "unpacked"
 # Counts as an input: raise it when the same files would give another inventory.
-INVENTORY_VERSION = 1
+INVENTORY_VERSION = 2
 
 
 @dataclass(frozen=True)
 class Inventory:
     """What `take_inventory` found.
 
-    `unpacked` tells of the archives that were unpacked now; `left_packed` names archives that were not
-    needed, because the split has photos beside them.
+    `unreadable` are the files with a fault; `unpacked` tells of the archives that were unpacked now;
+    `left_packed` names archives that were not needed, because the split has photos beside them.
     """
 
     manifest: Manifest
-    photo_bytes: int
+    bytes: int
+    unreadable: tuple[PhotoFile, ...]
     unpacked: Mapping[str, Unpacked]
     left_packed: tuple[str, ...]
 
 
 def take_inventory(
-    data: Path, split: str, folder: AnyPath, known_as: str | None = None, unpacked_at: Path | None = None
+    data: Path,
+    split: str,
+    folder: AnyPath,
+    known_as: str | None = None,
+    unpacked_at: Path | None = None,
+    link_roots: Sequence[Path] = (),
 ) -> Inventory:
-    """Find a split's photos, unpack its archives if it has no photos, and commit the table `raw_images`.
+    """Find a split's files, unpack its archives if none is named as a photo, and commit `raw_images`.
 
     Args:
         data: root of the raw data.
@@ -56,32 +67,34 @@ def take_inventory(
         folder: the table's folder; archives are unpacked to a folder in it if that is on a disk.
         known_as: the root's name, the same on every machine; `data` itself if None.
         unpacked_at: where archives are unpacked to if the table is in a bucket.
+        link_roots: as for `find_photos`.
 
     Raises:
-        DataError: the split has neither photos nor archives, or an archive is refused, as any is where the
+        DataError: the split has neither files nor archives, or an archive is refused, as any is where the
             store is in a bucket and nothing is said of where to unpack it.
         StorageError: the store cannot be written.
     """
     named = known_as or str(data)
-    photos = find_photos(data, split)
+    photos = find_photos(data, split, link_roots)
     archives = find_archives(data, split)
     unpacked: dict[str, Unpacked] = {}
     homes: list[str] = []
     with write_table(folder, "raw_images", split, INVENTORY_SCHEMA, _recipe(named)) as writer:
-        if archives and not photos:
+        has_photos = any(is_named_as_photo(photo.path) for photo in photos)
+        if archives and not has_photos:
             homes = sorted(home_of(archive) for archive in archives)
             target = _place_to_unpack(folder, unpacked_at, archives)
             unpacked = unpack_all(archives, target)
-            photos = [photo for home in homes for photo in find_photos(target, home)]
+            photos += [photo for home in homes for photo in find_photos(target, home)]
             archives = []
-        elif not photos and isinstance(folder, Path) and _was_made_of(named, folder):
+        elif not has_photos and isinstance(folder, Path) and _was_made_of(named, folder):
             # The archives may have been removed after they were unpacked.
-            photos = find_photos(folder / UNPACKED, ".")
-        if not photos:
+            photos += find_photos(folder / UNPACKED, ".")
+        if all(photo.is_hidden for photo in photos):
             raise DataError(
-                f"The split {split!r} is empty: no photo (.jpg, .jpeg, .png in any case) below "
-                f"{named}/{split} and no archive ({', '.join(SUFFIXES)}) there or in {named}. "
-                "Put the photos or archives there."
+                f"The split {split!r} is empty: no file below {named}/{split} and no archive "
+                f"({', '.join(ARCHIVE_SUFFIXES)}) there or in {named}. Put the photos or archives there, or "
+                "mount the disk that they are on."
             )
         rows = [_row(photo, data) for photo in photos]
         unit = fingerprint(rows)
@@ -93,6 +106,7 @@ def take_inventory(
     return Inventory(
         manifest,
         sum(photo.bytes for photo in photos),
+        tuple(photo for photo in photos if photo.fault),
         unpacked,
         tuple(archive.path.name for archive in archives),
     )
@@ -121,16 +135,17 @@ def inventory_is_current(
     if manifest is None:
         return False
     recipe = _recipe(known_as or str(data))
-    if not photos:
-        if not isinstance(folder, Path):
+    if not any(is_named_as_photo(photo.path) for photo in photos):
+        homes = {home_of(archive) for archive in archives}
+        if isinstance(folder, Path):
+            unpacked = folder / UNPACKED
+            there = {path.name for path in unpacked.iterdir()} if unpacked.is_dir() else set()
+            if archives and homes != there:
+                return False
+            photos = [*photos, *find_photos(unpacked, ".")]
+        elif homes:
             # They may be unpacked on another machine than this one.
-            homes = {home_of(archive) for archive in archives}
-            return manifest.recipe == recipe and bool(homes) and _homes(open_table(folder)) == homes
-        unpacked = folder / UNPACKED
-        there = {path.name for path in unpacked.iterdir()} if unpacked.is_dir() else set()
-        if archives and {home_of(archive) for archive in archives} != there:
-            return False
-        photos = find_photos(unpacked, ".")
+            return manifest.recipe == recipe and _homes(open_table(folder)) - {""} == homes
     return manifest.holds(folder, recipe, [fingerprint([_row(photo, data) for photo in photos])])
 
 
@@ -140,7 +155,7 @@ def read_inventory(
     """The photo files of a committed inventory; all but the table as for `take_inventory`.
 
     Raises:
-        DataError: it was taken of another root than `data`.
+        DataError: it was taken of another root than `data`, or by another version of the code.
     """
     named = known_as or str(data)
     if table.manifest.recipe.get("data") != named:
@@ -148,11 +163,19 @@ def read_inventory(
             f"raw_images of {table.manifest.split!r} was made of {table.manifest.recipe.get('data')}, and "
             f"SNAKE_DATA is {named} now: materialize raw_images for this split again."
         )
+    if table.manifest.recipe.get("version") != INVENTORY_VERSION:
+        raise DataError(
+            f"raw_images of {table.manifest.split!r} was made by another version of the code, which left "
+            "other files out: materialize raw_images for this split again."
+        )
     rows = table.read().to_pylist()
     places = {"data": data}
     if any(row["place"] == UNPACKED for row in rows):
         places[UNPACKED] = _place_to_unpack(table.folder, unpacked_at, ())
-    return [PhotoFile(row["path"], places[row["place"]], row["bytes"], row["modified_ns"]) for row in rows]
+    return [
+        PhotoFile(row["path"], places[row["place"]], row["bytes"], row["modified_ns"], row["fault"])
+        for row in rows
+    ]
 
 
 def _place_to_unpack(folder: AnyPath, unpacked_at: Path | None, archives: Sequence[Archive]) -> Path:
@@ -185,4 +208,5 @@ def _recipe(named: str) -> dict[str, Json]:
 
 def _row(photo: PhotoFile, data: Path) -> dict[str, Json]:
     place = "data" if photo.root == data else UNPACKED
-    return {"path": photo.path, "place": place, "bytes": photo.bytes, "modified_ns": photo.modified_ns}
+    told = {name: value for name, value in vars(photo).items() if name != "root"}
+    return {**told, "place": place}

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.metadata import METADATA_FILES, VENOM_LIST, metadata_paths
-from snake_assets.snakeclef.raw.archives import Archive, find_archives, is_archive, unpack_all
-from snake_assets.snakeclef.raw.photo_files import EXTENSIONS, PhotoFile, find_photos
+from snake_assets.snakeclef.raw.archives import Archive, find_archives, unpack_all
+from snake_assets.snakeclef.raw.photo_files import PhotoFile, find_photos, is_archive, is_named_as_photo
 from snake_assets.storage.fingerprints import file_digest, fingerprint
 from snake_assets.storage.objectstore.gcs import BucketPath, Stored
 from snake_assets.storage.objectstore.mirror import (
@@ -18,12 +18,10 @@ from snake_assets.storage.objectstore.mirror import (
     time_of,
 )
 
-# A split's raw data as one listing tells of it: whether it changed can be told without opening a photo.
-
 
 @dataclass(frozen=True)
 class RawListing:
-    """What lies in the data folder for a split.
+    """What lies in the data folder for a split; whether it changed is told without opening a photo.
 
     `digest` changes with every file that the split's tables are made from: path, bytes and time of change of
     photos and archives, content of the metadata and of the venom list. `known_as` and `unpacked_at` are those
@@ -40,13 +38,13 @@ class RawListing:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is neither a photo nor an archive."""
-        return not self.photos and not self.archives
+        """Whether there is neither a file that could be a photo nor an archive."""
+        return all(photo.is_hidden for photo in self.photos) and not self.archives
 
 
-def list_raw(data: Path, split: str) -> RawListing:
+def list_raw(data: Path, split: str, link_roots: Sequence[Path] = ()) -> RawListing:
     """List a split's raw data below the root `data`: its folder once, the root for archives, its metadata."""
-    return as_listing(data, split, find_photos(data, split), find_archives(data, split))
+    return as_listing(data, split, find_photos(data, split, link_roots), find_archives(data, split))
 
 
 def as_listing(
@@ -61,15 +59,12 @@ def as_listing(
     described = [data / "metadata" / VENOM_LIST, *metadata_paths(data, split)]
     digest = fingerprint(
         {
-            "photos": [[photo.path, photo.bytes, photo.modified_ns] for photo in photos],
+            "photos": [[photo.path, photo.bytes, photo.modified_ns, photo.fault] for photo in photos],
             "archives": [[str(found.path), found.bytes, found.modified_ns] for found in archives],
             "metadata": {path.name: file_digest(path) if path.is_file() else None for path in described},
         }
     )
     return RawListing(data, split, tuple(photos), tuple(archives), digest, known_as, unpacked_at)
-
-
-# Raw data in a bucket: listed there, and fetched into a folder that is then read as any other.
 
 
 METADATA = "metadata"
@@ -82,6 +77,8 @@ class BucketData:
 
     root: BucketPath
     cache: Path
+    # Objects are no links.
+    link_roots: tuple[Path, ...] = ()
 
     @property
     def known_as(self) -> str:
@@ -133,7 +130,11 @@ class BucketData:
         )
 
     def fetch(self, split: str, report: Report) -> Fetched:
-        """Fetch a split's photos, or its archives where it has no photos; `report` as for `Mirror.bring`.
+        """Fetch a split's files, or its archives too where none is named as a photo.
+
+        Args:
+            split: train, val or test.
+            report: as for `Mirror.bring`.
 
         Raises:
             StorageError: they cannot be listed or fetched, or a name among them cannot be a file's.
@@ -142,7 +143,8 @@ class BucketData:
         for archive in find_archives(self.folder, split):
             if archive.path.relative_to(self.folder).as_posix() not in archives:
                 archive.path.unlink(missing_ok=True)
-        return self._mirror.bring(split, photos or archives, report)
+        needed = {} if any(map(is_named_as_photo, photos)) else archives
+        return self._mirror.bring(split, {**photos, **needed}, report)
 
     def provide(self, split: str, photos: Sequence[PhotoFile], report: Report) -> Fetched | None:
         """See that the photos of an inventory, which may be another machine's, are here; None if they were.
@@ -174,9 +176,11 @@ class BucketData:
         return Mirror(self.root, self.folder, self._home / "growing")
 
     def _listed(self, split: str) -> tuple[Mapping[str, Stored], Mapping[str, Stored]]:
-        """A split's photos and archives by name."""
-        inside = {f"{split}/{name}": stored for name, stored in (self.root / split).listed(deep=True).items()}
-        photos = {name: stored for name, stored in inside.items() if _suffix(name) in EXTENSIONS}
+        """A split's files and archives by name."""
+        found = (self.root / split).listed(deep=True)
+        # Some tools put an empty object in the place of each folder.
+        inside = {f"{split}/{name}": stored for name, stored in found.items() if not f"/{name}".endswith("/")}
+        photos = {name: stored for name, stored in inside.items() if not is_archive(name)}
         archives = {
             name: stored for name, stored in inside.items() if name.count("/") == 1 and is_archive(name)
         }
@@ -186,6 +190,8 @@ class BucketData:
         return photos, {**archives, **beside}
 
     def _is_here(self, photo: PhotoFile) -> bool:
+        if photo.fault:
+            return True
         try:
             status = (photo.root / photo.path).stat()
         except FileNotFoundError:
@@ -195,15 +201,12 @@ class BucketData:
         return status.st_size == photo.bytes and (not is_object or status.st_mtime_ns == photo.modified_ns)
 
 
-def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
-
-
 @dataclass(frozen=True)
 class LocalData:
-    """A folder in the official layout, where there is nothing to fetch."""
+    """A folder in the official layout, where there is nothing to fetch; `link_roots` as for `find_photos`."""
 
     folder: Path
+    link_roots: tuple[Path, ...] = ()
 
     @property
     def known_as(self) -> str:
@@ -218,7 +221,7 @@ class LocalData:
 
     def listing(self, split: str) -> RawListing:
         """A split's raw data."""
-        return list_raw(self.folder, split)
+        return list_raw(self.folder, split, self.link_roots)
 
     def fetch(self, split: str, report: Report) -> None:
         """Nothing."""

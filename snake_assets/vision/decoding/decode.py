@@ -13,23 +13,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     ExifTags,
     GifImagePlugin,
     Image,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
 
+from snake_assets.vision.decoding.boxes import boxes_are_cut, boxes_are_overgrown, is_heif
 from snake_assets.vision.decoding.decoders import jpeg_pixels, pil_pixels
 from snake_assets.vision.decoding.errors import MAX_PIXELS, UnreadablePhoto, refuse_too_large
 from snake_assets.vision.decoding.jpeg import JPEG_SIGNATURE, jpeg_is_cut, jpeg_is_overgrown
 from snake_assets.vision.decoding.png import PNG_SIGNATURE, png_is_cut, png_is_overgrown, png_lacks_rows
-from snake_assets.vision.decoding_bytes import decoding_bytes
-from snake_assets.vision.errors import MemoryCeilingError
-from snake_assets.vision.room import Take, unbounded
 
 # A block of a GIF may have one byte, and PIL takes a microsecond for each.
 MAX_GIF_BYTES = 32 << 20
@@ -43,7 +43,10 @@ _FORMATS = (
     GifImagePlugin.GifImageFile.format,
     BmpImagePlugin.BmpImageFile.format,
     TiffImagePlugin.TiffImageFile.format,
+    AvifImagePlugin.AvifImageFile.format,
+    Jpeg2KImagePlugin.Jpeg2KImageFile.format,
 )
+_JXL_SIGNATURES = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,8 @@ class PhotoHeader:
 
     `width` and `height` are those of the pixels as the file stores them, before any EXIF rotation: a phone
     photo held upright may say 4032 x 3024 here and come out of `decode` as 4032 high and 3024 wide. `format`
-    is PIL's name for what the bytes are (JPEG, MPO, PNG, WEBP, GIF, BMP, TIFF), whatever the file's extension
-    claims.
+    is PIL's name for what the bytes are (JPEG, MPO, PNG, WEBP, GIF, BMP, TIFF, HEIF, AVIF, JPEG2000),
+    whatever the file's extension claims. HEIF alone tells its size after rotation.
     """
 
     width: int
@@ -68,8 +71,8 @@ def probe(data: bytes) -> PhotoHeader:
 
     Raises:
         UnreadablePhoto: "empty", "not_an_image", "too_large", or "truncated" where a JPEG has no end marker
-            after its scan data, a PNG no IEND chunk, or a WEBP fewer bytes than it announces. Bytes after the
-            end are fine.
+            after its scan data, a PNG no IEND chunk, or a WEBP, HEIF, AVIF or JPEG 2000 fewer bytes than it
+            announces. Bytes after the end are fine.
     """
     with _identified(data) as image:
         width, height = image.size
@@ -83,7 +86,7 @@ def probe(data: bytes) -> PhotoHeader:
     return header
 
 
-def decode(data: bytes, *, at_least: int | None = None, take: Take = unbounded) -> NDArray[np.uint8]:
+def decode(data: bytes, *, at_least: int | None = None) -> NDArray[np.uint8]:
     """Decode a photo to upright RGB: uint8 [H, W, 3], writable and contiguous.
 
     EXIF orientation is applied. Transparent pixels are laid over white, so that what was invisible stays so.
@@ -98,11 +101,9 @@ def decode(data: bytes, *, at_least: int | None = None, take: Take = unbounded) 
             then be decoded at 1/2, 1/4 or 1/8 of its size, so long as its shortest side stays at `at_least`
             or above: a quarter faster to decode and far less to resize. Other formats, uneven sizes and
             damaged JPEGs come at full size. None: always full size.
-        take: told how many bytes the photo takes, with its resizing, before it does; may wait, or refuse.
 
     Raises:
-        UnreadablePhoto: for any bytes that give no whole picture; never another exception, but what `take`
-            raises. A JPEG whose data
+        UnreadablePhoto: for any bytes that give no whole picture; never another exception. A JPEG whose data
             runs out is "truncated" even if an end marker was put behind the cut. Damage that leaves the
             picture whole (stray bytes between markers, a broken code word) is let through, as other readers
             do.
@@ -110,15 +111,18 @@ def decode(data: bytes, *, at_least: int | None = None, take: Take = unbounded) 
     with _identified(data) as image:
         try:
             if data.startswith(JPEG_SIGNATURE):
-                pixels = jpeg_pixels(data, image, at_least, take)
+                pixels = jpeg_pixels(data, image, at_least)
             else:
                 if image.format == "PNG" and png_lacks_rows(data):
                     raise UnreadablePhoto("truncated", "The PNG data ends before the picture does.")
-                take(decoding_bytes(data, image))
+                if boxes_are_cut(data):
+                    raise UnreadablePhoto(
+                        "truncated", f"The {image.format} data ends before the picture does."
+                    )
                 pixels = pil_pixels(image)
             # After the pixels: PNG may keep its EXIF behind them, and TIFF comes already turned.
             return np.ascontiguousarray(_upright(pixels, _orientation(image)))
-        except (UnreadablePhoto, MemoryCeilingError):
+        except UnreadablePhoto:
             raise
         except Exception as error:  # PIL's parsers raise nearly anything on damaged bytes
             raise UnreadablePhoto(
@@ -131,8 +135,9 @@ def _identified(data: bytes) -> Image.Image:
     if not data:
         raise UnreadablePhoto("empty", "The file has no bytes.")
     _refuse_overgrown(data)
+    formats = _formats(data)
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = Image.open(io.BytesIO(data), formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadablePhoto(
             "too_large", f"More than {MAX_PIXELS:,} pixels are not decoded: {error}"
@@ -140,11 +145,41 @@ def _identified(data: bytes) -> Image.Image:
     except Exception as error:  # PIL's parsers raise nearly anything on damaged bytes
         if _is_cut(data):
             raise UnreadablePhoto("truncated", "The data ends within the header.") from error
-        raise UnreadablePhoto(
-            "not_an_image", "The bytes are no JPEG, PNG, WEBP, GIF, BMP or TIFF that can be opened."
-        ) from error
+        raise UnreadablePhoto("not_an_image", _what_it_is(data)) from error
     refuse_too_large(*image.size)
     return image
+
+
+def _formats(data: bytes) -> tuple[str, ...]:
+    """What PIL may take the bytes for."""
+    if not is_heif(data):
+        return _FORMATS
+    # Here, since it takes longer to import than a photo to decode, few sets have any, and its licence is one
+    # that somebody may do without (docs/licences.md).
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise UnreadablePhoto(
+            "not_an_image", "The file is HEIC, and pillow-heif, which reads it, is not installed: install it."
+        ) from error
+    pillow_heif.register_heif_opener()
+    return (str(pillow_heif.HeifImageFile.format),)
+
+
+def _what_it_is(data: bytes) -> str:
+    """A sentence on bytes that are no photo, by what they are where that can be told."""
+    start = data[:512].lstrip().lower()
+    if start.startswith(b"version https://git-lfs"):
+        return "The file is a Git LFS pointer, not the photo: run `git lfs pull` where it was cloned."
+    if b"/annex/objects/" in start:
+        return "The file is a git-annex pointer, not the photo: run `git annex get` where it was cloned."
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "The file is a page of HTML, such as a site sends for want of the photo: fetch it again."
+    if start.startswith(b"%pdf-"):
+        return "The file is a PDF: save its picture as JPEG or PNG."
+    if data.startswith(_JXL_SIGNATURES):
+        return "The file is JPEG XL, which is not read: convert it to JPEG, PNG or WEBP."
+    return "The bytes are no JPEG, PNG, WEBP, GIF, BMP, TIFF, HEIC, AVIF or JPEG 2000 that can be opened."
 
 
 def _refuse_overgrown(data: bytes) -> None:
@@ -153,12 +188,13 @@ def _refuse_overgrown(data: bytes) -> None:
         (data.startswith(JPEG_SIGNATURE) and jpeg_is_overgrown(data))
         or (data.startswith(PNG_SIGNATURE) and png_is_overgrown(data))
         or (data.startswith(b"GIF8") and len(data) > MAX_GIF_BYTES)
+        or boxes_are_overgrown(data)
     ):
         raise UnreadablePhoto("too_large", "The file has more parts than a photo has.")
 
 
 def _is_cut(data: bytes) -> bool:
-    """Whether the file's own structure (JPEG, PNG, WEBP) runs past its last byte; else False."""
+    """Whether the file's own structure runs past its last byte; False for formats without one."""
     if data.startswith(JPEG_SIGNATURE):
         return jpeg_is_cut(data)
     if data.startswith(PNG_SIGNATURE):
@@ -166,7 +202,7 @@ def _is_cut(data: bytes) -> bool:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         (announced,) = struct.unpack_from("<I", data, 4)
         return bool(len(data) < announced + 8)
-    return False
+    return boxes_are_cut(data)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,4 +1,7 @@
-"""The pixels of a JPEG by libjpeg-turbo; one that is odd but whole is let through."""
+"""The pixels of a photo: of a JPEG by libjpeg-turbo, of all else by PIL, whatever its mode.
+
+A JPEG that is odd but whole is let through.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,11 +13,6 @@ from PIL import Image
 
 from snake_assets.vision.decoding.errors import MAX_PIXELS, UnreadablePhoto, refuse_too_large
 from snake_assets.vision.decoding.jpeg import jpeg_is_cut, jpeg_lacks_a_segment, jpeg_scans
-from snake_assets.vision.decoding_bytes import decoding_bytes
-from snake_assets.vision.room import Take
-
-# The pixels of a photo by PIL, whatever its mode.
-
 
 # Of what PIL decoded, this much at a time is brought to RGB.
 _PIECE_PIXELS = 4_000_000
@@ -78,14 +76,13 @@ _MISSING_GREY = 128
 _JPEG_SCALES = (8, 4, 2)
 
 
-def jpeg_pixels(data: bytes, image: Image.Image, at_least: int | None, take: Take) -> NDArray[np.uint8]:
+def jpeg_pixels(data: bytes, image: Image.Image, at_least: int | None) -> NDArray[np.uint8]:
     """Decode without the GIL, as stored; by PIL what simplejpeg refuses for its colours.
 
     Args:
         data: the file's bytes.
         image: the same, opened by PIL.
-        at_least: as for `decode` (photos.py).
-        take: as for `decode`.
+        at_least: as for `decode`.
 
     Returns:
         uint8 [H, W, 3].
@@ -95,8 +92,6 @@ def jpeg_pixels(data: bytes, image: Image.Image, at_least: int | None, take: Tak
         Exception: whatever PIL raises on damaged bytes.
     """
     _refuse_too_many_scans(data, *image.size)
-    width, height = image.size
-    take(decoding_bytes(data, image, _jpeg_scale(height, width, at_least)))
     if image.mode == "CMYK":
         # PIL knows the inverted CMYK of Adobe, but not that data ran out: let the strict decoder pass over it
         # first.
@@ -109,7 +104,6 @@ def jpeg_pixels(data: bytes, image: Image.Image, at_least: int | None, take: Tak
     # out.
     if jpeg_is_cut(data) or jpeg_lacks_a_segment(data):
         raise UnreadablePhoto("truncated", "The JPEG data ends before the picture does.")
-    take(decoding_bytes(data, image))
     try:
         pixels = simplejpeg.decode_jpeg(data, "RGB", strict=False)
     except ValueError:

@@ -78,6 +78,6 @@ def timed(
         take: as for `decode`.
     """
     began = time.perf_counter()
-    photo = decode(data, at_least=at_least, take=take)
+    photo = decode(data, at_least=at_least)
     decoded = time.perf_counter()
     return Prepared(resized(photo), decoded - began, time.perf_counter() - decoded)

@@ -40,17 +40,19 @@ def files_below(folder: Path) -> set[str]:
 PHOTOS = {
     "SnakeCLEF2023-small_size/2017/A_b/1.JPG": b"one",
     "HMP/A_b/2.png": b"two",
-    "README.txt": b"no photo",
+    "without an extension": b"three",
+    "more.zip": b"an archive",
+    "Icon\r": b"no photo, as a Mac packs it",
 }
 
 
 @pytest.mark.parametrize(
     "make", [lambda p: tar(p / "a.tar.gz", PHOTOS), lambda p: zipped(p / "a.zip", PHOTOS)]
 )
-def test_photos_are_written_and_the_rest_is_counted(tmp_path: Path, make):
+def test_files_of_any_name_are_written_and_the_rest_is_counted(tmp_path: Path, make):
     result = unpack(make(tmp_path), tmp_path / "out")
-    assert (result.photos, result.bytes, result.skipped) == (2, 6, 1)
-    assert files_below(tmp_path / "out") == {"SnakeCLEF2023-small_size/2017/A_b/1.JPG", "HMP/A_b/2.png"}
+    assert (result.files, result.bytes, result.skipped) == (3, 11, 2)
+    assert files_below(tmp_path / "out") == set(list(PHOTOS)[:3])
     assert (tmp_path / "out" / "HMP/A_b/2.png").read_bytes() == b"two"
 
 
@@ -98,7 +100,7 @@ def test_too_many_members_that_are_no_photos_are_refused(tmp_path: Path):
     for archive in (tar(tmp_path / "a.tar.gz", members), zipped(tmp_path / "a.zip", members)):
         with pytest.raises(DataError, match="more than 3 members that are no photos"):
             unpack(archive, tmp_path / f"{archive.suffix} refused", ArchiveLimits(others=3))
-        assert unpack(archive, tmp_path / archive.suffix, ArchiveLimits(others=4)).skipped == 4
+        assert unpack(archive, tmp_path / archive.suffix, ArchiveLimits(others=4)).files == 5
 
 
 def test_long_names_and_times_in_extended_headers_are_read(tmp_path: Path):
@@ -107,7 +109,7 @@ def test_long_names_and_times_in_extended_headers_are_read(tmp_path: Path):
             info = tarfile.TarInfo(f"{'d' * 120}/{number}.jpg")
             info.mtime, info.size = 1.5, 1
             bundle.addfile(info, io.BytesIO(b"x"))
-    assert unpack(tmp_path / "a.tar.gz", tmp_path / "out", ArchiveLimits(members=600)).photos == 600
+    assert unpack(tmp_path / "a.tar.gz", tmp_path / "out", ArchiveLimits(members=600)).files == 600
 
 
 def test_a_member_that_stands_twice_is_refused(tmp_path: Path):

@@ -31,6 +31,9 @@ def data(tmp_path: Path) -> Path:
 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a photo more": lambda root: write(root / "test" / "deep" / "b.PNG", b"x"),
+    "a file of any name more": lambda root: write(root / "test" / "b", b"x"),
+    "a name that is not UTF-8": lambda root: write(root / "test" / os.fsdecode(b"caf\xe9.jpg"), b"x"),
+    "a link more": lambda root: (root / "test" / "b").symlink_to("nowhere"),
     "a photo less": lambda root: (root / "test" / "a.jpg").unlink(),
     "a photo replaced": lambda root: os.utime(root / "test" / "a.jpg", ns=(1, 1)),
     "a photo renamed": lambda root: (root / "test" / "a.jpg").rename(root / "test" / "c.jpg"),
@@ -53,7 +56,6 @@ def test_every_change_is_noticed(data: Path, change: str):
 def test_other_splits_and_other_files_are_not_its_business(data: Path):
     before = list_raw(data, "test").digest
     write(data / "train" / "b.jpg", b"x")
-    write(data / "test" / "notes.txt", b"x")
     write(data / "metadata" / "SnakeCLEF2023-ValMetadata.csv", b"x")
     assert list_raw(data, "test").digest == before
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -52,6 +53,25 @@ class TestFormats:
         data = encode(PHOTO, kind, **({"lossless": True} if kind == "WEBP" else {}))
         assert probe(data) == PhotoHeader(97, 61, kind)
         np.testing.assert_array_equal(decode(data), PIXELS)
+
+    @pytest.mark.parametrize("kind", ["HEIF", "AVIF", "JPEG2000"])
+    @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+    def test_formats_of_phones_and_scanners(self, kind, mode):
+        data = encode(PHOTO.convert(mode), kind)
+        assert probe(data) == PhotoHeader(97, 61, kind)
+        expected = np.asarray(PHOTO.convert("L").convert("RGB")) if mode == "L" else PIXELS
+        assert mean_difference(decode(data), expected) < 4
+
+    def test_heic_without_its_reader_says_what_to_install(self, monkeypatch):
+        data = encode(PHOTO, "HEIF")
+        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+        with pytest.raises(UnreadablePhoto, match="pillow-heif, which reads it, is not installed"):
+            probe(data)
+
+    def test_heic_from_a_phone_held_upright(self):
+        upright = PHOTO.copy()
+        upright.getexif()[0x0112] = 6
+        assert decode(encode(upright, "HEIF")).shape == (97, 61, 3)
 
     def test_result_is_writable_and_contiguous(self):
         exif = Image.Exif()
@@ -202,7 +222,7 @@ class TestUnreadable:
         expected = "truncated" if data.startswith((b"\xff\xd8\xff", b"\x89PNG")) else "not_an_image"
         assert reason_of(probe, data) == reason_of(decode, data) == expected
 
-    @pytest.mark.parametrize("kind", ["ICO", "PPM", "TGA", "JPEG2000", "PCX", "EPS"])
+    @pytest.mark.parametrize("kind", ["ICO", "PPM", "TGA", "PCX", "EPS"])
     def test_images_of_other_formats_are_not_opened(self, kind):
         assert reason_of(probe, encode(PHOTO, kind)) == "not_an_image"
 
@@ -241,9 +261,25 @@ class TestUnreadable:
         probe(data)
         assert reason_of(probe, data[:-40]) == "truncated"
 
-    @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+    @pytest.mark.parametrize(
+        ("data", "words"),
+        [
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
+            (b"/annex/objects/MD5E-s1--0.jpg\n", "git-annex pointer"),
+            (b"\n<!DOCTYPE html><title>403</title>", "page of HTML"),
+            (b"%PDF-1.7\n", "PDF"),
+            (b"\xff\x0a" + bytes(40), "JPEG XL"),
+            (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), "JPEG XL"),
+        ],
+    )
+    def test_what_is_no_photo_is_named_for_what_it_is(self, data, words):
+        with pytest.raises(UnreadablePhoto, match=words) as caught:
+            probe(data)
+        assert caught.value.reason == "not_an_image"
+
+    @pytest.mark.parametrize("kind", ["PNG", "WEBP", "HEIF", "AVIF", "JPEG2000"])
     @pytest.mark.parametrize("fraction", [0.01, 0.3, 0.9, 0.999])
-    def test_cut_png_and_webp(self, kind, fraction):
+    def test_cut_png_webp_and_files_of_boxes(self, kind, fraction):
         data = encode(picture(320, 240), kind)
         cut = data[: max(20, int(len(data) * fraction))]
         assert reason_of(probe, cut) == reason_of(decode, cut) == "truncated"
@@ -339,6 +375,10 @@ FUZZED = {
     "webp": encode(picture(24, 17), "WEBP"),
     "tiff": encode(picture(24, 17), "TIFF"),
     "bmp": encode(picture(24, 17), "BMP"),
+    "heic": encode(picture(24, 17), "HEIF"),
+    "avif": encode(picture(24, 17), "AVIF"),
+    "jp2": encode(picture(24, 17), "JPEG2000"),
+    "j2k": encode(picture(24, 17), "JPEG2000", no_jp2=True),
 }
 
 

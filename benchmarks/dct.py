@@ -16,7 +16,7 @@ import torch
 from scipy.fftpack import dctn
 
 from benchmarks.common import Ratio, finish, in_turn, middle, options, significant
-from snake_assets.vision.backbone.dct import dct_lowest
+from snake_assets.vision.backbone.features import dct_lowest
 
 TOKENS, WIDTH, KEPT = 257, 768, 8
 

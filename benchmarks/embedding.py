@@ -49,7 +49,8 @@ from snake_assets.snakeclef.image_table import ingest
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.backbone.backbone import Backbone, load_backbone
 from snake_assets.vision.decoding.decode import decode
-from snake_assets.vision.embedding.embed import DCT, DINOV2, EmbeddingSettings, embed
+from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
+from snake_assets.vision.embedding.tables import DCT, DINOV2
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # As facebook/dinov2-base; the class's other defaults are those of that model.
@@ -102,7 +103,7 @@ def forward_rate(backbone: Backbone, batches: Sequence[torch.Tensor]) -> float:
     wait_for(backbone.device)
     began = time.perf_counter()
     for batch in batches:
-        backbone.tokens(batch)
+        backbone.see(batch)
     wait_for(backbone.device)
     return sum(len(batch) for batch in batches) / (time.perf_counter() - began)
 

@@ -37,15 +37,12 @@ from benchmarks.common import (
 )
 from snake_assets.snakeclef.image_table import ingest
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.inference.dataloader import BatchReader, PhotoBatch, plan_batches
-from snake_assets.vision.inference.dataset import WholePhotos
-from snake_assets.vision.inference.interfaces import SeenBatch, WantedTable, Work
-from snake_assets.vision.inference.ray import RayEngine, connected, opened, sent
-from snake_assets.vision.inference.runner import make_tables
-from snake_assets.vision.keys import DIGEST
-from snake_assets.vision.preprocessing.inputs import BackboneInput
-from snake_assets.vision.preprocessing.transforms import Preprocessing
-from snake_assets.vision.timing import MODEL
+from snake_assets.vision.inference.dataloader import BatchReader, PhotoBatch
+from snake_assets.vision.inference.dataset import PhotoDataset, plan_batches
+from snake_assets.vision.inference.ray import RayEngine, connected, pickled, unpickled
+from snake_assets.vision.inference.runner import MODEL, SeenBatch, WantedTable, Work, make_tables
+from snake_assets.vision.preprocessing.regions import DIGEST
+from snake_assets.vision.preprocessing.transforms import BackboneInput, Preprocessing
 
 KEYS = ["image_id", DIGEST]
 SCHEMA = pa.schema([("image_id", pa.string()), (DIGEST, pa.string()), ("seen", pa.int64())])
@@ -102,7 +99,7 @@ class Pass:
         began = time.perf_counter()
         try:
             make_tables(
-                WholePhotos(self.images, KEYS),
+                PhotoDataset(self.images, KEYS),
                 [WantedTable("stub", store / "stub", SCHEMA, {"batch_size": self.batch_size})],
                 self.batch_size,
                 lambda _: self._work(actors),
@@ -119,7 +116,7 @@ class Pass:
 
     def a_batch(self) -> PhotoBatch[Any]:
         """The first one."""
-        subjects = WholePhotos(self.images, KEYS)
+        subjects = PhotoDataset(self.images, KEYS)
         plans = plan_batches(subjects, self.images.manifest.shards[:1], lambda _: False, self.batch_size)
         return BatchReader(subjects, seen_as(), plans)[0]
 
@@ -175,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
 
             arms = {"here": partial(rate, None), "ray_1": partial(rate, 1), "ray_2": partial(rate, 2)}
             measured = in_turn(arms, given.rounds, "img/s")
-            row = sent(batch)
+            row = pickled(batch)
             store_ms = milliseconds(lambda: ray.get(ray.put(row)))
     return finish(
         {
@@ -185,9 +182,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
             "start_s": significant(start_s),
             "first_batch_s": middle(first_batches[1] + first_batches[2]),
             "first_batch_here_s": middle(first_batches[None]),
-            "pack_ms": significant(milliseconds(lambda: opened(sent(batch)))),
+            "pack_ms": significant(milliseconds(lambda: unpickled(pickled(batch)))),
             "store_ms": significant(store_ms),
-            "batch_mb": significant(row["parcel"].nbytes / 1e6),
+            "batch_mb": significant(row["pickled"].nbytes / 1e6),
             "stub_ms": given.milliseconds,
             "batch_size": given.batch_size,
             "photos": sources.origin,

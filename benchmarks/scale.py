@@ -75,7 +75,8 @@ def measure(one: Path, many: Path, backbone: Path, work: Path) -> Costs:
     import torch
 
     from snake_assets.vision.backbone.backbone import load_backbone
-    from snake_assets.vision.embedding.embed import DCT, DINOV2, EmbeddingSettings, embed
+    from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
+    from snake_assets.vision.embedding.tables import DCT, DINOV2
 
     # Threads that wait for each other over tiny products would measure the machine's other load.
     threads = torch.get_num_threads()

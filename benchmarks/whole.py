@@ -35,7 +35,7 @@ from benchmarks.common import (
     significant,
 )
 from benchmarks.tables import write_images
-from snake_assets.vision.embedding.settings import Choice
+from snake_assets.vision.embedding.embed import Choice
 
 if TYPE_CHECKING:
     from snake_assets.storage.tables.table import Table
@@ -66,7 +66,8 @@ def measure(images: Path, model: Path, work: Path, how: How) -> dict[str, object
 
     from snake_assets.storage.tables.table import open_table
     from snake_assets.vision.backbone.backbone import open_backbone
-    from snake_assets.vision.embedding.embed import DCT, DINOV2, EmbeddingSettings, embed
+    from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
+    from snake_assets.vision.embedding.tables import DCT, DINOV2
 
     table, imports_s = open_table(images), time.perf_counter() - began
     settings = EmbeddingSettings(batch_size=how.batch_size, decoders=how.decoders, compiled=how.compiled)

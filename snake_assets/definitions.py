@@ -6,10 +6,9 @@ import dagster as dg
 
 from snake_assets.defs.assets.ablation import paper_ladder
 from snake_assets.defs.assets.classifier import species_classifier
-from snake_assets.defs.assets.crop_embeddings import crop_embeddings
 from snake_assets.defs.assets.crops import yolo_crops
 from snake_assets.defs.assets.detector import snake_detector
-from snake_assets.defs.assets.embeddings import embeddings
+from snake_assets.defs.assets.embeddings import crop_embeddings, embeddings
 from snake_assets.defs.assets.figures import embedding_map, species_histogram
 from snake_assets.defs.assets.photos import image_table, raw_images
 from snake_assets.defs.assets.submission import submission
@@ -21,7 +20,7 @@ from snake_assets.defs.jobs import all_jobs
 from snake_assets.defs.lib.partitions import ON_DEVICE
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.detector_training import DetectorTraining
-from snake_assets.defs.resources.engine import Engine, Memory
+from snake_assets.defs.resources.engine import Engine
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.io_manager import Values
 from snake_assets.defs.resources.storage import RawData, Store
@@ -75,7 +74,6 @@ def build_definitions(
             "crops": Crops(),
             "detector_training": DetectorTraining(),
             "engine": Engine(),
-            "memory": Memory(),
             "limits": Limits(),
             "io_manager": Values(),
             **(resources or {}),

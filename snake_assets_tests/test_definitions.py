@@ -49,8 +49,5 @@ def test_the_classifier_reads_train_alone_and_the_report_compares_val_with_it():
 
 
 def test_all_embedding_tables_come_out_of_one_step():
-    steps = {
-        defs.get_assets_def(name).op.name
-        for name in ("dinov2_embeddings", "dct_embeddings", "layer_embeddings")
-    }
+    steps = {defs.get_assets_def(name).op.name for name in ("dinov2_embeddings", "dct_embeddings")}
     assert steps == {"embeddings"}

@@ -3,10 +3,10 @@
 import dagster as dg
 
 from snake_assets.snakeclef.metadata import SPLITS
-from snake_assets.vision.embedding.tables import CROP_OF
+from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2
 from snake_assets.vision.preprocessing.regions import CROPS
 
-FEATURES = dg.AssetSelection.assets("raw_images", "image_table", CROPS, *CROP_OF, *CROP_OF.values())
+FEATURES = dg.AssetSelection.assets("raw_images", "image_table", CROPS, DINOV2, DCT, CROP_EMBEDDINGS)
 MEND_AND_RUN_AGAIN = (
     "If it fails, open the failed step in the run: its message says what is wrong, where, and what to do. "
     "Then run it again; what is done is kept."

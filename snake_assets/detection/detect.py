@@ -1,4 +1,4 @@
-"""The pass of a finder: from `image_table` to `yolo_crops`, one row a photo (vision/table_making.py)."""
+"""The pass of a finder: from `image_table` to `yolo_crops`, one row a photo (vision/inference)."""
 
 import os
 import time
@@ -16,18 +16,20 @@ from snake_assets.detection.finders.base import BestFind, Finder, best_find, fit
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table
+from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.inference.dataloader import PhotoBatch
-from snake_assets.vision.inference.dataset import WholePhotos
-from snake_assets.vision.inference.interfaces import PassRun, Progress, SeenBatch, WantedTable, Work
-from snake_assets.vision.inference.memory import resident_bytes
-from snake_assets.vision.inference.ray import RayEngine, refuse_a_ceiling
-from snake_assets.vision.inference.runner import make_tables
-from snake_assets.vision.keys import DIGEST
-from snake_assets.vision.memory_plan import PassNeeds, PassPlan, batch_under, plan_pass, table_needs
-from snake_assets.vision.preprocessing.inputs import Prepared, timed
-from snake_assets.vision.preprocessing.regions import BOX, CROPS, Region, crop_schema
-from snake_assets.vision.room import Take
-from snake_assets.vision.timing import MODEL
+from snake_assets.vision.inference.dataset import PhotoDataset
+from snake_assets.vision.inference.ray import RayEngine
+from snake_assets.vision.inference.runner import (
+    MODEL,
+    PassRun,
+    Progress,
+    SeenBatch,
+    WantedTable,
+    Work,
+    make_tables,
+)
+from snake_assets.vision.preprocessing.regions import BOX, CROPS, DIGEST, Region, crop_schema
 
 # What a finder found in a split, in a few figures.
 
@@ -79,9 +81,6 @@ def count_finds(crops: Table) -> FindCounts:
 FINDING_VERSION = 1
 KEYS = ["image_id", DIGEST]
 DECODERS = 2
-RGB = 3
-# 62 were measured for YOLOv8n, 245 for YOLOv8x.
-BYTES_A_PIXEL = 256
 
 Photos = list[NDArray[np.uint8]]
 
@@ -91,39 +90,26 @@ class FindingSettings:
     """How the pass is run. `batch_size` is part of the recipe (another batch shape rounds differently).
 
     Attributes:
-        batch_size: photos that the finder sees at once; None: 4, on CUDA 64, or fewer under a ceiling.
+        batch_size: photos that the finder sees at once; None: 4, on CUDA 64.
         decoders: threads that decode ahead of it; None: 2, on CUDA one for each processor but one.
         read_ahead: batches for each decoder that may be under way or wait.
-        ceiling: bytes of main memory that the process may take; None for no bound (vision/memory_plan.py).
         ray: spreads the pass over a Ray cluster; None: all is done here.
     """
 
     batch_size: int | None = None
     decoders: int | None = None
     read_ahead: int = 2
-    ceiling: int | None = None
     ray: RayEngine | None = None
 
-    def __post_init__(self) -> None:
-        """Check what does not go together."""
-        refuse_a_ceiling(self.ray, self.ceiling)
-
     def photos_in_a_batch(self, finder: Finder) -> int:
-        """`batch_size`, or the device's own, as far as the ceiling lets it."""
+        """`batch_size`, or the device's own."""
         # More do not fit into a processor's caches: YOLOv8n saw a fifth fewer photos in batches of 16.
-        default = 64 if finder.device.startswith("cuda") else 4
-        return self.batch_size or batch_under(self.ceiling, default, partial(batch_bytes, finder))
+        return self.batch_size or (64 if finder.device.startswith("cuda") else 4)
 
     def decoding_threads(self, device: str) -> int:
         """`decoders`, or the device's own."""
         of_device = max(1, (os.cpu_count() or 2) - 1) if device.startswith("cuda") else DECODERS
         return self.decoders or of_device
-
-
-def batch_bytes(finder: Finder, photos: int) -> int:
-    """What the model takes for a batch in main memory, beside its weights: an upper bound for YOLOv8."""
-    pixels = photos * finder.longest_side**2
-    return pixels * (BYTES_A_PIXEL if finder.device == "cpu" else 2 * RGB)
 
 
 def finding_recipe(finder: Finder, settings: FindingSettings) -> dict[str, Json]:
@@ -155,7 +141,6 @@ def find_snakes(
     Raises:
         StorageError: a table cannot be read or written.
         DetectionError: the finder fails; shards that are finished are kept.
-        MemoryCeilingError: the pass, or a photo, does not fit under the ceiling of the settings.
         EngineError: Ray is wanted and cannot go on; likewise.
     """
     recipe = finding_recipe(finder, settings)
@@ -170,26 +155,11 @@ def find_snakes(
             _FinderInput(finder.longest_side),
             decoders,
             settings.read_ahead,
-            memory=_planned(images, finder, settings, decoders * settings.read_ahead),
             elsewhere=away,
         )
 
     batch_size = settings.photos_in_a_batch(finder)
-    return make_tables(WholePhotos(images, KEYS), [wanted], batch_size, begin, progress)
-
-
-def _planned(images: Table, finder: Finder, settings: FindingSettings, most_batches: int) -> PassPlan | None:
-    if settings.ceiling is None:
-        return None
-    finder.find([np.zeros((64, 64, 3), np.uint8)])  # what its model takes must be there to be seen
-    photos = settings.photos_in_a_batch(finder)
-    needs = PassNeeds(
-        before=resident_bytes(),
-        pixels=photos * finder.longest_side**2 * RGB,
-        model=batch_bytes(finder, photos),
-        table=table_needs(images, []),
-    )
-    return plan_pass(settings.ceiling, needs, most_batches)
+    return make_tables(PhotoDataset(images, KEYS), [wanted], batch_size, begin, progress)
 
 
 @dataclass(frozen=True)
@@ -198,8 +168,8 @@ class _FinderInput:
 
     longest_side: int
 
-    def prepared(self, data: bytes, region: Region, take: Take) -> Prepared:
-        return timed(data, self.longest_side, partial(fitted, longest_side=self.longest_side), take)
+    def prepared(self, data: bytes, region: Region) -> NDArray[np.uint8]:
+        return fitted(decode(data, at_least=self.longest_side), self.longest_side)
 
     def together(self, photos: Sequence[NDArray[np.uint8]]) -> Photos:
         return list(photos)

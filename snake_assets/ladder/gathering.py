@@ -14,8 +14,9 @@ from snake_assets.learning.reading import read_features
 from snake_assets.learning.training_table import available_sets
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.backbone.dct import orthonormal_factors
-from snake_assets.vision.embedding.embed import DCT, DINOV2, EmbeddingSettings, embed, recipes
+from snake_assets.vision.backbone.features import orthonormal_factors
+from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
+from snake_assets.vision.embedding.tables import DCT, DINOV2
 
 if TYPE_CHECKING:
     from snake_assets.vision.backbone.backbone import Backbone
@@ -44,8 +45,7 @@ def gather(
     """Read what is there, and embed val's photos with their pixels rescaled twice, unless that is there too.
 
     Args:
-        train: `dinov2_embeddings`, `dct_embeddings` and, where they are there, `layer_embeddings` and those
-            of crops, of train.
+        train: `dinov2_embeddings`, `dct_embeddings` and, where it is there, `crop_embeddings`, of train.
         val: those of val.
         images: `image_table` of val.
         order: every observation of val.
@@ -60,8 +60,6 @@ def gather(
         StorageError: a table cannot be read or written.
     """
     backbone = seer.backbone
-    orthonormal = recipes(backbone, replace(seer.settings, orthonormal_dct=True))[DCT]["dct"]
-    is_orthonormal = val[1].manifest.recipe.get("dct") == orthonormal
     rows, columns = backbone.patch_grid
     features = read_features(*train)
     # What the sweep passed over for want of embeddings is no step of the ladder.
@@ -70,13 +68,12 @@ def gather(
     return Material(
         train=features,
         val=read_features(*val),
-        val_rescaled_twice=_seen_with_the_fault(images, val[0], seer, is_orthonormal, progress),
+        val_rescaled_twice=_seen_with_the_fault(images, val[0], seer, progress),
         order=order,
         truth=np.array([truth[observation] for observation in order], dtype=np.int32),
         venomous=venomous,
         classifier=replace(classifier, settings=settings),
         dct_factors=orthonormal_factors(1 + rows * columns, backbone.hidden_size),
-        dct_is_orthonormal=is_orthonormal,
     )
 
 
@@ -84,7 +81,6 @@ def _seen_with_the_fault(
     images: Table,
     embedded: Table,
     seer: Seer,
-    is_orthonormal: bool,
     progress: Callable[[int, int], None] | None,
 ) -> FeatureTable:
     wanted, found = seer.backbone.fingerprint_parts(), embedded.manifest.recipe
@@ -97,6 +93,5 @@ def _seen_with_the_fault(
         )
     faulty = replace(seer.backbone, preprocessing=seer.backbone.preprocessing.rescaled_twice())
     folders = {name: seer.folder / name / str(images.manifest.split) for name in (DINOV2, DCT)}
-    settings = replace(seer.settings, orthonormal_dct=is_orthonormal)
-    embed(images, folders, faulty, settings, progress)
+    embed(images, folders, faulty, seer.settings, progress)
     return read_features(*(open_table(folders[name]) for name in (DINOV2, DCT)))

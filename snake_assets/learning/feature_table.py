@@ -10,7 +10,7 @@ import numpy.typing as npt
 from snake_assets.learning.errors import LearningError
 
 CLS, PATCH_MEAN, DCT = "cls", "patch_mean", "dct"
-# Only where the embedding table has them: CLS of the layers before the last, mean patch of the middle layer.
+# CLS of the layers before the last, mean patch of the middle layer.
 EARLIER_CLS, MIDDLE_MEAN = "earlier_cls", "middle_mean"
 WHOLE_BLOCKS: tuple[str, ...] = (CLS, PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN, DCT)
 # The same of the crop to the snake, where there are crops.

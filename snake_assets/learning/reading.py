@@ -1,5 +1,7 @@
 """The embedding tables of a split as one feature table."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -17,50 +19,42 @@ from snake_assets.learning.feature_table import (
 from snake_assets.learning.places import NOWHERE, Place
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.tables.table import Table
-from snake_assets.vision.embedding.tables import CROP_DCT, CROP_DINOV2, CROP_OF
+from snake_assets.vision.embedding.tables import refuse_other_versions
 
-# Columns that any table may have, or none; blocks of the same name.
-NAMED_COLUMNS = (PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN)
-EMBEDDING_OF_CROPS = {CROP_DINOV2: CLS, CROP_DCT: DCT}
+# Column of a table -> block.
+OF_TOKENS = {"embedding": CLS, **{name: name for name in (PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN)}}
 
 
-def read_features(dinov2: Table, dct: Table, *more: Table | None) -> FeatureTable:
+def read_features(dinov2: Table, dct: Table, crops: Table | None = None) -> FeatureTable:
     """Join the embedding tables of one split; a test split has no class_id.
 
     The feature table's fingerprint is that of all their recipes.
 
     Args:
-        dinov2: `dinov2_embeddings`, which has the CLS token and the mean patch.
+        dinov2: `dinov2_embeddings`.
         dct: `dct_embeddings`.
-        more: tables with further columns, such as `layer_embeddings`, or of crops; None where one was not
-            made. The blocks of crops are named for it.
+        crops: `crop_embeddings`, whose blocks are named for it; None where it was not made.
 
     Raises:
         LearningError: the tables do not hold the same photos.
-        StorageError: a shard cannot be read.
+        StorageError: a shard cannot be read, or another version of the code wrote a table.
     """
-    others = [table for table in more if table is not None]
+    tables = {"dinov2": dinov2, "dct": dct, **({"crops": crops} if crops else {})}
+    for table in tables.values():
+        refuse_other_versions(table)
     rows = dinov2.read()
     image_id, class_id = rows["image_id"], rows["class_id"]
-    blocks = _blocks(rows, CLS) | _blocks(_of_the_same_photos(dct, image_id), DCT)
-    for table in others:
-        name = table.manifest.table
-        found = _blocks(_of_the_same_photos(table, image_id), EMBEDDING_OF_CROPS.get(name))
-        of_crops = name in CROP_OF.values()
-        blocks |= {CROP_OF_BLOCK[block]: values for block, values in found.items()} if of_crops else found
+    blocks = _blocks(rows, OF_TOKENS) | _blocks(_of_the_same_photos(dct, image_id), {"embedding": DCT})
+    if crops:
+        found = _blocks(_of_the_same_photos(crops, image_id), {**OF_TOKENS, DCT: DCT})
+        blocks |= {CROP_OF_BLOCK[block]: values for block, values in found.items()}
     return FeatureTable(
         image_id=image_id.to_pylist(),
         observation_id=rows["observation_id"].to_pylist(),
         blocks=blocks,
         class_id=None if class_id.null_count else class_id.to_numpy(),
         sha256=rows["sha256"].to_pylist(),
-        fingerprint=fingerprint(
-            {
-                "dinov2": dinov2.manifest.recipe,
-                "dct": dct.manifest.recipe,
-                **{table.manifest.table: table.manifest.recipe for table in others},
-            }
-        ),
+        fingerprint=fingerprint({name: table.manifest.recipe for name, table in tables.items()}),
     )
 
 
@@ -91,10 +85,8 @@ def _of_the_same_photos(table: Table, image_id: pa.ChunkedArray) -> pa.Table:
     return rows
 
 
-def _blocks(rows: pa.Table, embedding: str | None) -> dict[str, npt.NDArray[np.float32]]:
-    """The blocks in a table's columns; `embedding` names the block of the column of that name."""
-    columns = {name: name for name in NAMED_COLUMNS} | ({"embedding": embedding} if embedding else {})
-    return {block: _matrix(rows[name]) for name, block in columns.items() if name in rows.column_names}
+def _blocks(rows: pa.Table, columns: Mapping[str, str]) -> dict[str, npt.NDArray[np.float32]]:
+    return {block: _matrix(rows[column]) for column, block in columns.items()}
 
 
 def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:

@@ -15,7 +15,7 @@ from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.embedding.staleness import SoughtBackbone, why_crops_are_stale, why_stale
-from snake_assets.vision.embedding.tables import CROP_VERSION, EMBEDDING_VERSION
+from snake_assets.vision.embedding.tables import EMBEDDING_VERSION
 from snake_assets.vision.preprocessing.regions import CROPS
 
 
@@ -28,7 +28,7 @@ def state_sought(raw: RawListing, backbone: SoughtBackbone, finder: str | None =
         finder: which kind of finder crops are to come from; None without crops.
     """
     versions = [INVENTORY_VERSION, INGEST_VERSION, EMBEDDING_VERSION]
-    of_crops: list[Json] = [finder, FINDING_VERSION, CROP_VERSION] if finder else []
+    of_crops: list[Json] = [finder, FINDING_VERSION] if finder else []
     return fingerprint([raw.known_as or str(raw.data), raw.digest, versions, vars(backbone), *of_crops])
 
 

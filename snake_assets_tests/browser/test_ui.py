@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from snake_assets.definitions import defs
-from snake_assets.vision.embedding.tables import CROP_OF
+from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS
 from snake_assets.vision.preprocessing.regions import CROPS
 from snake_assets_tests.browser.ui import BACKFILLS, RUNS, Box, Ui, browser_page
 from snake_assets_tests.graph import described
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 ASSETS = described(defs)["assets"]
 GROUPS = sorted({asset["group"] for asset in ASSETS.values()})
 # Without SNAKE_CROPS and SNAKE_BOXES.
-OFF = {CROPS, *CROP_OF.values(), "snake_detector"}
+OFF = {CROPS, CROP_EMBEDDINGS, "snake_detector"}
 SCHEDULE, SPLITS = "backfill_missing_splits", ("train", "val", "test")
 # Turns of the wheel at which all assets are in the window, with their names alone.
 FAR_OUT = 300

@@ -25,8 +25,8 @@ from snake_assets_tests.defs.assets.test_run import definitions, run_job
 from snake_assets_tests.written import vector_rows, vectors_of, with_vectors, write, write_again
 
 SPLITS = ("train", "val", "test")
-VECTORS = ("dinov2_embeddings", "dct_embeddings", "layer_embeddings")
-CROP_VECTORS = tuple(f"crop_{name}" for name in VECTORS)
+VECTORS = ("dinov2_embeddings", "dct_embeddings")
+CROP_VECTORS = ("crop_embeddings",)
 CHECKS = {(check.asset, check.name): check for checks in STEPS.values() for check in checks}
 # What the drawn set is made with: four broken photos a split, and species with three photos.
 TRUE_WARNINGS = {("image_table", "few_rejects"), ("image_table", "photos_for_every_species")}
@@ -132,7 +132,7 @@ def constant_column(store: Path) -> None:
         vectors[:, 2] = 1
         return with_vectors(rows, "middle_mean", vectors)
 
-    write_again(store / "layer_embeddings" / "val", change)
+    write_again(store / "dinov2_embeddings" / "val", change)
 
 
 def fewer_dims(store: Path) -> None:
@@ -143,7 +143,7 @@ def fewer_dims(store: Path) -> None:
 
 
 def other_backbone(store: Path) -> None:
-    write_again(store / "layer_embeddings" / "val", recipe={"backbone": "another"})
+    write_again(store / "dinov2_embeddings" / "val", recipe={"backbone": "another"})
 
 
 def damaged(store: Path) -> None:
@@ -175,10 +175,10 @@ def renumbered(store: Path) -> None:
         (other_ingest, "image_table", "one_recipe", "version is 0 where train has"),
         (shifted, "dct_embeddings", "rows_accounted_for", "row 0 is photo"),
         (not_a_number, "dinov2_embeddings", "vectors_sound", "has a NaN or infinite patch_mean"),
-        (constant_column, "layer_embeddings", "vectors_sound", "column 2 of middle_mean is 1 for all"),
+        (constant_column, "dinov2_embeddings", "vectors_sound", "column 2 of middle_mean is 1 for all"),
         (fewer_dims, "dct_embeddings", "vectors_sound", "'embedding': 32"),
-        (other_backbone, "layer_embeddings", "one_recipe", '"another" where train has "backbone"'),
-        (other_backbone, "dct_embeddings", "one_recipe", 'where layer_embeddings has "another"'),
+        (other_backbone, "dinov2_embeddings", "one_recipe", '"another" where train has "backbone"'),
+        (other_backbone, "dct_embeddings", "one_recipe", 'where dinov2_embeddings has "another"'),
         (damaged, "dinov2_embeddings", "vectors_sound", "3 bytes where the manifest says"),
         (unanswered, "submission", "answers_every_test_observation", "has no answer"),
         (renumbered, "submission", "class_ids_in_venom_list", "class_id 12345"),
@@ -341,16 +341,16 @@ def test_a_check_runs_on_its_own_over_all_splits(finished_run, small_set: Path, 
 def test_tables_of_another_pass_are_checked_by_adding_their_names(
     store: Path, small_set: Path, tmp_path: Path
 ):
-    checks = {check.name: check for check in vector_checks(["crop_dct_embeddings"])}
+    checks = {check.name: check for check in vector_checks(["crop_embeddings"])}
     crops = step("crop_checks", list(checks.values()))
-    assert {key.asset_key.to_user_string() for key in crops.check_keys} == {"crop_dct_embeddings"}
+    assert {key.asset_key.to_user_string() for key in crops.check_keys} == {"crop_embeddings"}
     off = checks["vectors_sound"].result(site(store, small_set), SPLITS)
     assert off.passed
-    assert off.description == "Off: the store holds nothing of crop_dct_embeddings to look at."
-    shutil.copytree(store / "dct_embeddings", store / "crop_dct_embeddings")
+    assert off.description == "Off: the store holds nothing of crop_embeddings to look at."
+    shutil.copytree(store / "dct_embeddings", store / "crop_embeddings")
     on = replace(site(store, small_set), crops=Crops(mode="yolo"))
     assert all(check.result(on, SPLITS).passed for check in checks.values())
-    write_again(store / "crop_dct_embeddings" / "val", lambda rows: rows.slice(1))
+    write_again(store / "crop_embeddings" / "val", lambda rows: rows.slice(1))
     assert not checks["rows_accounted_for"].result(on, SPLITS).passed
     # With crops off nothing reads the table, so its faults stop nothing.
     assert checks["rows_accounted_for"].result(site(store, small_set), SPLITS).passed

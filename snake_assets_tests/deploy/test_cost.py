@@ -8,7 +8,7 @@ import pytest
 
 from deploy.cost import PHOTOS, Inputs, amounts, main, rates, report
 from snake_assets.storage.tables.manifest import Shard, shards_to_json
-from snake_assets.vision.embedding.embed import DINOV2
+from snake_assets.vision.embedding.tables import DINOV2
 from supply.locks import PROJECT
 
 PAGE = (PROJECT / "deploy" / "README.md").read_text()

@@ -10,9 +10,8 @@ import pytest
 from snake_assets.detection.detect import FindingSettings, find_snakes
 from snake_assets.detection.errors import DetectionError
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.inference.interfaces import PassRun
+from snake_assets.vision.inference.runner import STAGES, PassRun
 from snake_assets.vision.preprocessing.crops import mask_from_bytes
-from snake_assets.vision.timing import STAGES
 from snake_assets_tests.detection.marks import Finds, MarkFinder, image_table, marked
 from snake_assets_tests.vision.conftest import encode, picture
 
@@ -184,7 +183,7 @@ def test_progress_and_stages_are_told_of(tmp_path: Path):
         images, tmp_path / "crops", MarkFinder(), settings, lambda done, of: seen.append((done, of))
     )
     assert seen == [(4, 6), (6, 6)]
-    assert set(result.stages.seconds) == set(STAGES)
+    assert set(result.stages) == set(STAGES)
     assert (result.devices, result.peak_device_bytes) == (("cpu",), None)
 
 

@@ -9,7 +9,7 @@ from snake_assets.ladder.material import Material
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.settings import TrainingSettings
 from snake_assets.learning.training import train_classifier
-from snake_assets.vision.backbone.dct import orthonormal_factors
+from snake_assets.vision.backbone.features import orthonormal_factors
 from snake_assets_tests.learning.tables import QUICK, VENOMOUS, species_table
 
 # A list with species that no photo is of.

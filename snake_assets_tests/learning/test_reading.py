@@ -9,15 +9,18 @@ import pytest
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.places import Place
 from snake_assets.learning.reading import read_features, read_places
+from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.storage.tables.writer import write_table
+from snake_assets.vision.embedding.tables import EMBEDDING_VERSION
 
 PHOTOS = ["a.jpg", "b.jpg", "c.jpg"]
 
 
-def stored(folder: Path, columns: dict[str, pa.Array]) -> Table:
+def stored(folder: Path, columns: dict[str, pa.Array], version: int = EMBEDDING_VERSION) -> Table:
     rows = pa.table(columns).to_batches()
-    with write_table(folder, folder.name, "train", rows[0].schema, {"made": folder.name}) as writer:
+    recipe = {"version": version, "made": folder.name}
+    with write_table(folder, folder.name, "train", rows[0].schema, recipe) as writer:
         writer.write("unit", rows, [])
         writer.commit(["unit"])
     return open_table(folder)
@@ -28,65 +31,41 @@ def vectors(width: int, start: int) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(values), width)
 
 
-def embeddings(
-    folder: Path, more: dict[str, pa.Array], dct_photos: list[str] = PHOTOS
-) -> tuple[Table, Table]:
+def tokens(start: int, width: int = 4) -> dict[str, pa.Array]:
+    names = ("embedding", "patch_mean", "earlier_cls", "middle_mean")
+    return {name: vectors(width, start + 100 * at) for at, name in enumerate(names)}
+
+
+def embeddings(folder: Path, dct_photos: list[str] = PHOTOS) -> tuple[Table, Table]:
     keys = {
         "image_id": pa.array(PHOTOS),
         "observation_id": pa.array(["x", "x", "y"]),
         "class_id": pa.array([3, 3, 7], pa.int32()),
         "sha256": pa.array(["1", "2", "3"]),
     }
-    dinov2 = {**keys, "embedding": vectors(4, 0), "patch_mean": vectors(4, 100), **more}
-    dct = {"image_id": pa.array(dct_photos), "embedding": vectors(2, 200)}
-    return stored(folder / "dinov2_embeddings", dinov2), stored(folder / "dct_embeddings", dct)
+    dct = {"image_id": pa.array(dct_photos), "embedding": vectors(2, 800)}
+    dinov2 = stored(folder / "dinov2_embeddings", {**keys, **tokens(0)})
+    return dinov2, stored(folder / "dct_embeddings", dct)
 
 
-def test_columns_that_only_some_tables_have_become_blocks(tmp_path: Path) -> None:
-    plain = read_features(*embeddings(tmp_path / "plain", {}))
-    assert plain.dims == {"cls": 4, "patch_mean": 4, "dct": 2}
-    more = {"earlier_cls": vectors(8, 300), "middle_mean": vectors(4, 400)}
-    rich = read_features(*embeddings(tmp_path / "rich", more))
-    assert rich.dims == {"cls": 4, "patch_mean": 4, "earlier_cls": 8, "middle_mean": 4, "dct": 2}
-    assert rich.blocks["earlier_cls"][1].tolist() == list(range(308, 316))
-    assert rich.blocks["middle_mean"].ravel().tolist() == list(range(400, 412))
+def crop_embeddings(folder: Path, width: int = 4, photos: list[str] = PHOTOS) -> Table:
+    columns = {"image_id": pa.array(photos), **tokens(10, width), "dct": vectors(2, 900)}
+    return stored(folder / "crop_embeddings", columns)
 
 
-def test_further_tables_bring_their_columns_and_may_be_absent(tmp_path: Path) -> None:
-    own = embeddings(tmp_path, {})
-    layers = stored(
-        tmp_path / "layer_embeddings",
-        {
-            "image_id": pa.array(PHOTOS),
-            "earlier_cls": vectors(8, 300),
-            "middle_mean": vectors(4, 400),
-        },
-    )
-    rich = read_features(*own, layers)
-    assert rich.dims == {"cls": 4, "patch_mean": 4, "earlier_cls": 8, "middle_mean": 4, "dct": 2}
-    assert rich.blocks["middle_mean"][2].tolist() == list(range(408, 412))
-    without = read_features(*own, None)
-    assert without.dims == {"cls": 4, "patch_mean": 4, "dct": 2}
-    assert without.fingerprint == read_features(*own).fingerprint != rich.fingerprint
+def test_columns_become_blocks(tmp_path: Path) -> None:
+    table = read_features(*embeddings(tmp_path))
+    assert table.dims == {"cls": 4, "patch_mean": 4, "earlier_cls": 4, "middle_mean": 4, "dct": 2}
+    assert table.blocks["earlier_cls"][1].tolist() == list(range(204, 208))
+    assert table.blocks["dct"].ravel().tolist() == list(range(800, 806))
 
 
-def test_tables_of_crops_bring_blocks_of_their_own(tmp_path: Path) -> None:
-    own = embeddings(tmp_path, {})
-    keys = {"image_id": pa.array(PHOTOS)}
-    crops = [
-        stored(
-            tmp_path / "crop_dinov2_embeddings",
-            {**keys, "embedding": vectors(4, 10), "patch_mean": vectors(4, 300)},
-        ),
-        stored(tmp_path / "crop_dct_embeddings", {**keys, "embedding": vectors(2, 500)}),
-        stored(tmp_path / "crop_layer_embeddings", {**keys, "middle_mean": vectors(4, 400)}),
-    ]
-    table = read_features(*own, *crops)
-    assert table.dims == {
-        **{"cls": 4, "patch_mean": 4, "dct": 2},
-        **{"crop_cls": 4, "crop_patch_mean": 4, "crop_dct": 2, "crop_middle_mean": 4},
-        **{"average_cls": 4, "average_patch_mean": 4, "average_dct": 2},
-    }
+def test_crops_bring_blocks_of_their_own(tmp_path: Path) -> None:
+    own = embeddings(tmp_path)
+    table = read_features(*own, crop_embeddings(tmp_path))
+    whole = {"cls": 4, "patch_mean": 4, "earlier_cls": 4, "middle_mean": 4, "dct": 2}
+    kinds = ("", "crop_", "average_")
+    assert table.dims == {f"{kind}{name}": width for kind in kinds for name, width in whole.items()}
     assert not any(name.startswith("average") for name in table.blocks), "averages are not kept"
     assert table.matrix(["crop_cls"])[1].tolist() == [14, 15, 16, 17]
     assert table.matrix(["average_cls", "cls"])[0].tolist() == [5, 6, 7, 8, 0, 1, 2, 3]
@@ -95,17 +74,23 @@ def test_tables_of_crops_bring_blocks_of_their_own(tmp_path: Path) -> None:
 
 
 def test_vectors_of_other_lengths_have_no_average(tmp_path: Path) -> None:
-    crops = {"image_id": pa.array(PHOTOS), "embedding": vectors(8, 0), "patch_mean": vectors(4, 0)}
-    table = read_features(*embeddings(tmp_path, {}), stored(tmp_path / "crop_dinov2_embeddings", crops))
-    assert "average_cls" not in table.dims and table.dims["average_patch_mean"] == 4
+    table = read_features(*embeddings(tmp_path), crop_embeddings(tmp_path, width=8))
+    assert "average_cls" not in table.dims and table.dims["average_dct"] == 2
 
 
 def test_tables_of_other_photos_are_not_joined(tmp_path: Path) -> None:
+    other = ["a.jpg", "c.jpg", "b.jpg"]
     with pytest.raises(LearningError, match="hold other photos"):
-        read_features(*embeddings(tmp_path / "dct", {}, dct_photos=["a.jpg", "c.jpg", "b.jpg"]))
-    layers = {"image_id": pa.array(["a.jpg", "c.jpg", "b.jpg"]), "earlier_cls": vectors(8, 300)}
-    with pytest.raises(LearningError, match=r"layer_embeddings and .* hold other photos"):
-        read_features(*embeddings(tmp_path, {}), stored(tmp_path / "layer_embeddings", layers))
+        read_features(*embeddings(tmp_path / "dct", other))
+    with pytest.raises(LearningError, match=r"crop_embeddings and .* hold other photos"):
+        read_features(*embeddings(tmp_path), crop_embeddings(tmp_path, photos=other))
+
+
+def test_a_table_of_the_version_before_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    _, dct = embeddings(tmp_path)
+    old = stored(tmp_path / "old" / "dinov2_embeddings", {"image_id": pa.array(PHOTOS)}, version=3)
+    with pytest.raises(StorageError, match="materialize dinov2_embeddings for train again"):
+        read_features(old, dct)
 
 
 def test_a_place_is_what_any_photo_of_the_observation_tells(tmp_path: Path) -> None:

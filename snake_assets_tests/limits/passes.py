@@ -11,8 +11,9 @@ from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.snakeclef.raw.inventory import read_inventory, take_inventory
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.backbone.backbone import open_backbone
-from snake_assets.vision.embedding.embed import DCT, DINOV2, LAYERS, EmbeddingSettings, embed
-from snake_assets.vision.inference.memory import peak_memory_bytes
+from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
+from snake_assets.vision.embedding.tables import DCT, DINOV2
+from snake_assets.vision.inference.runner import peak_memory_bytes
 from snake_assets.vision.preprocessing.transforms import View
 
 
@@ -23,7 +24,6 @@ def run() -> None:
     parser.add_argument("store", type=Path)
     parser.add_argument("backbone")
     parser.add_argument("--shard-rows", type=int, default=512)
-    parser.add_argument("--ceiling", type=int)
     parser.add_argument("--files", type=int, help="open files that are allowed")
     parser.add_argument("--address-space", type=int, help="bytes that are allowed")
     asked = parser.parse_args()
@@ -41,8 +41,8 @@ def run() -> None:
     backbone = open_backbone(asked.backbone, device="cpu", precision="fp32", view=View(resolution=42))
     _ = backbone.model
     before = peak_memory_bytes()
-    folders = {name: asked.store / name / "test" for name in (DINOV2, DCT, LAYERS)}
-    done = embed(table, folders, backbone, EmbeddingSettings(ceiling=asked.ceiling))
+    folders = {name: asked.store / name / "test" for name in (DINOV2, DCT)}
+    done = embed(table, folders, backbone, EmbeddingSettings())
     vectors = open_table(folders[DINOV2])
     print(  # noqa: T201
         json.dumps(
@@ -50,7 +50,6 @@ def run() -> None:
                 "shards": len(table.manifest.shards),
                 "rows": vectors.read(["image_id"]).num_rows,
                 "computed": done.computed,
-                "batches": done.memory.batches if done.memory else None,
                 "ingest_mib": after_ingest >> 20,
                 "model_mib": before >> 20,
                 "peak_mib": peak_memory_bytes() >> 20,

@@ -10,8 +10,7 @@ from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.tables.manifest import Reject
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.storage.tables.writer import write_table
-from snake_assets.vision.keys import unit_made_of
-from snake_assets.vision.preprocessing.regions import CROPS, WHOLE_FRAME, Region, crop_schema
+from snake_assets.vision.preprocessing.regions import CROPS, WHOLE_FRAME, Region, crop_schema, unit_made_of
 
 
 def box(x0: float, y0: float, x1: float, y1: float, score: float = 0.5, mask: bytes | None = None) -> Region:

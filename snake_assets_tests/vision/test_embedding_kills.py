@@ -15,25 +15,16 @@ from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.tables.table import open_table
 from snake_assets.storage.tables.writer import write_table
 from snake_assets.vision.backbone.backbone import load_backbone, open_backbone
-from snake_assets.vision.embedding.embed import (
-    CROP_DCT,
-    CROP_DINOV2,
-    DCT,
-    DINOV2,
-    CropSettings,
-    EmbeddingSettings,
-    embed,
-    embed_crops,
-    recipes,
-)
-from snake_assets.vision.embedding.tables import schema
+from snake_assets.vision.embedding.embed import EmbeddingSettings, embed, embed_crops
+from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, recipes, schema
+from snake_assets.vision.preprocessing.crops import CropSettings
 from snake_assets_tests.interrupting import Job, Runner, interruptible
 from snake_assets_tests.vision.boxes import box, write_crops
 from snake_assets_tests.vision.conftest import encode, picture
 
 pytestmark = pytest.mark.daemon
 
-TABLES, CROP_TABLES = (DINOV2, DCT), (CROP_DINOV2, CROP_DCT)
+TABLES = (DINOV2, DCT)
 PHOTOS, SHARD_ROWS, KILLS, KILLS_OF_CROPS = 20, 4, 10, 2
 SETTINGS = EmbeddingSettings(batch_size=2)
 
@@ -61,9 +52,8 @@ def embedding_job(backbone_folder: str, images: str) -> Job:
         if crops is None:
             run = embed(table, {name: store / name for name in TABLES}, backbone, SETTINGS)
         else:
-            folders = {name: store / name for name in CROP_TABLES}
-            cut = CropSettings(least_side=8)
-            run = embed_crops(table, open_table(Path(crops)), folders, backbone, SETTINGS, cut)
+            found, folder, cut = open_table(Path(crops)), store / CROP_EMBEDDINGS, CropSettings(least_side=8)
+            run = embed_crops(table, found, folder, backbone, SETTINGS, cut)
         return run.computed, next(steps)
 
     return job
@@ -94,7 +84,7 @@ def finished(store: Path, backbone_folder: Path) -> dict[str, dict[str, tuple[st
     backbone = open_backbone(str(backbone_folder), device="cpu", precision="fp32")
     found = {}
     for name in TABLES:
-        recipe = recipes(backbone, SETTINGS)[name]
+        recipe = recipes(backbone, 2)[name]
         with write_table(store / name, name, "train", schema(name, backbone, recipe), recipe) as writer:
             stats = {shard.unit: (shard.file, (store / name / shard.file).stat()) for shard in writer.shards}
         found[name] = {unit: (file, stat.st_ino, stat.st_mtime_ns) for unit, (file, stat) in stats.items()}
@@ -138,13 +128,13 @@ def test_a_run_over_crops_that_is_killed_goes_on_where_it_was(runner: Runner, im
     crops = str(write_crops(tmp_path / "crops", open_table(images), found, rejects={"07.jpg"}).folder)
     computed, steps = runner.run(tmp_path / "whole", -1, crops).returned
     assert computed == PHOTOS - 1
-    expected = contents(tmp_path / "whole", CROP_TABLES)
+    expected = contents(tmp_path / "whole", (CROP_EMBEDDINGS,))
     draw = random.Random(5)
     for number in range(KILLS_OF_CROPS):
         store = tmp_path / str(number)
         last = int(steps * (number + draw.random()) / KILLS_OF_CROPS)
         assert runner.run(store, last, crops).exitcode == -signal.SIGKILL
         again, _ = runner.run(store, -1, crops).returned
-        assert contents(store, CROP_TABLES) == expected
+        assert contents(store, (CROP_EMBEDDINGS,)) == expected
         # Of what was finished nothing is computed again: the first third of a run may end before any shard.
         assert again < PHOTOS - 1 or number == 0

@@ -13,7 +13,6 @@ from snake_assets.defs.lib.metadata import data_version, markdown_table, picture
 from snake_assets.defs.lib.progress import progress
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.backbone import BackboneSetting
-from snake_assets.defs.resources.engine import Memory
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.ladder.climb import LADDER_VERSION, climb
@@ -67,7 +66,6 @@ def paper_ladder(
     store: Store,
     backbone: BackboneSetting,
     crops: Crops,
-    memory: Memory,
 ) -> dg.MaterializeResult[None]:
     """Why the paper scored at chance: its recipe with all faults, then one change at a time up to our own.
 
@@ -96,7 +94,7 @@ def paper_ladder(
     }
     folder = store.folder("paper_ladder")
     if not is_current(folder, recipe):
-        seer = Seer(backbone.open(config.view()), config.settings(memory.bytes()), folder / TWICE_RESCALED)
+        seer = Seer(backbone.open(config.view()), config.settings(), folder / TWICE_RESCALED)
         trained = SpeciesClassifier.load(classifier.inside)
         with progress(context, "embed val with its pixels rescaled twice") as report:
             material = gather(train, val, images, order, truth, venomous, trained, seer, report)

@@ -1,6 +1,5 @@
 """Where in each photo the snake is."""
 
-from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -8,7 +7,6 @@ from pydantic import Field
 
 from snake_assets.defs.assets.photos import image_table
 from snake_assets.defs.lib.metadata import (
-    log_memory,
     markdown_table,
     pass_metadata,
     picture,
@@ -18,7 +16,7 @@ from snake_assets.defs.lib.metadata import (
 from snake_assets.defs.lib.partitions import ON_DEVICE, splits
 from snake_assets.defs.lib.progress import progress
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
-from snake_assets.defs.resources.engine import Engine, Memory
+from snake_assets.defs.resources.engine import Engine
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.detection.detect import (
@@ -31,6 +29,7 @@ from snake_assets.detection.detect import (
 from snake_assets.detection.tuning import FinderTuning
 from snake_assets.plots.photo_sheets import crop_sheet
 from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.inference.ray import RayEngine
 from snake_assets.vision.preprocessing.regions import CROPS
 
 OFF = "off: set SNAKE_CROPS to yolo, owlvit or sam, and SNAKE_DETECTOR to its weights"
@@ -72,8 +71,7 @@ class CropsConfig(dg.Config):
         default=None,
         ge=1,
         le=4096,
-        description="Photos that the finder sees at once, 1 to 4,096. Default: 4, on CUDA 64; fewer where "
-        "SNAKE_MEMORY is low.",
+        description="Photos that the finder sees at once, 1 to 4,096. Default: 4, on CUDA 64.",
     )
     decoders: int | None = Field(
         default=None,
@@ -93,9 +91,9 @@ class CropsConfig(dg.Config):
         """Which finds count."""
         return FinderTuning(self.confidence, self.iou, self.image_size, tuple(self.queries), self.most)
 
-    def settings(self, ceiling: int | None) -> FindingSettings:
-        """How the pass is run, in so many bytes of memory."""
-        return FindingSettings(self.batch_size, self.decoders, self.read_ahead, ceiling)
+    def settings(self, ray: RayEngine | None) -> FindingSettings:
+        """How the pass is run, here or on Ray."""
+        return FindingSettings(self.batch_size, self.decoders, self.read_ahead, ray)
 
 
 @dg.asset(
@@ -116,7 +114,6 @@ def yolo_crops(
     store: Store,
     crops: Crops,
     engine: Engine,
-    memory: Memory,
 ) -> dg.MaterializeResult[None]:
     """Where in each photo the snake is: the surest box, with its score and what the finder calls it.
 
@@ -130,7 +127,7 @@ def yolo_crops(
         for split in context.partition_keys:
             context.add_asset_metadata({"dagster/row_count": 0, "crops": OFF}, partition_key=split)
         return dg.MaterializeResult()
-    settings = replace(config.settings(memory.bytes()), ray=engine.open())
+    settings = config.settings(engine.open())
     finder = crops.open(raw_data.folder(), config.tuning())
     if finder.warning:
         context.log.warning(finder.warning)
@@ -142,7 +139,6 @@ def yolo_crops(
         with progress(context, f"find snakes in {split}") as report:
             run = find_snakes(images, folder, finder, settings, report)
         table = open_table(folder)
-        log_memory(context, run, table.manifest.recipe)
         digests[split] = table.manifest.digest
         counts = count_finds(table)
         if counts.photos and counts.without == counts.photos:

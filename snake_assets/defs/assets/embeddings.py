@@ -1,31 +1,28 @@
-"""The vectors: all embedding tables out of one forward pass."""
+"""The vectors: the embedding tables of whole photos out of one forward pass, and those of crops."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
 import dagster as dg
 from pydantic import Field
 
+from snake_assets.defs.assets.crops import OFF, yolo_crops
 from snake_assets.defs.assets.photos import image_table
-from snake_assets.defs.lib.metadata import log_memory, pass_metadata, split_version, table_metadata
+from snake_assets.defs.lib.metadata import pass_metadata, split_version, table_metadata
 from snake_assets.defs.lib.partitions import ON_DEVICE, splits
 from snake_assets.defs.lib.progress import progress
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.backbone import BackboneSetting
-from snake_assets.defs.resources.engine import Engine, Memory
+from snake_assets.defs.resources.engine import Engine
+from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import Store
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.embedding.embed import (
-    DCT,
-    DINOV2,
-    EMBEDDING_VERSION,
-    LAYERS,
-    EmbeddingSettings,
-    embed,
-)
-from snake_assets.vision.embedding.settings import Choice
-from snake_assets.vision.inference.interfaces import PassRun, Progress
+from snake_assets.vision.embedding.embed import Choice, EmbeddingSettings, embed, embed_crops
+from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, EMBEDDING_VERSION
+from snake_assets.vision.inference.ray import RayEngine
+from snake_assets.vision.inference.runner import PassRun, Progress
+from snake_assets.vision.preprocessing.crops import MAX_LEAST_SIDE, MAX_MARGIN, Background, CropSettings
+from snake_assets.vision.preprocessing.regions import CROPS
 from snake_assets.vision.preprocessing.transforms import MAX_SCALE, ResizePolicy, View
 
 IF_IT_FAILS = (
@@ -33,14 +30,16 @@ IF_IT_FAILS = (
     "kept, so materializing it again goes on where it was."
 )
 DESCRIPTIONS = {
-    DINOV2: "CLS token (after the final norm) and mean patch token of every photo. A photo that fails to "
-    "decode is named among the rejects. The parquet metadata names backbone, preprocessing, precision and "
-    "view.",
+    DINOV2: "CLS token (after the final norm) and mean patch token of every photo, and what earlier layers "
+    "saw: the CLS token two layers before the last (after the final norm) and the mean patch token half way. "
+    "A photo that fails to decode is named among the rejects. The parquet metadata names backbone, "
+    "preprocessing, precision and view.",
     DCT: "The paper's 8x8 lowest coefficients of a 2-D DCT over the whole token matrix of every photo, row "
     "by row. Comes out of the same forward pass as the DINOv2 embeddings; the token matrix is never written.",
-    LAYERS: "What earlier layers saw of every photo, in the same forward pass: the CLS token two layers "
-    "before the last (after the final norm) and the mean patch token half way. The classifier tries them "
-    "beside the others, and does without where this table is not there.",
+    CROP_EMBEDDINGS: "The vectors of the DINOv2 and DCT embeddings, of every photo cut to where the snake is "
+    "before the backbone sees it. No crop is written: photos are cut while they are decoded. Without a find "
+    "the whole photo is seen. Made only where SNAKE_CROPS names a finder; otherwise nothing is computed, and "
+    "a table that is there is left alone.",
 }
 
 
@@ -51,8 +50,7 @@ class EmbeddingConfig(dg.Config):
         default=None,
         ge=1,
         le=4096,
-        description="Photos in one forward pass, 1 to 4,096. Default: 16, on CUDA 256; fewer where "
-        "SNAKE_MEMORY is low.",
+        description="Photos in one forward pass, 1 to 4,096. Default: 16, on CUDA 256.",
     )
     decoders: int | None = Field(
         default=None,
@@ -96,33 +94,50 @@ class EmbeddingConfig(dg.Config):
         description="crop (as the backbone's own preprocessing), squash (the whole photo, made square) or "
         "pad (the whole photo, with bands of the mean colour).",
     )
-    flip: bool = Field(default=False, description="Average each photo with its mirror image; twice the work.")
-    last_layers: int = Field(
-        default=1,
-        ge=1,
-        le=4,
-        description="How many of the last layers give their CLS token, side by side, 1 to 4.",
-    )
-    orthonormal_dct: bool = Field(
-        default=False,
-        description="Scale the DCT so that it is orthonormal; off, it is the paper's (values near 20,000).",
-    )
 
     def view(self) -> View:
         """How the backbone is to look at photos."""
-        return View(self.resolution, self.scale, self.resize, self.flip, self.last_layers)
+        return View(self.resolution, self.scale, self.resize)
 
-    def settings(self, ceiling: int | None) -> EmbeddingSettings:
-        """How the pass is run, in so many bytes of memory."""
+    def settings(self, ray: RayEngine | None = None) -> EmbeddingSettings:
+        """How the pass is run, here or on Ray."""
         return EmbeddingSettings(
             batch_size=self.batch_size,
             decoders=self.decoders,
             read_ahead=self.read_ahead,
             processes=self.processes,
             compiled=self.compiled,
-            orthonormal_dct=self.orthonormal_dct,
-            ceiling=ceiling,
+            ray=ray,
         )
+
+
+class CropEmbeddingConfig(EmbeddingConfig):
+    """How the pass over crops is run, what it gives, and how crops are cut.
+
+    The fields of the embedding pass need not be those of `embeddings`, but whole photos and crops can be
+    averaged only where their vectors are of one length.
+    """
+
+    margin: float = Field(
+        default=CropSettings().margin,
+        ge=0,
+        le=MAX_MARGIN,
+        description="Kept around the box on each side, as a share of its longer side, 0 to 4.",
+    )
+    background: Background = Field(
+        default=CropSettings().background,
+        description="Pixels outside a mask, where the finder gives one (sam): keep, grey or blur.",
+    )
+    least_side: int = Field(
+        default=CropSettings().least_side,
+        ge=1,
+        le=MAX_LEAST_SIDE,
+        description="Side of the smallest crop, in pixels of the full-size photo, 1 to 1,024.",
+    )
+
+    def cut(self) -> CropSettings:
+        """How crops are cut."""
+        return CropSettings(self.margin, self.background, self.least_side)
 
 
 @dg.multi_asset(
@@ -133,9 +148,9 @@ class EmbeddingConfig(dg.Config):
             group_name="features",
             kinds={"pytorch", "parquet"},
             code_version=str(EMBEDDING_VERSION),
-            description=description + IF_IT_FAILS,
+            description=DESCRIPTIONS[name] + IF_IT_FAILS,
         )
-        for name, description in DESCRIPTIONS.items()
+        for name in (DINOV2, DCT)
     ],
     partitions_def=splits,
     can_subset=True,
@@ -150,19 +165,52 @@ def embeddings(
     store: Store,
     backbone: BackboneSetting,
     engine: Engine,
-    memory: Memory,
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Embed a split's photos; shards that are there already are kept."""
-    settings = replace(config.settings(memory.bytes()), ray=engine.open())
-    model = backbone.open(config.view())
+    settings, model = config.settings(engine.open()), backbone.open(config.view())
 
     def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:
         return embed(images, folders, model, settings, report)
 
-    yield from embedded_splits(context, store, model.precision, embed_split)
+    yield from _embedded_splits(context, store, model.precision, embed_split)
 
 
-def embedded_splits(
+@dg.asset(
+    name=CROP_EMBEDDINGS,
+    deps=[image_table, yolo_crops],
+    group_name="features",
+    kinds={"pytorch", "parquet"},
+    code_version=str(EMBEDDING_VERSION),
+    description=DESCRIPTIONS[CROP_EMBEDDINGS] + IF_IT_FAILS,
+    partitions_def=splits,
+    retry_policy=TRY_AGAIN,
+    op_tags=ON_DEVICE,
+)
+@retries_only_what_passes
+def crop_embeddings(
+    context: dg.AssetExecutionContext,
+    config: CropEmbeddingConfig,
+    store: Store,
+    backbone: BackboneSetting,
+    crops: Crops,
+    engine: Engine,
+) -> dg.MaterializeResult[None]:
+    """Embed the crops of a split's photos; shards that are there already are kept."""
+    if crops.checked() is CropMode.none:
+        for split in context.partition_keys:
+            context.add_asset_metadata({"dagster/row_count": 0, "crops": OFF}, partition_key=split)
+        return dg.MaterializeResult()
+    settings, model = config.settings(engine.open()), backbone.open(config.view())
+
+    def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:
+        found = open_table(store.folder(CROPS, str(images.manifest.split)))
+        return embed_crops(images, found, folders[CROP_EMBEDDINGS], model, settings, config.cut(), report)
+
+    (result,) = _embedded_splits(context, store, model.precision, embed_split)
+    return result
+
+
+def _embedded_splits(
     context: dg.AssetExecutionContext,
     store: Store,
     precision: str,
@@ -184,7 +232,6 @@ def embedded_splits(
         folders = {name: store.folder(name, split) for name in names}
         with progress(context, f"embed {split}") as report:
             run = embed_split(images, folders, report)
-        log_memory(context, run, run.manifests[names[0]].recipe)
         for name in names:
             digests[name][split] = run.manifests[name].digest
             context.add_asset_metadata(

@@ -17,7 +17,7 @@ from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, file_digest
 from snake_assets.storage.tables.table import open_table
-from snake_assets.vision.embedding.embed import DCT, DINOV2
+from snake_assets.vision.embedding.tables import DCT, DINOV2
 
 # Count as inputs: raise one when the same tables would give another picture.
 HISTOGRAM_VERSION = 2

@@ -8,7 +8,7 @@ from snake_assets.data_quality.cross_split_duplicates import copies_between
 from snake_assets.data_quality.drift import Drift, measure_drift
 from snake_assets.data_quality.findings import Findings
 from snake_assets.defs.checks.factory import ROOM_ERRORS, Check, Site
-from snake_assets.vision.embedding.embed import DINOV2
+from snake_assets.vision.embedding.tables import DINOV2
 
 # A difference counts if it is beyond the limit by so many standard errors.
 ERRORS_BEYOND = 2

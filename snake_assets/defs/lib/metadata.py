@@ -9,11 +9,10 @@ from typing import Any
 import dagster as dg
 from PIL import Image
 
-from snake_assets.storage.fingerprints import Json, fingerprint
+from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.tables.manifest import Manifest
 from snake_assets.storage.tables.table import Table
-from snake_assets.vision.inference.interfaces import PassRun
-from snake_assets.vision.inference.memory import peak_memory_bytes
+from snake_assets.vision.inference.runner import PassRun, peak_memory_bytes
 
 # What the columns of every table mean, and their units; the one place where it is said.
 
@@ -40,8 +39,7 @@ COLUMNS: Mapping[str, str] = {
     "sha256": "SHA-256 digest of the photo file's bytes, as hex: the same for exact copies.",
     # crop embeddings
     "region": "SHA-256 digest, as hex, of the photo's digest, the box and the mask that it was cut by.",
-    "crop_dct_embeddings.embedding": "The 8x8 lowest coefficients of a 2-D DCT over the token matrix of the "
-    "crop, row by row, float32, no unit.",
+    "dct": "The 8x8 lowest coefficients of a 2-D DCT over the token matrix, row by row, float32, no unit.",
     # yolo_crops
     "x0": "Left edge of the surest find, as a share of the upright photo's width, 0 to 1.",
     "y0": "Top edge of the surest find, as a share of the upright photo's height, 0 to 1.",
@@ -54,7 +52,7 @@ COLUMNS: Mapping[str, str] = {
     # embeddings
     "embedding": "CLS token of the last layer after the final norm, float32, no unit.",
     "dct_embeddings.embedding": "The 8x8 lowest coefficients of a 2-D DCT over the token matrix, row by row, "
-    "float32, no unit (values near 20,000 unless `orthonormal_dct` is set).",
+    "float32, no unit (values near 20,000).",
     "patch_mean": "Mean of the patch tokens of the last layer after the final norm, float32, no unit.",
     "earlier_cls": "CLS token two layers before the last, after the final norm, float32, no unit.",
     "middle_mean": "Mean of the patch tokens half way through the layers, float32, no unit.",
@@ -184,33 +182,9 @@ def pass_metadata(run: PassRun) -> dict[str, Any]:
         "seconds": round(run.seconds, 1),
         "time_per_stage": markdown_table(
             ["stage", "seconds of work", "share of the pass"],
-            [
-                [stage, f"{seconds:.1f}", f"{run.shares[stage]:.0%}"]
-                for stage, seconds in run.stages.seconds.items()
-            ],
+            [[stage, f"{seconds:.1f}", f"{run.shares[stage]:.0%}"] for stage, seconds in run.stages.items()],
         ),
         "peak_memory_mb": round(peak_memory_bytes() / 2**20),
-        **_under_a_ceiling(run),
         "devices": ", ".join(run.devices) or "none: nothing had to be computed",
         **on_device,
-    }
-
-
-def log_memory(context: dg.AssetExecutionContext, run: PassRun, recipe: Mapping[str, Json]) -> None:
-    """Say what a memory ceiling came to, if there was one and anything to compute."""
-    if run.memory:
-        context.log.info(
-            f"Under the memory ceiling of {run.memory.ceiling / 2**20:,.0f} MiB: batches of "
-            f"{recipe['batch_size']} photos, {run.memory.batches} of them in memory at once, and "
-            f"{run.memory.decoding / 2**20:,.0f} MiB for photos that are being decoded."
-        )
-
-
-def _under_a_ceiling(run: PassRun) -> dict[str, Any]:
-    if run.memory is None:
-        return {}
-    return {
-        "memory_ceiling_mb": round(run.memory.ceiling / 2**20),
-        "batches_in_memory": run.memory.batches,
-        "decoding_memory_mb": round(run.memory.decoding / 2**20),
     }

@@ -1,4 +1,4 @@
-"""A frozen vision transformer, and the tokens it sees in photos."""
+"""A frozen vision transformer, from the Hugging Face hub or a folder, and the tokens it sees in photos."""
 
 from __future__ import annotations
 
@@ -29,16 +29,15 @@ class Seen:
     """What a forward pass shows of B photos, float32 on the backbone's device.
 
     Attributes:
-        tokens: [B, 1 + P, D], as `Backbone.tokens`.
-        cls: [B, layers * D], the CLS tokens of the view's last layers, the last one last.
-        earlier_cls: [B, D], the CLS token of `Backbone.earlier_layer` after the final norm, if asked for.
-        middle_mean: [B, D], the mean patch token of `Backbone.middle_layer` as it is, if asked for.
+        tokens: [B, 1 + P, D]: row 0 is CLS, rows 1 to P are the patches in reading order, all after the final
+            norm; registers are left out.
+        earlier_cls: [B, D], the CLS token of `Backbone.earlier_layer` after the final norm.
+        middle_mean: [B, D], the mean patch token of `Backbone.middle_layer` as it is.
     """
 
     tokens: torch.Tensor
-    cls: torch.Tensor
-    earlier_cls: torch.Tensor | None = None
-    middle_mean: torch.Tensor | None = None
+    earlier_cls: torch.Tensor
+    middle_mean: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,6 @@ class Backbone:
     folder: Path = field(repr=False)
     view: View = field(default_factory=View)
 
-    @property
-    def cls_size(self) -> int:
-        """Width of what `describe` gives as CLS: D for each of the view's layers."""
-        return self.hidden_size * self.view.last_layers
-
     @cached_property
     def model(self) -> torch.nn.Module:
         """The model in eval mode, checked on one blank photo to give the tokens that the config promises.
@@ -109,54 +103,30 @@ class Backbone:
                 "same files there."
             )
 
-    def tokens(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """See photos: float32 [B, 3, h, w] to float32 [B, 1 + P, D], on the backbone's device.
-
-        Row 0 is CLS, rows 1 to P are the patches in reading order, all after the final norm; registers are
-        left out.
-
-        Raises:
-            BackboneError: as `model`.
-        """
-
-        return self.see(pixel_values).tokens
-
-    def see(self, pixel_values: torch.Tensor, *, layers: bool = False) -> Seen:
+    def see(self, pixel_values: torch.Tensor) -> Seen:
         """One forward pass over photos: float32 [B, 3, h, w], moved to the backbone's device.
 
         Args:
             pixel_values: as `preprocessing.pixel_values` makes them.
-            layers: whether the tokens of earlier layers are wanted too.
 
         Raises:
             BackboneError: as `model`.
         """
         import torch
 
-        last = self.view.last_layers
         # Not inference mode: under it, a compiled model's weights would not be constants.
         with torch.no_grad():
             photos = pixel_values.to(self.device, self._dtype)
             options = forward_options(self.model, other_resolution=self.view.resolution is not None)
-            if layers or last > 1:
-                options["output_hidden_states"] = True
-            seen = self.model(pixel_values=photos, **options)
+            seen = self.model(pixel_values=photos, output_hidden_states=True, **options)
             hidden = seen.last_hidden_state
-            kept = torch.cat([hidden[:, :1], hidden[:, self.prefix_tokens :]], dim=1).float()
-            states = seen.hidden_states[-last:-1] if last > 1 else ()
-            cls = torch.cat([*(self._normed(state[:, 0]) for state in states), kept[:, 0]], dim=1)
-            if not layers:
-                return Seen(kept, cls)
-            earlier = self._normed(seen.hidden_states[self.earlier_layer][:, 0])
+            tokens = torch.cat([hidden[:, :1], hidden[:, self.prefix_tokens :]], dim=1).float()
+            earlier = final_norm(self.model)(seen.hidden_states[self.earlier_layer][:, 0]).float()
             middle = seen.hidden_states[self.middle_layer][:, self.prefix_tokens :].float().mean(dim=1)
-            return Seen(kept, cls, earlier, middle)
+            return Seen(tokens, earlier, middle)
 
-    def compile(self, photos: int, *, layers: bool = False) -> None:
+    def compile(self, photos: int) -> None:
         """Compile the model for batches of so many photos, which takes up to a minute.
-
-        Args:
-            photos: in a batch.
-            layers: as for `see`.
 
         Raises:
             BackboneError: as `model`.
@@ -164,17 +134,17 @@ class Backbone:
         import torch
         from torch._inductor import config as inductor
 
-        if (photos, layers) in self._compiled_for:
+        if photos in self._compiled_for:
             return
-        self._compiled_for.add((photos, layers))
+        self._compiled_for.add(photos)
         self.model.compile(dynamic=False)
         height, width = self.preprocessing.input_size
         # Weights become constants that are laid out once for the processor's matrix units.
         with inductor.patch(freezing=self.device == "cpu"):
-            self.see(torch.zeros(photos, 3, height, width), layers=layers)
+            self.see(torch.zeros(photos, 3, height, width))
 
     @cached_property
-    def _compiled_for(self) -> set[tuple[int, bool]]:
+    def _compiled_for(self) -> set[int]:
         return set()
 
     @property
@@ -186,10 +156,6 @@ class Backbone:
     def middle_layer(self) -> int:
         """The layer, counted from 1, whose patch tokens go along: half way."""
         return max(1, self.layers // 2)
-
-    def _normed(self, tokens: torch.Tensor) -> torch.Tensor:
-        normed: torch.Tensor = final_norm(self.model)(tokens).float()
-        return normed
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -205,8 +171,6 @@ class Backbone:
             "weights": self.digest,
             "preprocessing": self.preprocessing.as_dict(),
             "resolution": list(self.preprocessing.input_size),
-            "flip": self.view.flip,
-            "last_layers": self.view.last_layers,
             "precision": self.precision,
         }
 
@@ -236,12 +200,6 @@ def _check_tokens(backbone: Backbone, model: torch.nn.Module) -> None:
             f"{promised}: {backbone.prefix_tokens} prefix and {rows} x {columns} patch tokens are expected. "
             "Choose a vision transformer with a CLS token, such as DINOv2, DINOv3 or ViT."
         )
-
-
-# Backbones from the Hugging Face hub or a folder.
-
-
-__all__ = ["Backbone", "BackboneError", "load_backbone", "open_backbone"]
 
 
 def open_backbone(
@@ -280,8 +238,6 @@ def open_backbone(
             f"{height} x {width} pixels cannot be cut into patches of {patch_height} x {patch_width}: choose "
             f"a resolution that is a multiple of {patch_height}."
         )
-    if view.last_layers > encoder.layers:
-        raise BackboneError(f"SNAKE_BACKBONE {name!r} has fewer layers than last_layers={view.last_layers}.")
     return Backbone(
         name=name if from_hub else folder.resolve().name,
         revision=folder.name if from_hub else None,

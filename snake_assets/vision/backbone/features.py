@@ -1,20 +1,27 @@
-"""The features of a photo, out of one forward pass."""
+"""The features of photos out of one forward pass: CLS, means of patch tokens, the lowest DCT coefficients."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from itertools import pairwise
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snake_assets.vision.backbone.backbone import Backbone
-from snake_assets.vision.backbone.dct import dct_lowest
 from snake_assets.vision.errors import EmbeddingError
-from snake_assets.vision.timing import DCT_STAGE, MODEL, DeviceClock
+from snake_assets.vision.inference.runner import MODEL
 
 if TYPE_CHECKING:
     import torch
+
+DCT_STAGE = "DCT"
 
 
 @dataclass
@@ -22,20 +29,19 @@ class PhotoFeatures:
     """Features of B photos, row i from photo i.
 
     Attributes:
-        cls: float32 [B, D], the CLS token after the final norm; [B, n * D] where the view takes n layers.
+        cls: float32 [B, D], the CLS token after the final norm.
         patch_mean: float32 [B, D], the mean of the patch tokens after the final norm.
         dct: float32 [B, 64], the lowest 8 x 8 DCT coefficients of CLS and patch tokens together, row-major.
-        earlier_cls: float32 [B, D], the CLS token two layers before the last, after the final norm, if it was
-            asked for.
+        earlier_cls: float32 [B, D], the CLS token two layers before the last, after the final norm.
         middle_mean: float32 [B, D], the mean of the patch tokens half way through the layers, as they are
-            there, if it was asked for.
+            there.
     """
 
     cls: NDArray[np.float32]
     patch_mean: NDArray[np.float32]
     dct: NDArray[np.float32]
-    earlier_cls: NDArray[np.float32] | None = None
-    middle_mean: NDArray[np.float32] | None = None
+    earlier_cls: NDArray[np.float32]
+    middle_mean: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +73,7 @@ class Launched:
         return self.clock.seconds()
 
 
-def launch(
-    backbone: Backbone,
-    pixels: torch.Tensor,
-    *,
-    orthonormal: bool,
-    layers: bool = False,
-    photos_at_least: int = 0,
-) -> Launched:
+def launch(backbone: Backbone, pixels: torch.Tensor, *, photos_at_least: int = 0) -> Launched:
     """Send a batch through the backbone; on a CUDA device this returns before it has been computed.
 
     The token matrices never leave the device.
@@ -82,8 +81,6 @@ def launch(
     Args:
         backbone: what to look with.
         pixels: uint8 [B, h, w, 3] in main memory, photos as `backbone.preprocessing.resized` returns them.
-        orthonormal: whether the DCT is scaled to an orthonormal one; the paper's is not.
-        layers: whether the features of earlier layers are wanted.
         photos_at_least: smaller batches are filled up with black photos, for a model that was compiled for
             one shape; their features are left out.
 
@@ -100,50 +97,28 @@ def launch(
     try:
         with torch.no_grad(), clock.running():
             on_device = pixels.to(backbone.device, non_blocking=True)
-            photos = backbone.preprocessing.pixel_values(on_device)
-            views = [photos, photos.flip(-1)] if backbone.view.flip else [photos]
-            parts = [_features(backbone, view, orthonormal, layers, clock) for view in views]
-            means = [torch.stack(same).mean(dim=0) for same in zip(*parts, strict=True)]
-            packed = _to_main_memory(torch.cat(means, dim=1))
+            seen = backbone.see(backbone.preprocessing.pixel_values(on_device))
+            patch_mean = seen.tokens[:, 1:].mean(dim=1)
+            clock.mark(MODEL)
+            dct = dct_lowest(seen.tokens)
+            clock.mark(DCT_STAGE)
+            # In the order of `PhotoFeatures`.
+            parts = [seen.tokens[:, 0], patch_mean, dct, seen.earlier_cls, seen.middle_mean]
+            packed = _to_main_memory(torch.cat(parts, dim=1))
             clock.mark(MODEL)
     except torch.OutOfMemoryError as error:
         raise EmbeddingError(
             f"{backbone.device} has too little memory for batches of {count} photos: lower `batch_size` in "
             f"the config of `embeddings`. ({error})"
         ) from error
-    return Launched(count, packed, [part.shape[1] for part in means], clock, pixels)
+    return Launched(count, packed, [part.shape[1] for part in parts], clock, pixels)
 
 
-def describe(
-    backbone: Backbone, batch: NDArray[np.uint8], *, orthonormal: bool, layers: bool = False
-) -> PhotoFeatures:
-    """Compute all features of a batch, and wait for them.
-
-    Args:
-        backbone: what to look with.
-        batch: uint8 [B, h, w, 3], as for `launch`.
-        orthonormal: as for `launch`.
-        layers: as for `launch`.
-
-    Raises:
-        EmbeddingError: as `launch`.
-    """
+def describe(backbone: Backbone, batch: NDArray[np.uint8]) -> PhotoFeatures:
+    """`launch`, waited for; `batch` as there, but an array. Raises EmbeddingError likewise."""
     import torch
 
-    return launch(backbone, torch.tensor(batch), orthonormal=orthonormal, layers=layers).features()
-
-
-def _features(
-    backbone: Backbone, pixel_values: torch.Tensor, orthonormal: bool, layers: bool, clock: DeviceClock
-) -> list[torch.Tensor]:
-    """In the order of `PhotoFeatures`."""
-    seen = backbone.see(pixel_values, layers=layers)
-    patch_mean = seen.tokens[:, 1:].mean(dim=1)
-    clock.mark(MODEL)
-    dct = dct_lowest(seen.tokens, orthonormal=orthonormal)
-    clock.mark(DCT_STAGE)
-    of_layers = [seen.earlier_cls, seen.middle_mean]
-    return [seen.cls, patch_mean, dct, *(one for one in of_layers if one is not None)]
+    return launch(backbone, torch.tensor(batch)).features()
 
 
 def _to_main_memory(values: torch.Tensor) -> torch.Tensor:
@@ -154,3 +129,122 @@ def _to_main_memory(values: torch.Tensor) -> torch.Tensor:
     # Into pinned memory, so that the device copies by itself and nobody waits.
     target = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
     return target.copy_(values, non_blocking=True)
+
+
+class DeviceClock:
+    """Marks moments in the work of one device: CUDA events there, the processor's clock elsewhere."""
+
+    def __init__(self, device: str) -> None:
+        """For work that is sent to `device` ("cpu", "cuda:0", ...)."""
+        self._device, self._on_its_own = device, device.startswith("cuda")
+        self._moments: list[Any] = []
+        self._stages: list[str] = []
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Send work to the device inside; the first stage begins here."""
+        import torch
+
+        with torch.cuda.device(self._device) if self._on_its_own else nullcontext():
+            self._moments.append(self._now())
+            yield
+
+    def mark(self, stage: str) -> None:
+        """What was sent since the last mark belongs to `stage`."""
+        self._stages.append(stage)
+        self._moments.append(self._now())
+
+    def wait(self) -> None:
+        """Return when the device has reached the last mark."""
+        if self._on_its_own:
+            self._moments[-1].synchronize()
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by stage; only after `wait`."""
+        total = dict.fromkeys(self._stages, 0.0)
+        for stage, (start, end) in zip(self._stages, pairwise(self._moments), strict=True):
+            total[stage] += start.elapsed_time(end) / 1000 if self._on_its_own else end - start
+        return total
+
+    def _now(self) -> Any:
+        import torch
+
+        if not self._on_its_own:
+            return perf_counter()
+        moment = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        moment.record()
+        return moment
+
+
+def dct_lowest(tokens: torch.Tensor, keep: int = 8) -> torch.Tensor:
+    """Lowest `keep` x `keep` coefficients of the 2-D type-II DCT of each token matrix.
+
+    With N_1 = T tokens and N_2 = D dimensions, for k, l < keep:
+
+        y[k, l] = 4 sum_n sum_m x[n, m] cos(pi k (2n + 1) / (2 T)) cos(pi l (2m + 1) / (2 D))
+
+    This is `scipy.fft.dctn(x, type=2)[:keep, :keep]`; formula from SciPy's documentation of scipy.fft.dct,
+    after Makhoul, "A Fast Cosine Transform in One and Two Dimensions", IEEE Transactions on Acoustics, Speech
+    and Signal Processing 28(1), 1980. The paper (DS@GT, CLEF 2024) keeps 8 x 8 of the un-normalised transform
+    over the whole matrix, CLS row included.
+
+    Only the kept coefficients are computed, as two thin matrix products per photo: along the width in
+    float32, which reads the tokens once and as they are; along the tokens, where little is left to do, in
+    float64 where the device has it, because a coefficient near zero is a difference of large sums.
+
+    Args:
+        tokens: floating point [B, T, D].
+        keep: how many frequencies per axis.
+
+    Returns:
+        float32 [B, keep * keep], row-major: the frequency along the tokens changes slowest.
+
+    Raises:
+        ValueError: `keep` is below 1 or more than T or D.
+    """
+    import torch
+
+    photos, count, width = tokens.shape
+    if not 1 <= keep <= min(count, width):
+        raise ValueError(f"{keep} frequencies per axis cannot be kept of a {count} x {width} token matrix.")
+    precision = torch.float32 if tokens.device.type == "mps" else torch.float64
+    along_tokens = _cosines(count, keep, tokens.device, precision)
+    along_width = _cosines(width, keep, tokens.device, torch.float32)
+    # One product per photo, cosines on the left: as one tall product for the batch (`linear`, or `@`, which
+    # makes it one) the BLAS libraries of processors take up to twice as long.
+    thin = torch.bmm(along_width.expand(photos, keep, width), tokens.float().transpose(1, 2))
+    return (along_tokens @ thin.transpose(1, 2).to(precision)).flatten(1).float()
+
+
+def orthonormal_factors(count: int, width: int, keep: int = 8) -> NDArray[np.float32]:
+    """What the coefficients of `dct_lowest` are multiplied by to be those of the orthonormal transform.
+
+    Args:
+        count: tokens of the matrix, T.
+        width: its dimensions, D.
+        keep: frequencies per axis.
+
+    Returns:
+        f_T(k) f_D(l), float32 [keep * keep], row-major; f_N(0) = sqrt(1 / 4N), else f_N(k) = sqrt(1 / 2N).
+    """
+    along_tokens, along_width = (
+        np.where(np.arange(keep) == 0, math.sqrt(1 / (4 * length)), math.sqrt(1 / (2 * length)))
+        for length in (count, width)
+    )
+    return np.outer(along_tokens, along_width).ravel().astype(np.float32)
+
+
+@lru_cache(maxsize=32)
+def _cosines(length: int, keep: int, device: torch.device, precision: torch.dtype) -> torch.Tensor:
+    """The first `keep` rows of the type-II DCT matrix, [keep, length], computed in float64.
+
+    Kept where they are needed: to send them along with each batch, a CUDA device would be waited for.
+    """
+    import torch
+
+    # Made outside any inference mode that the first caller may be in, else no later caller could
+    # differentiate.
+    with torch.inference_mode(False):
+        frequency = torch.arange(keep, dtype=torch.float64)[:, None]
+        position = 2 * torch.arange(length, dtype=torch.float64) + 1
+        return (2 * torch.cos(math.pi / (2 * length) * frequency * position)).to(device, precision)

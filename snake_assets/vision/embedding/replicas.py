@@ -13,7 +13,7 @@ from snake_assets.vision.backbone.backbone import Backbone
 from snake_assets.vision.backbone.features import Launched, PhotoFeatures, launch
 from snake_assets.vision.embedding.tables import vectors
 from snake_assets.vision.inference.dataloader import PhotoBatch
-from snake_assets.vision.inference.interfaces import SeenBatch
+from snake_assets.vision.inference.runner import SeenBatch
 
 if TYPE_CHECKING:
     import torch
@@ -41,8 +41,6 @@ class Replicas:
         backbone: Backbone,
         devices: Sequence[str],
         *,
-        orthonormal: bool,
-        layers: bool = False,
         compiled_for: int | None = None,
         loaded: bool = False,
     ) -> None:
@@ -51,8 +49,6 @@ class Replicas:
         Args:
             backbone: the one to copy; a device of its own name uses it as it is.
             devices: one replica each, in turn.
-            orthonormal: whether the DCT is scaled.
-            layers: whether the features of earlier layers are wanted.
             compiled_for: compile the models, for batches of so many photos; None: run them as they are.
             loaded: make them ready before the first batch is asked for, while it is made; else they are
                 loaded when a batch comes that has a photo.
@@ -61,7 +57,6 @@ class Replicas:
         self._replicas = [
             backbone if device == backbone.device else replace(backbone, device=device) for device in devices
         ]
-        self._orthonormal, self._layers = orthonormal, layers
         self._compiled_for, self._loaded = compiled_for, loaded or compiled_for is not None
 
     def make_ready(self) -> None:
@@ -72,7 +67,7 @@ class Replicas:
         """
         for replica in self._replicas:
             if self._compiled_for:
-                replica.compile(self._compiled_for, layers=self._layers)
+                replica.compile(self._compiled_for)
             _ = replica.model
 
     def see(
@@ -114,8 +109,6 @@ class Replicas:
         return launch(
             self._replicas[number % len(self._replicas)],
             batch.pixels,
-            orthonormal=self._orthonormal,
-            layers=self._layers,
             photos_at_least=self._compiled_for or 0,
         )
 

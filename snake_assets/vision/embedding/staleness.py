@@ -8,10 +8,9 @@ from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.manifest import Manifest, read_manifest
 from snake_assets.storage.tables.table import Table
-from snake_assets.vision.embedding.tables import CROP_VERSION, EMBEDDING_VERSION
+from snake_assets.vision.embedding.tables import EMBEDDING_VERSION
 from snake_assets.vision.inference.dataset import crop_unit
-from snake_assets.vision.keys import unit_made_of
-from snake_assets.vision.preprocessing.regions import Regions
+from snake_assets.vision.preprocessing.regions import Regions, unit_made_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def why_stale(
 ) -> str | None:
     """Why an embedding table should be made (again), in a few words; None where it is up to date.
 
-    How photos were looked at (resolution, mirror images, layers, margin) is not judged: it is chosen run by
+    How photos were looked at (resolution, margin) is not judged: it is chosen run by
     run.
 
     Args:
@@ -63,9 +62,8 @@ def why_stale(
     units = [unit_made_of(shard) for shard in images.shards]
     if crops is not None:
         cut = manifest.recipe.get("crop")
-        if not isinstance(cut, Mapping) or cut.get("version") != CROP_VERSION:
-            return "was cut by another version of the code"
-        if fingerprint(cut.get("finder")) != fingerprint(crops.manifest.recipe):
+        finder = cut.get("finder") if isinstance(cut, Mapping) else None
+        if fingerprint(finder) != fingerprint(crops.manifest.recipe):
             return "was cut by what another finder found"
         regions = Regions(crops)
         units = [crop_unit(shard, regions) for shard in images.shards]

@@ -1,4 +1,7 @@
-"""Photos of a table read, decoded and resized, batch by batch; a batch never crosses a shard."""
+"""The data loader: batches of photos read, decoded and resized ahead of the model, by threads or processes.
+
+A batch never crosses a shard, and batches come in the order of their plans.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +10,40 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables.manifest import Reject, Shard
 from snake_assets.vision.decoding.errors import UnreadablePhoto
 from snake_assets.vision.errors import EmbeddingError
-from snake_assets.vision.inference.dataset import Subject, Subjects
-from snake_assets.vision.preprocessing.inputs import Preparation, Prepared
-from snake_assets.vision.room import Room, unbounded
-from snake_assets.vision.timing import DECODING, READING, RESIZING
+from snake_assets.vision.inference.dataset import BatchPlan, Photo, PhotoDataset
+from snake_assets.vision.preprocessing.regions import Region
 
 if TYPE_CHECKING:
     import torch
 
-
 Pixels = TypeVar("Pixels")
+Pixels_co = TypeVar("Pixels_co", covariant=True)
+
+# Stages of a pass, by which its time is told; a photo is resized where it is decoded.
+READING, DECODING = "reading", "decoding"
 
 
-@dataclass(frozen=True)
-class BatchPlan:
-    """The photos of a batch: row numbers of one shard, ascending; none where a shard needs no photo seen."""
+class Preparation(Protocol[Pixels_co]):
+    """How photos are made ready for a model. It goes to other processes, and is asked by several threads."""
 
-    shard: Shard
-    rows: tuple[int, ...]
+    def prepared(self, data: bytes, region: Region) -> NDArray[np.uint8]:
+        """One photo, or the part of it that is wanted, uint8 [h, w, 3]. Raises UnreadablePhoto."""
+
+    def together(self, photos: Sequence[NDArray[np.uint8]]) -> Pixels_co:
+        """The pixels of a batch, which may be empty, as the model takes them."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +70,16 @@ class PhotoBatch(Generic[Pixels]):
 
 
 @dataclass(frozen=True)
-class Looked:
-    """A photo by its names, and what its decoding came to."""
+class Decoded:
+    """A photo by its names, what its decoding came to, and the seconds that took."""
 
     image_id: str
     known_by: str
-    found: Prepared | UnreadablePhoto
+    found: NDArray[np.uint8] | UnreadablePhoto
+    seconds: float
 
 
-Each = Callable[[Callable[[Subject], Looked], Iterable[Subject]], Iterable[Looked]]
+Each = Callable[[Callable[[Photo], Decoded], Iterable[Photo]], Iterable[Decoded]]
 
 
 @dataclass(frozen=True)
@@ -78,20 +87,17 @@ class BatchReader(Generic[Pixels]):
     """Makes batches, in any order and from any process: item i is the batch of plan i.
 
     Attributes:
-        subjects: what is read.
+        dataset: what is read.
         preparation: makes it ready.
         plans: of the batches.
-        room: that its photos share while they are decoded; None for no bound. It stays in this process.
 
     Raises:
         StorageError: a shard cannot be read.
-        MemoryCeilingError: a photo does not fit into the room.
     """
 
-    subjects: Subjects
+    dataset: PhotoDataset
     preparation: Preparation[Pixels]
     plans: Sequence[BatchPlan]
-    room: Room | None = None
 
     def __len__(self) -> int:
         """How many batches."""
@@ -104,22 +110,21 @@ class BatchReader(Generic[Pixels]):
     def batch(self, number: int, each: Each) -> PhotoBatch[Pixels]:
         """As item `number`; `each` is `map`, or that of a pool, which shares the photos out."""
         plan = self.plans[number]
-        seconds = {READING: 0.0, DECODING: 0.0, RESIZING: 0.0}
+        seconds = {READING: 0.0, DECODING: 0.0}
         pixels = []
         digests: list[str] = []
         rejects: dict[str, Reject] = {}
-        for photo in each(self._looked, self._read(plan, seconds)):
-            if isinstance(photo.found, UnreadablePhoto):
-                rejects[photo.known_by] = Reject(photo.image_id, photo.found.reason, photo.found.detail)
-                continue
-            pixels.append(photo.found.pixels)
-            digests.append(photo.known_by)
-            seconds[DECODING] += photo.found.decoding
-            seconds[RESIZING] += photo.found.resizing
+        for one in each(self._decoded, self._read(plan, seconds)):
+            seconds[DECODING] += one.seconds
+            if isinstance(one.found, UnreadablePhoto):
+                rejects[one.known_by] = Reject(one.image_id, one.found.reason, one.found.detail)
+            else:
+                pixels.append(one.found)
+                digests.append(one.known_by)
         return PhotoBatch(plan.shard, digests, self.preparation.together(pixels), rejects, seconds)
 
-    def _read(self, plan: BatchPlan, seconds: dict[str, float]) -> Iterator[Subject]:
-        photos = self.subjects.read(plan.shard, plan.rows) if plan.rows else iter(())
+    def _read(self, plan: BatchPlan, seconds: dict[str, float]) -> Iterator[Photo]:
+        photos = self.dataset.read(plan.shard, plan.rows) if plan.rows else iter(())
         while True:
             began = time.perf_counter()
             photo = next(photos, None)
@@ -128,43 +133,14 @@ class BatchReader(Generic[Pixels]):
                 return
             yield photo
 
-    def _looked(self, photo: Subject) -> Looked:
-        with self.room.for_a_photo(photo.image_id) if self.room else nullcontext(unbounded) as take:
-            try:
-                found: Prepared | UnreadablePhoto = self.preparation.prepared(photo.data, photo.region, take)
-            except UnreadablePhoto as fault:
-                found = fault
-            return Looked(photo.image_id, photo.known_by, found)
-
-
-def plan_batches(
-    subjects: Subjects, shards: Sequence[Shard], known: Callable[[str], bool], batch_size: int
-) -> list[BatchPlan]:
-    """Batches of the photos that are not known, each content once; every shard has one batch at least.
-
-    Args:
-        subjects: what there is to see.
-        shards: those to go through.
-        known: whether what is known by a digest needs no look.
-        batch_size: photos in a batch; only the last of a shard has fewer.
-
-    Raises:
-        StorageError: a shard cannot be read.
-    """
-    plans: list[BatchPlan] = []
-    seen: set[str] = set()
-    for shard in shards:
-        rows: list[int] = []
-        for row, digest in enumerate(subjects.keys(shard)[subjects.known_by].to_pylist()):
-            if digest not in seen and not known(digest):
-                seen.add(digest)
-                rows.append(row)
-        starts = range(0, max(1, len(rows)), batch_size)
-        plans += [BatchPlan(shard, tuple(rows[start : start + batch_size])) for start in starts]
-    return plans
-
-
-# Batches made ahead of the model, in order, by threads or by processes.
+    def _decoded(self, photo: Photo) -> Decoded:
+        began = time.perf_counter()
+        found: NDArray[np.uint8] | UnreadablePhoto
+        try:
+            found = self.preparation.prepared(photo.data, photo.region)
+        except UnreadablePhoto as fault:
+            found = fault
+        return Decoded(photo.image_id, photo.known_by, found, time.perf_counter() - began)
 
 
 def read_in_threads(reader: BatchReader[Pixels], workers: int, batches: int) -> Generator[PhotoBatch[Pixels]]:
@@ -180,18 +156,17 @@ def read_in_threads(reader: BatchReader[Pixels], workers: int, batches: int) -> 
 
     Raises:
         StorageError: a shard cannot be read.
-        MemoryCeilingError: a photo does not fit into the reader's room.
     """
 
-    def each(look: Callable[[Subject], Looked], photos: Iterable[Subject]) -> Iterator[Looked]:
+    def each(decode: Callable[[Photo], Decoded], photos: Iterable[Photo]) -> Iterator[Decoded]:
         # Not `map` of the pool: that would take all photos of a batch into memory at once.
-        looking: deque[Future[Looked]] = deque()
+        decoding: deque[Future[Decoded]] = deque()
         for photo in photos:
-            looking.append(decoders.submit(look, photo))
-            if len(looking) > workers:
-                yield looking.popleft().result()
-        while looking:
-            yield looking.popleft().result()
+            decoding.append(decoders.submit(decode, photo))
+            if len(decoding) > workers:
+                yield decoding.popleft().result()
+        while decoding:
+            yield decoding.popleft().result()
 
     waiting: deque[Future[PhotoBatch[Pixels]]] = deque()
     with ThreadPoolExecutor(1, "read") as readers, ThreadPoolExecutor(workers, "decode") as decoders:
@@ -212,9 +187,8 @@ def read_in_processes(
     """As `read_in_threads`, by processes that are spawned: nothing of CUDA, and no lock, is inherited.
 
     They are started by the call, not by the first look at a batch: whoever is to see the batches can get
-    ready meanwhile. The reader has no room: processes share none.
-
-    Pixels come through shared memory: `workers` x `ahead` batches must fit into it (/dev/shm on Linux).
+    ready meanwhile. Pixels come through shared memory: `workers` x `ahead` batches must fit into it
+    (/dev/shm on Linux).
 
     Args:
         reader: makes the batches.
@@ -238,9 +212,11 @@ def _from_processes(
     from torch.utils.data import DataLoader, Dataset
 
     with TemporaryDirectory(prefix="snake_assets_reader_") as folder:
-        kept = _Kept.written(reader, Path(folder) / "reader.pickle")
+        file = Path(folder) / "reader.pickle"
+        file.write_bytes(pickle.dumps(reader))
         loader: DataLoader[PhotoBatch[Pixels]] = DataLoader(
-            cast("Dataset[PhotoBatch[Pixels]]", kept),  # length and items are all that it asks for
+            # Asked for its length and items only.
+            cast("Dataset[PhotoBatch[Pixels]]", _InFile(file, len(reader))),
             batch_size=None,
             num_workers=workers,
             prefetch_factor=ahead,
@@ -263,27 +239,23 @@ def _from_processes(
             del batches  # which ends the processes, before their file goes
 
 
-class _Kept(Generic[Pixels]):
+@dataclass(frozen=True)
+class _InFile:
     """A reader in a file, where each process fetches it.
 
     Of the plans of 180,000 photos a pipe holds but a part (64 kB): sent through it, each process would be
     waited for until it has imported what it needs, which takes seconds, before the next is started.
     """
 
-    def __init__(self, file: Path, batches: int) -> None:
-        self._file, self._batches = file, batches
-
-    @classmethod
-    def written(cls, reader: BatchReader[Pixels], file: Path) -> _Kept[Pixels]:
-        file.write_bytes(pickle.dumps(reader))
-        return cls(file, len(reader))
+    file: Path
+    batches: int
 
     def __len__(self) -> int:
-        return self._batches
+        return self.batches
 
-    def __getitem__(self, number: int) -> PhotoBatch[Pixels]:
+    def __getitem__(self, number: int) -> PhotoBatch[object]:
         return self._reader[number]
 
     @cached_property
-    def _reader(self) -> BatchReader[Pixels]:
-        return cast("BatchReader[Pixels]", pickle.loads(self._file.read_bytes()))  # noqa: S301
+    def _reader(self) -> BatchReader[object]:
+        return cast("BatchReader[object]", pickle.loads(self.file.read_bytes()))  # noqa: S301

@@ -1,8 +1,7 @@
-"""What a pass shows its model: the photos of `image_table`, whole or cut, each known by what is seen."""
+"""The photos of an `image_table` as a dataset for a model: whole or cut, each known by what is seen of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import pyarrow as pa
 
@@ -10,12 +9,19 @@ from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.tables.manifest import Reject, Shard
 from snake_assets.storage.tables.table import Table
-from snake_assets.vision.keys import DIGEST, REGION, unit_made_of
-from snake_assets.vision.preprocessing.regions import WHOLE_FRAME, Region, Regions, region_digest
+from snake_assets.vision.preprocessing.regions import (
+    DIGEST,
+    REGION,
+    WHOLE_FRAME,
+    Region,
+    Regions,
+    region_digest,
+    unit_made_of,
+)
 
 
 @dataclass(frozen=True)
-class Subject:
+class Photo:
     """One photo to be seen: its name, what it is known by, its file's bytes, and the part that matters."""
 
     image_id: str
@@ -24,73 +30,17 @@ class Subject:
     region: Region
 
 
-class Subjects(Protocol):
-    """The subjects of one split, a shard of `image_table` at a time. They go to other processes."""
-
-    @property
-    def images(self) -> Table:
-        """The `image_table`."""
-
-    @property
-    def known_by(self) -> str:
-        """The key column whose equal values mean equal rows, whatever photo they stand for."""
-
-    def unit(self, shard: Shard) -> str:
-        """The unit of the shards that are made of one of `image_table`."""
-
-    def keys(self, shard: Shard) -> pa.Table:
-        """The columns that every table takes over, `image_id` and `known_by` among them, for all rows."""
-
-    def refused(self, shard: Shard) -> Mapping[str, Reject]:
-        """What cannot be shown, though its file may well be read; by `known_by`."""
-
-    def read(self, shard: Shard, rows: Sequence[int]) -> Iterator[Subject]:
-        """Some rows of a shard, by their numbers in ascending order, one row group in memory at a time."""
-
-
 @dataclass(frozen=True)
-class WholePhotos:
-    """Photos as they are, known by their files' digests.
+class PhotoDataset:
+    """The photos of one split, a shard of `image_table` at a time. It goes to other processes.
+
+    Whole photos are known by their files' digests. Where they are cut, the region counts too: another box
+    makes another row, the same box does not.
 
     Attributes:
         images: the `image_table`.
-        columns: that every table takes over from it, its digest among them.
-
-    Raises:
-        StorageError: a shard cannot be read.
-    """
-
-    images: Table
-    columns: Sequence[str]
-    known_by: str = DIGEST
-
-    def unit(self, shard: Shard) -> str:
-        """Of the photos alone."""
-        return unit_made_of(shard)
-
-    def keys(self, shard: Shard) -> pa.Table:
-        """As they stand in `image_table`."""
-        return self.images.read_shard(shard, self.columns)
-
-    def refused(self, shard: Shard) -> Mapping[str, Reject]:
-        """Nothing: whether a photo can be read is seen when it is."""
-        return {}
-
-    def read(self, shard: Shard, rows: Sequence[int]) -> Iterator[Subject]:
-        """The photos, with the whole frame as their region."""
-        for part in self.images.parts(shard, rows, ["image_id", DIGEST, "image"]):
-            for image_id, digest, data in zip(*part.columns, strict=True):
-                yield Subject(image_id.as_py(), digest.as_py(), data.as_py(), WHOLE_FRAME)
-
-
-@dataclass(frozen=True)
-class CroppedPhotos:
-    """Photos with the region to cut, known by both: another box is another subject, the same box is not.
-
-    Attributes:
-        images: the `image_table`.
-        columns: that every table takes over from it, its digest among them; `region` follows them.
-        regions: where the snake is.
+        columns: that every table takes over from it, its digest among them; `region` follows where it is cut.
+        regions: where the snake is; None for whole photos.
 
     Raises:
         StorageError: a shard cannot be read, or the regions are of other photos.
@@ -98,21 +48,30 @@ class CroppedPhotos:
 
     images: Table
     columns: Sequence[str]
-    regions: Regions
-    known_by: str = REGION
+    regions: Regions | None = None
+
+    @property
+    def known_by(self) -> str:
+        """The key column whose equal values mean equal rows, whatever photo they stand for."""
+        return REGION if self.regions else DIGEST
 
     def unit(self, shard: Shard) -> str:
-        """Of the photos and of the crops that were found in them."""
-        return crop_unit(shard, self.regions)
+        """The unit of the shards that are made of one of `image_table`."""
+        return crop_unit(shard, self.regions) if self.regions else unit_made_of(shard)
 
     def keys(self, shard: Shard) -> pa.Table:
-        """As they stand in `image_table`, and `region`."""
-        keys, regions = self.images.read_shard(shard, self.columns), self.regions.of(shard)
+        """The columns that every table takes over, `image_id` and `known_by` among them, for all rows."""
+        keys = self.images.read_shard(shard, self.columns)
+        if self.regions is None:
+            return keys
+        regions = self.regions.of(shard)
         known_by = [region_digest(digest, regions.get(digest)) for digest in keys[DIGEST].to_pylist()]
         return keys.append_column(REGION, pa.array(known_by, pa.string()))
 
     def refused(self, shard: Shard) -> Mapping[str, Reject]:
-        """Photos that the finder could not read: there is no region to cut."""
+        """Photos that have no region to cut since the finder could not read them; by `known_by`."""
+        if self.regions is None:
+            return {}
         rows, regions = self.images.read_shard(shard, ["image_id", DIGEST]), self.regions.of(shard)
         rejects = {reject.image_id: reject for reject in self.regions.shard_for(shard).rejects}
         refused = {}
@@ -126,12 +85,16 @@ class CroppedPhotos:
                 refused[region_digest(digest, None)] = rejects[image_id]
         return refused
 
-    def read(self, shard: Shard, rows: Sequence[int]) -> Iterator[Subject]:
-        """The photos and their regions."""
-        regions = self.regions.of(shard)
-        for photo in WholePhotos(self.images, self.columns).read(shard, rows):
-            region = regions[photo.known_by]
-            yield Subject(photo.image_id, region_digest(photo.known_by, region), photo.data, region)
+    def read(self, shard: Shard, rows: Sequence[int]) -> Iterator[Photo]:
+        """Some rows of a shard, by their numbers in ascending order, one row group in memory at a time."""
+        regions = self.regions.of(shard) if self.regions else None
+        for part in self.images.parts(shard, rows, ["image_id", DIGEST, "image"]):
+            for image_id, digest, data in zip(*part.columns, strict=True):
+                known_by, region = digest.as_py(), WHOLE_FRAME
+                if regions is not None:
+                    region = regions[known_by]
+                    known_by = region_digest(known_by, region)
+                yield Photo(image_id.as_py(), known_by, data.as_py(), region)
 
 
 def crop_unit(shard: Shard, regions: Regions) -> str:
@@ -141,3 +104,38 @@ def crop_unit(shard: Shard, regions: Regions) -> str:
         StorageError: the regions are of other photos.
     """
     return fingerprint([shard.sha256, regions.shard_for(shard).sha256])
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """The photos of a batch: row numbers of one shard, ascending; none where a shard needs no photo seen."""
+
+    shard: Shard
+    rows: tuple[int, ...]
+
+
+def plan_batches(
+    dataset: PhotoDataset, shards: Sequence[Shard], known: Callable[[str], bool], batch_size: int
+) -> list[BatchPlan]:
+    """Batches of the photos that are not known, each content once; every shard has one batch at least.
+
+    Args:
+        dataset: what there is to see.
+        shards: those to go through.
+        known: whether what is known by a digest needs no look.
+        batch_size: photos in a batch; only the last of a shard has fewer.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    plans: list[BatchPlan] = []
+    seen: set[str] = set()
+    for shard in shards:
+        rows: list[int] = []
+        for row, digest in enumerate(dataset.keys(shard)[dataset.known_by].to_pylist()):
+            if digest not in seen and not known(digest):
+                seen.add(digest)
+                rows.append(row)
+        starts = range(0, max(1, len(rows)), batch_size)
+        plans += [BatchPlan(shard, tuple(rows[start : start + batch_size])) for start in starts]
+    return plans

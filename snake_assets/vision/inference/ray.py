@@ -13,7 +13,8 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any, Generic
 
 import numpy as np
@@ -21,10 +22,7 @@ from numpy.typing import NDArray
 
 from snake_assets.vision.errors import EngineError
 from snake_assets.vision.inference.dataloader import BatchReader, PhotoBatch, Pixels
-from snake_assets.vision.inference.interfaces import Found, Model, SeenBatch
-
-# The Ray cluster of a pass: the one that RAY_ADDRESS names, else one of this machine, while it runs.
-
+from snake_assets.vision.inference.runner import Found, Model, SeenBatch
 
 ADDRESS = "RAY_ADDRESS"
 LOOPBACK = "127.0.0.1"
@@ -32,18 +30,15 @@ LOOPBACK = "127.0.0.1"
 TO_THE_NETWORK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 # Of a cluster of this machine, for batches on their way; taken as it is used.
 OBJECT_STORE_BYTES = 2**30
+# Of a batch that is decoded, and of an actor: what ends so many workers is no bad luck, but the batch.
+RETRIES = 5
+COLUMN = "pickled"
+Row = dict[str, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What a cluster has.
-
-    Attributes:
-        where: it is, for messages.
-        nodes: machines that have processors.
-        processors: of all of them.
-        gpus: of all of them.
-    """
+    """What a cluster has: where it is, for messages; machines with processors; their processors and GPUs."""
 
     where: str
     nodes: int
@@ -53,7 +48,7 @@ class Resources:
 
 @contextmanager
 def connected(processors: int) -> Iterator[Resources]:
-    """Connect this process; what was started here is stopped here, a cluster that was there goes on.
+    """Connect to the cluster that RAY_ADDRESS names, else to one of this machine, stopped behind the pass.
 
     Args:
         processors: that a cluster of this machine counts, however many there are.
@@ -79,23 +74,15 @@ def connected(processors: int) -> Iterator[Resources]:
         # By itself, Ray's workers give way to whatever else the machine does, while the pass waits for them.
         "_system_config": {"worker_niceness": 0},
     }
+    options = {"address": address} if address else {"address": "local", **of_this_machine}
     try:
-        ray.init(
-            address=address or "local",
-            logging_level="ERROR",
-            log_to_driver=False,
-            **({} if address else of_this_machine),
-        )
+        ray.init(logging_level="ERROR", log_to_driver=False, **options)
     except Exception as error:  # Ray raises nearly anything here
-        raise EngineError(
-            f"Ray {f'at {ADDRESS}={address} cannot be reached' if address else 'cannot be started here'}: "
-            f"{_first_line(error)} "
-            + (
-                f"Start this on a node of that cluster, or unset {ADDRESS} for a cluster of this machine."
-                if address
-                else "Set SNAKE_ENGINE=local to do without."
-            )
-        ) from error
+        failed, instead = "cannot be started here", "Set SNAKE_ENGINE=local to do without."
+        if address:
+            failed = f"at {ADDRESS}={address} cannot be reached"
+            instead = f"Start this on a node of that cluster, or unset {ADDRESS} for one of this machine."
+        raise EngineError(f"Ray {failed}: {_first_line(error)} {instead}") from error
     try:
         if not address and ray.util.get_node_ip_address() != LOOPBACK:
             raise EngineError(
@@ -105,14 +92,6 @@ def connected(processors: int) -> Iterator[Resources]:
         yield _resources(ray, address or "this machine")
     finally:
         ray.shutdown()
-
-
-def told(error: Exception) -> EngineError:
-    """An error of Ray's own in a sentence."""
-    return EngineError(
-        f"Ray gave up: {_first_line(error)} Its logs, on the machine where it happened, tell more. Run "
-        "again: shards that are finished are kept."
-    )
 
 
 def _imported(address: str) -> Any:
@@ -138,83 +117,6 @@ def _resources(ray: Any, where: str) -> Resources:
 def _first_line(error: Exception) -> str:
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return line if line.endswith(".") else f"{line}."
-
-
-# What goes to another machine and back, as the row of a Ray dataset: anything pickled, or why it failed.
-
-
-COLUMN = "parcel"
-Row = dict[str, NDArray[np.uint8]]
-
-
-@dataclass(frozen=True)
-class Failed:
-    """An error and what it came from, outermost first: pickling an error alone forgets its causes."""
-
-    errors: tuple[BaseException, ...]
-
-    def raised(self) -> BaseException:
-        """The error, its causes in place."""
-        for error, cause in zip(self.errors, self.errors[1:], strict=False):
-            error.__cause__ = cause
-        return self.errors[0]
-
-
-def sent(content: object) -> Row:
-    """A row that holds this, tensors among it in main memory."""
-    buffer = io.BytesIO()
-    _Pickler(buffer, protocol=5).dump(content)
-    return {COLUMN: np.frombuffer(buffer.getbuffer(), np.uint8)}
-
-
-def opened(row: Row) -> Any:
-    """What a row holds. Only for rows of this pass: they are pickles. Raises what failed on its way."""
-    content = pickle.loads(np.ascontiguousarray(row[COLUMN]).data)  # noqa: S301
-    if isinstance(content, Failed):
-        raise content.raised()
-    return content
-
-
-def answered(work: Callable[[], object]) -> Row:
-    """What the work gives, or the error that it raised, as a row: to Ray, nothing has failed."""
-    try:
-        return sent(work())
-    except Exception as error:
-        return sent(Failed(tuple(_portable(one) for one in _chain(error))))
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    chain: list[BaseException] = []
-    found: BaseException | None = error
-    while found is not None and found not in chain:
-        chain.append(found)
-        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
-    return chain
-
-
-def _portable(error: BaseException) -> BaseException:
-    """The error with its traceback in words; one that cannot be pickled as an error that says the same."""
-    error.add_note("".join(traceback.format_tb(error.__traceback__)))
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301
-    except Exception:
-        return EngineError(f"{type(error).__name__}: {error}")
-    return error
-
-
-class _Pickler(pickle.Pickler):
-    """Tensors as arrays: torch's own way copies their bytes three times."""
-
-    def reducer_override(self, thing: Any) -> Any:
-        import torch
-
-        if isinstance(thing, torch.Tensor):
-            return torch.from_numpy, (thing.numpy(),)
-        return NotImplemented
-
-
-# Of a batch that is decoded, and of an actor: what ends so many workers is no bad luck, but the batch.
-RETRIES = 5
 
 
 @dataclass(frozen=True)
@@ -243,15 +145,6 @@ class RayEngine:
         return RayPass(partial(model, "cuda" if gpus else device), decoders, self.actors, gpus)
 
 
-def refuse_a_ceiling(ray: RayEngine | None, ceiling: int | None) -> None:
-    """Raise EngineError where both are asked for."""
-    if ray is not None and ceiling is not None:
-        raise EngineError(
-            "A memory ceiling is that of one process, and Ray's workers are others, which Ray bounds by "
-            "itself: unset SNAKE_MEMORY, or SNAKE_ENGINE."
-        )
-
-
 @dataclass
 class RayPass(Generic[Pixels, Found]):
     """See `RayEngine.running`; `devices` are known once a cluster is."""
@@ -274,24 +167,18 @@ class RayPass(Generic[Pixels, Found]):
         # As many as here: what a processor computes may differ in its last bits by how many share the work.
         threads = 1 if self.gpus else torch.get_num_threads()
         with connected((self.actors or 1) * threads + self.decoders) as cluster:
-            actors = self._actors(cluster)
-            self._refuse_too_few(cluster, actors, threads)
+            by_itself = int(cluster.gpus / self.gpus) if self.gpus else cluster.nodes
+            actors = self.actors or max(1, by_itself)
+            if actors * threads >= cluster.processors or actors * self.gpus > cluster.gpus:
+                # Ray would wait for more for ever.
+                raise EngineError(
+                    f"{actors} actors of {threads} threads and {self.gpus:g} GPUs each, and one to decode, "
+                    f"are more than Ray at {cluster.where} has: {cluster.processors:g} processors, "
+                    f"{cluster.gpus:g} GPUs. Lower ray_actors or ray_gpus of the resource `engine`, or "
+                    "OMP_NUM_THREADS, or start more nodes."
+                )
             self.devices = (f"Ray's {'cuda' if self.gpus else 'cpu'}",) * actors
             yield from self._streamed(reader, actors, threads, self.decoders * cluster.nodes)
-
-    def _actors(self, cluster: Resources) -> int:
-        by_itself = int(cluster.gpus / self.gpus) if self.gpus else cluster.nodes
-        return self.actors or max(1, by_itself)
-
-    def _refuse_too_few(self, cluster: Resources, actors: int, threads: int) -> None:
-        """Ray would wait for more for ever."""
-        if actors * threads >= cluster.processors or actors * self.gpus > cluster.gpus:
-            raise EngineError(
-                f"{actors} actors of {threads} threads and {self.gpus:g} GPUs each, and one to decode, "
-                f"are more than Ray at {cluster.where} has: {cluster.processors:g} processors, "
-                f"{cluster.gpus:g} GPUs. Lower SNAKE_RAY_ACTORS, SNAKE_RAY_GPUS or OMP_NUM_THREADS, or start "
-                "more nodes."
-            )
 
     def _streamed(
         self, reader: BatchReader[Pixels], actors: int, threads: int, decoders: int
@@ -317,9 +204,12 @@ class RayPass(Generic[Pixels, Found]):
         )
         try:
             for row in seen.iter_rows():
-                yield opened(row)
+                yield unpickled(row)
         except (RayError, SystemException) as error:
-            raise told(error) from error
+            raise EngineError(
+                f"Ray gave up: {_first_line(error)} Its logs, on the machine where it happened, tell more. "
+                "Run again: shards that are finished are kept."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -335,19 +225,82 @@ class _Seeing:
 
     def __init__(self, model: Callable[[], Model[Any, Any]], threads: int) -> None:
         self._load, self._threads = model, threads
-        self._model: Model[Any, Any] | None = None
 
     def __call__(self, row: Row) -> Row:
-        return answered(lambda: self._seen(opened(row)))
+        return answered(lambda: self._seen(unpickled(row)))
 
     def _seen(self, batch: PhotoBatch[Any]) -> SeenBatch[Any, Any]:
-        (seen,) = self._loaded().see([batch])
+        (seen,) = self._model.see([batch])
         return replace(seen, photos=replace(batch, pixels=None))
 
-    def _loaded(self) -> Model[Any, Any]:
+    @cached_property
+    def _model(self) -> Model[Any, Any]:
         import torch
 
-        if self._model is None:
-            torch.set_num_threads(self._threads)
-            self._model = self._load()
-        return self._model
+        torch.set_num_threads(self._threads)
+        return self._load()
+
+
+# What goes to another machine and back, as the row of a Ray dataset: anything pickled, or why it failed.
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """An error and what it came from, outermost first: pickling an error alone forgets its causes."""
+
+    errors: list[BaseException]
+
+    def raised(self) -> BaseException:
+        """The error, its causes in place."""
+        for error, cause in pairwise(self.errors):
+            error.__cause__ = cause
+        return self.errors[0]
+
+
+def pickled(content: object) -> Row:
+    """A row that holds this, tensors among it in main memory."""
+    buffer = io.BytesIO()
+    _Pickler(buffer, protocol=5).dump(content)
+    return {COLUMN: np.frombuffer(buffer.getbuffer(), np.uint8)}
+
+
+def unpickled(row: Row) -> Any:
+    """What a row holds. Only for rows of this pass: they are pickles. Raises what failed on its way."""
+    content = pickle.loads(np.ascontiguousarray(row[COLUMN]).data)  # noqa: S301
+    if isinstance(content, _Failed):
+        raise content.raised()
+    return content
+
+
+def answered(work: Callable[[], object]) -> Row:
+    """What the work gives, or the error that it raised, as a row: to Ray, nothing has failed."""
+    try:
+        return pickled(work())
+    except Exception as error:
+        found: BaseException | None = error
+        chain: list[BaseException] = []
+        while found is not None and found not in chain:
+            chain.append(found)
+            found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+        return pickled(_Failed([_portable(one) for one in chain]))
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error with its traceback in words; one that cannot be pickled as an error that says the same."""
+    error.add_note("".join(traceback.format_tb(error.__traceback__)))
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301
+    except Exception:
+        return EngineError(f"{type(error).__name__}: {error}")
+    return error
+
+
+class _Pickler(pickle.Pickler):
+    """Tensors as arrays: torch's own way copies their bytes three times."""
+
+    def reducer_override(self, thing: Any) -> Any:
+        import torch
+
+        if isinstance(thing, torch.Tensor):
+            return torch.from_numpy, (thing.numpy(),)
+        return NotImplemented

@@ -1,4 +1,4 @@
-"""A shard of each of a pass's tables: what was computed, what is known already, and what was rejected."""
+"""The shards of a pass's tables: what was computed, what is known already, and what was rejected."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,7 @@ import pyarrow as pa
 
 from snake_assets.storage.tables.manifest import Reject, Shard
 from snake_assets.storage.tables.writer import TableWriter
-from snake_assets.vision.inference.dataset import Subjects
-
-# Rows that are there already, found by what their photo is known by: its digest, for whole photos.
+from snake_assets.vision.inference.dataset import PhotoDataset
 
 
 class KnownRows:
@@ -26,8 +24,7 @@ class KnownRows:
         self._rejects: dict[str, Reject] = {}
         for name, writer in writers.items():
             for shard in writer.shards:
-                digests = writer.read(shard, [known_by])[known_by].to_pylist()
-                self._index(name, shard, digests)
+                self.add(name, shard, writer.read(shard, [known_by])[known_by].to_pylist())
 
     def has(self, digest: str) -> bool:
         """Whether every table has a row of this photo, or it is refused."""
@@ -35,7 +32,8 @@ class KnownRows:
 
     def add(self, name: str, shard: Shard, digests: Sequence[str]) -> None:
         """A shard has been written; `digests` are those of its rows."""
-        self._index(name, shard, digests)
+        for row, digest in enumerate(digests):
+            self._places[name].setdefault(digest, (shard, row))
 
     def refuse(self, rejects: Mapping[str, Reject]) -> None:
         """Photos that cannot be shown, by digest; their copies cannot be either."""
@@ -62,10 +60,6 @@ class KnownRows:
         inverse = sorted(range(len(order)), key=order.__getitem__)
         return pa.concat_tables(parts).take(inverse)
 
-    def _index(self, name: str, shard: Shard, digests: Sequence[str]) -> None:
-        for row, digest in enumerate(digests):
-            self._places[name].setdefault(digest, (shard, row))
-
 
 @dataclass(frozen=True)
 class Computed:
@@ -87,12 +81,12 @@ class ShardWriter:
     """Writes the shards of all tables, in the rows' order; what was not computed is copied.
 
     Attributes:
-        subjects: what is shown to the model, with the columns that every table takes over.
+        dataset: what is shown to the model, with the columns that every table takes over.
         known: the rows that are there.
         writers: by table.
     """
 
-    subjects: Subjects
+    dataset: PhotoDataset
     known: KnownRows
     writers: Mapping[str, TableWriter]
 
@@ -103,7 +97,7 @@ class ShardWriter:
             StorageError: a table cannot be read or written.
         """
         self.known.refuse(computed.rejects)
-        keys, known_by = self.subjects.keys(shard), self.subjects.known_by
+        keys, known_by = self.dataset.keys(shard), self.dataset.known_by
         rejects = self.known.rejects_of(keys["image_id"].to_pylist(), keys[known_by].to_pylist())
         refused = {reject.image_id for reject in rejects}
         readable = [image_id not in refused for image_id in keys["image_id"].to_pylist()]
@@ -116,7 +110,7 @@ class ShardWriter:
         return int(kept.num_rows) - len(computed.digests)
 
     def _rows(self, name: str, kept: pa.Table, computed: Computed, schema: pa.Schema) -> pa.Table:
-        wanted = kept[self.subjects.known_by].to_pylist()
+        wanted = kept[self.dataset.known_by].to_pylist()
         old = sorted(set(wanted) - set(computed.digests))
         place = {digest: row for row, digest in enumerate([*computed.digests, *old])}
         rows = computed.rows[name]

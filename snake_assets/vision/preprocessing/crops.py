@@ -1,32 +1,25 @@
-"""Crops: the part of a photo around the snake, cut while the photo is decoded and stored nowhere."""
+"""Crops: the part of a photo around the snake, cut while the photo is decoded and stored nowhere.
+
+And masks: which pixels of a photo belong to the snake, as bytes for a table, and what becomes of the others.
+"""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, PngImagePlugin
 
 from snake_assets.storage.fingerprints import Json
+from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.decoding.png import png_lacks_rows
 from snake_assets.vision.errors import EmbeddingError
-from snake_assets.vision.preprocessing.inputs import BackboneInput, Prepared, timed
 from snake_assets.vision.preprocessing.regions import Region
-from snake_assets.vision.preprocessing.transforms import Preprocessing
-from snake_assets.vision.room import Take, unbounded
-
-if TYPE_CHECKING:
-    import torch
-
-
-# Which pixels of a photo belong to the snake: as bytes for a table, and what becomes of the others.
-
+from snake_assets.vision.preprocessing.transforms import BackboneInput, Preprocessing
 
 Background = Literal["keep", "grey", "blur"]
 BACKGROUNDS: tuple[Background, ...] = get_args(Background)
@@ -108,7 +101,7 @@ class CropSettings:
 
     Attributes:
         margin: kept around the box on each side, as a share of its longer side, 0 to 4.
-        background: what becomes of the pixels outside a mask, where the finder gives one (masks.py).
+        background: what becomes of the pixels outside a mask, where the finder gives one.
         least_side: side of the smallest window in pixels of the full-size photo, 1 to 1,024: a box of a few
             pixels is shown with its surroundings instead of as one blur.
 
@@ -172,7 +165,7 @@ def window_around(region: Region, frame: tuple[int, int], settings: CropSettings
 
 
 @dataclass(frozen=True)
-class CropInput:
+class CropInput(BackboneInput):
     """Crops at a backbone's input size, stacked as whole photos are.
 
     The square window is resized to the whole input: a centre crop, with which many backbones were
@@ -182,31 +175,24 @@ class CropInput:
     seen just as the whole photo is.
     """
 
-    preprocessing: Preprocessing
     settings: CropSettings
 
-    def prepared(self, data: bytes, region: Region, take: Take = unbounded) -> Prepared:
+    def prepared(self, data: bytes, region: Region) -> NDArray[np.uint8]:
         """Decode a photo, cut its region and resize that. Raises UnreadablePhoto.
 
         Raises:
             MaskError: the region's mask is damaged.
         """
         masked = region.mask is not None and self.settings.background != "keep"
-        whole = (region.x0, region.y0, region.x1, region.y1) == (0, 0, 1, 1)
-        if whole and not masked:
-            return BackboneInput(self.preprocessing).prepared(data, take=take)
-        # The window is copied before it is resized, and once more where its background goes.
-        copies = 3 if masked else 2
-        return timed(
-            data,
-            self._shortest_side(region),
-            partial(self._cropped, region=region),
-            lambda size: take(copies * size),
-        )
-
-    def together(self, photos: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
-        """Stack what `prepared` gave."""
-        return BackboneInput(self.preprocessing).together(photos)
+        if (region.x0, region.y0, region.x1, region.y1) == (0, 0, 1, 1) and not masked:
+            return super().prepared(data, region)
+        rgb = decode(data, at_least=self._shortest_side(region))
+        window = window_around(region, rgb.shape[:2], self.settings)
+        cut = window.cut(rgb)
+        if region.mask is not None and masked:
+            mask = window.cut_mask(mask_from_bytes(region.mask), rgb.shape[:2])
+            cut = without_background(cut, mask, self.settings.background)
+        return self._fitting.resized(np.ascontiguousarray(cut))
 
     @property
     def _fitting(self) -> Preprocessing:
@@ -220,15 +206,6 @@ class CropInput:
         needed = max(2 * max(self.preprocessing.input_size), self.settings.least_side)
         share = max(region.x1 - region.x0, region.y1 - region.y0) * (1 + 2 * self.settings.margin)
         return math.ceil(needed / min(1.0, share))
-
-    def _cropped(self, rgb: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
-        frame = rgb.shape[:2]
-        window = window_around(region, frame, self.settings)
-        cut = window.cut(rgb)
-        if region.mask is not None and self.settings.background != "keep":
-            mask = window.cut_mask(mask_from_bytes(region.mask), frame)
-            cut = without_background(cut, mask, self.settings.background)
-        return self._fitting.resized(np.ascontiguousarray(cut))
 
 
 def _within(centre: float, side: int, length: int) -> tuple[int, int]:

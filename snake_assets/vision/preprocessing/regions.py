@@ -11,9 +11,10 @@ from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.tables.manifest import Shard
 from snake_assets.storage.tables.table import Table
-from snake_assets.vision.keys import DIGEST, unit_made_of
 
 CROPS = "yolo_crops"
+# Columns: of a photo's file, and of that and the part that is cut from it.
+DIGEST, REGION = "sha256", "region"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Region:
         y1: bottom edge, 0 to 1, above `y0`.
         score: how sure the finder is, 0 to 1; 0 for the whole frame where nothing was found.
         label: what the finder says it is, in its own words; empty for the whole frame.
-        mask: which pixels within the photo belong to it, as bytes (masks.py); None where only a box is known.
+        mask: which pixels within the photo belong to it, as bytes (crops.py); None where only a box is known.
     """
 
     x0: float
@@ -55,9 +56,12 @@ def region_digest(photo: str, region: Region | None) -> str:
     return fingerprint([photo, [region.x0, region.y0, region.x1, region.y1], mask])
 
 
+def unit_made_of(shard: Shard) -> str:
+    """The unit of a shard that a pass makes of one of `image_table`."""
+    return fingerprint(shard.sha256)
+
+
 # The table `yolo_crops`: where in each photo the snake is, one row a photo.
-
-
 BOX = ["x0", "y0", "x1", "y1"]
 # All but the keys: what a finder says of a photo, and what is copied where the photo is known.
 FOUND = [*BOX, "score", "label", "finds", "mask"]
@@ -68,7 +72,7 @@ def crop_schema(recipe: Mapping[str, Json]) -> pa.Schema:
     """Columns of the table; its metadata is the recipe, so that the table explains itself.
 
     `x0` to `y1` are shares of the upright photo's width and height; `finds` counts all that was found, of
-    which the row is the best; without a find it has the whole frame and score 0. `mask` (masks.py) is null
+    which the row is the best; without a find it has the whole frame and score 0. `mask` (crops.py) is null
     unless the finder cuts out pixels.
     """
     return pa.schema(

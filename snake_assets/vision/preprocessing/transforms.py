@@ -1,11 +1,12 @@
 """From a decoded photo to the input of a backbone, as the backbone's own preprocessor_config.json says.
 
 The arithmetic is that of the torchvision-backed image processors of transformers, its default; from the
-PIL-backed ones they differ by rounding (resampling.py).
+PIL-backed ones they differ by rounding.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -14,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.errors import BackboneError
+from snake_assets.vision.preprocessing.regions import Region
 
 if TYPE_CHECKING:
     import torch
-
-
-# A photo brought to another size by the filter that its backbone was trained with.
 
 
 _BY_TORCH = {Image.Resampling.BICUBIC: "bicubic", Image.Resampling.BILINEAR: "bilinear"}
@@ -52,13 +52,9 @@ def resampled(rgb: NDArray[np.uint8], height: int, width: int, by: int) -> NDArr
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 
-# How a backbone is made to look at photos: choices that matter for the score.
-
-
 ResizePolicy = Literal["crop", "squash", "pad"]
 POLICIES: tuple[ResizePolicy, ...] = get_args(ResizePolicy)
 MAX_RESOLUTION = 518
-MAX_LAYERS = 4
 MAX_SCALE = 4.0
 
 
@@ -72,8 +68,6 @@ class View:
         scale: multiplies the backbone's own side where that is a square, rounded to whole patches.
         resize: "crop" as the backbone's own preprocessing does it; "squash" the whole photo to the square;
             "pad" the whole photo, its longest side fitted, with bands of the mean colour.
-        flip: average the features of the photo and of its mirror image.
-        last_layers: how many of the last layers give their CLS token, after the final norm, last one last.
 
     Raises:
         BackboneError: a value out of its range.
@@ -82,15 +76,11 @@ class View:
     resolution: int | None = None
     scale: float = 1.0
     resize: ResizePolicy = "crop"
-    flip: bool = False
-    last_layers: int = 1
 
     def __post_init__(self) -> None:
         """Check what can be checked without a backbone."""
         if self.resize not in POLICIES:
             raise BackboneError(f"The resize policy {self.resize!r} is none of {', '.join(POLICIES)}.")
-        if not 1 <= self.last_layers <= MAX_LAYERS:
-            raise BackboneError(f"last_layers is {self.last_layers}; it can be 1 to {MAX_LAYERS}.")
         if self.resolution is not None and not 1 <= self.resolution <= MAX_RESOLUTION:
             raise BackboneError(
                 f"The resolution {self.resolution} is not within 1 to {MAX_RESOLUTION} pixels."
@@ -155,7 +145,7 @@ class Preprocessing:
             )
 
     def viewed(self, resolution: int | None, policy: ResizePolicy) -> Preprocessing:
-        """The same for another square resolution or resize policy (views.py)."""
+        """The same for another square resolution or resize policy."""
         if resolution is None and policy == "crop":
             return self
         side = resolution or max(self.input_size)
@@ -248,6 +238,26 @@ class Preprocessing:
         assert self.resize is not None
         longest = int(self.resize * max(height, width) / min(height, width))
         return (longest, self.resize) if width <= height else (self.resize, longest)
+
+
+@dataclass(frozen=True)
+class BackboneInput:
+    """Whole photos at a backbone's input size, stacked: uint8 [B, h, w, 3] in main memory."""
+
+    preprocessing: Preprocessing
+
+    def prepared(self, data: bytes, region: Region) -> NDArray[np.uint8]:
+        """Decode and resize one photo, whatever its region. Raises UnreadablePhoto."""
+        return self.preprocessing.resized(decode(data, at_least=self.preprocessing.needed_side))
+
+    def together(self, photos: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+        """Stack what `prepared` gave."""
+        import torch
+
+        stacked = np.empty((len(photos), *self.preprocessing.input_size, 3), dtype=np.uint8)
+        for row, photo in zip(stacked, photos, strict=True):
+            row[:] = photo
+        return torch.from_numpy(stacked)
 
 
 @lru_cache(maxsize=32)

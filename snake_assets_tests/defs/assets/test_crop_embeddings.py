@@ -145,14 +145,14 @@ def test_a_classifier_with_crops_refuses_photos_without_them(cropped: Cropped):
     tables = [open_table(cropped.store / name / "val") for name in (*FEATURE_TABLES, *CROP_TABLES)]
     assert np.isfinite(classifier.probabilities(read_features(*tables))).all()
     with pytest.raises(LearningError, match="train again"):
-        classifier.probabilities(read_features(*tables[:3]))
+        classifier.probabilities(read_features(*tables[:2]))
 
 
 def test_missing_boxes_are_told_of(cropped: Cropped, tmp_path: Path):
     store = tmp_path / "store"
     shutil.copytree(cropped.store / "image_table", store / "image_table")
     with pytest.raises(dg.Failure) as refused:
-        run_assets(cropped.data, store, cropped.backbone, ON, CROP_TABLES[:1])
+        run_assets(cropped.data, store, cropped.backbone, ON, CROP_TABLES)
     assert "materialize yolo_crops for" in refused.value.description
 
 
@@ -161,8 +161,8 @@ def test_schedules_judge_crops_where_they_are_on(cropped: Cropped, tmp_path: Pat
     shutil.copytree(cropped.store, store)
     place = Cropped(cropped.data, store, cropped.backbone, cropped.result)
     assert [place.wish(split) for split in SPLITS] == [None] * 3
-    shutil.rmtree(store / "crop_dct_embeddings" / "val")
-    assert place.wish("val") == "crop_dct_embeddings is missing"
+    shutil.rmtree(store / "crop_embeddings" / "val")
+    assert place.wish("val") == "crop_embeddings is missing"
     boxed(store, "train", {**FINDER, "finder": "another"})
     assert "by what another finder found" in place.wish("train")
     boxed(store, "train", {**FINDER, "version": FINDING_VERSION + 1})

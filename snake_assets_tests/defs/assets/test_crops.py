@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from snake_assets.defs.assets.crops import OFF, yolo_crops
-from snake_assets.defs.resources.engine import Engine, Memory
+from snake_assets.defs.resources.engine import Engine
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.detection.detect import FindingSettings, find_snakes
@@ -51,7 +51,6 @@ def materialized(root: Path, config: Mapping[str, object] = CONFIG, **crops: obj
                 "store": Store(root=str(root / "store")),
                 "crops": Crops(**crops),
                 "engine": Engine(),
-                "memory": Memory(),
             },
             run_config={"ops": {"yolo_crops": {"config": config}}},
         )

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.daemon
 
 # In the graph's order. The first two are driven onto a full disk by test_disk_faults.py, room by room.
 MADE_BEFORE = ["raw_images", "image_table"]
-TABLES = ["dinov2_embeddings", "dct_embeddings", "layer_embeddings"]
+TABLES = ["dinov2_embeddings", "dct_embeddings"]
 BUNDLES = [
     "species_classifier",
     "validation_report",

@@ -85,10 +85,7 @@ def test_every_split_is_materialized_by_one_run(finished):
         "yolo_crops",
         "dinov2_embeddings",
         "dct_embeddings",
-        "layer_embeddings",
-        "crop_dinov2_embeddings",
-        "crop_dct_embeddings",
-        "crop_layer_embeddings",
+        "crop_embeddings",
     }
     whole = {"species_classifier", "validation_report", "submission", "embedding_map", "species_histogram"}
     assert made == {(a, s) for a in by_split for s in SPLITS} | {(a, None) for a in whole}
@@ -99,7 +96,7 @@ def test_rows_in_are_rows_out_and_rejects(finished):
     for split in SPLITS:
         images = open_table(store / "image_table" / split)
         assert len(images.manifest.rejects) >= 4
-        for name in ("dinov2_embeddings", "dct_embeddings", "layer_embeddings"):
+        for name in ("dinov2_embeddings", "dct_embeddings"):
             table = open_table(store / name / split)
             assert table.manifest.rows_in == images.manifest.rows_out
             assert table.read(["image_id"]).equals(images.read(["image_id"]))
@@ -218,7 +215,7 @@ def test_every_column_of_every_table_is_explained(finished):
                 assert len(column.description or "") > 20, (made.asset_key, column.name)
         if made.asset_key.to_user_string() in tables:
             assert made.metadata["dagster/row_count"].value > 0
-    assert tables >= {"raw_images", "image_table", "dinov2_embeddings", "dct_embeddings", "layer_embeddings"}
+    assert tables >= {"raw_images", "image_table", "dinov2_embeddings", "dct_embeddings"}
     assert tables >= {"validation_report", "submission", "species_histogram"}
 
 
@@ -325,7 +322,7 @@ def test_a_submission_says_what_it_was_made_from(
     for split in SPLITS:
         assert origin["tables"][split] == {
             name: open_table(store / name / split).manifest.digest
-            for name in ("image_table", "dinov2_embeddings", "dct_embeddings", "layer_embeddings")
+            for name in ("image_table", "dinov2_embeddings", "dct_embeddings")
         }
     venom_list = small_set / "metadata" / "venomous_status_list.csv"
     assert origin["venom_list"] == hashlib.sha256(venom_list.read_bytes()).hexdigest()
@@ -368,9 +365,9 @@ def test_the_ladder_refuses_embeddings_of_another_view(
 ):
     store = tmp_path / "store"
     shutil.copytree(finished[0], store)
-    mirrored = {"ops": {"paper_ladder": {"config": {"flip": True}}}}
-    with pytest.raises(Exception, match="flip was False"):
-        run_job(definitions(small_set, store, demo_backbone), "ladder", run_config=mirrored)
+    larger = {"ops": {"paper_ladder": {"config": {"scale": 1.5}}}}
+    with pytest.raises(Exception, match="resolution was"):
+        run_job(definitions(small_set, store, demo_backbone), "ladder", run_config=larger)
 
 
 def failing(asset: str, definitions: dg.Definitions, split: str | None = "val") -> str:

@@ -84,9 +84,7 @@ def test_what_was_removed_after_a_run_is_asked_for_again(place: Place):
     assert second["val"].run_key != first["val"].run_key
 
 
-@pytest.mark.parametrize(
-    "removed", ["raw_images", "image_table", "dinov2_embeddings", "dct_embeddings", "layer_embeddings"]
-)
+@pytest.mark.parametrize("removed", ["raw_images", "image_table", "dinov2_embeddings", "dct_embeddings"])
 def test_a_table_that_is_gone_or_lacks_a_shard_is_named(place: Place, removed: str):
     (place.store / removed / "test" / "part-00000.parquet").unlink()
     asked = place.tick()

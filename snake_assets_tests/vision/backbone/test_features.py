@@ -6,72 +6,37 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.fftpack import dctn
 
 from snake_assets.vision.backbone.backbone import Backbone, load_backbone
-from snake_assets.vision.backbone.dct import dct_lowest, orthonormal_factors
-from snake_assets.vision.backbone.features import describe
+from snake_assets.vision.backbone.features import dct_lowest, describe, orthonormal_factors
 from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, picture, write_preprocessor
 
-NORMS = {False: None, True: "ortho"}
+
+def expected_dct(tokens: np.ndarray, keep: int, norm: str | None = None) -> np.ndarray:
+    return np.stack([dctn(t.astype(np.float64), type=2, norm=norm)[:keep, :keep].ravel() for t in tokens])
 
 
-def expected_dct(tokens: np.ndarray, keep: int, orthonormal: bool) -> np.ndarray:
-    return np.stack(
-        [dctn(t.astype(np.float64), type=2, norm=NORMS[orthonormal])[:keep, :keep].ravel() for t in tokens]
-    )
-
-
-@pytest.mark.parametrize("orthonormal", [False, True])
 @pytest.mark.parametrize(
     ("count", "width", "keep"), [(17, 32, 8), (8, 8, 8), (9, 40, 3), (50, 9, 1), (2, 3, 2), (257, 768, 8)]
 )
-def test_dct_equals_scipy(count: int, width: int, keep: int, orthonormal: bool) -> None:
-    import torch
-
+def test_dct_equals_scipy_and_so_does_the_orthonormal_one(count: int, width: int, keep: int) -> None:
     tokens = np.random.default_rng(0).normal(0.3, 2, (3, count, width)).astype(np.float32)
-    ours = dct_lowest(torch.from_numpy(tokens), keep, orthonormal=orthonormal)
+    ours = dct_lowest(torch.from_numpy(tokens), keep)
     assert ours.shape == (3, keep * keep)
     assert ours.dtype == torch.float32
-    exact = expected_dct(tokens, keep, orthonormal)
-    # A coefficient near zero is a difference of large sums, which float32 tokens bound.
-    typical = float(np.sqrt((exact**2).mean()))
-    np.testing.assert_allclose(ours.numpy(), exact, rtol=1e-5, atol=1e-6 * typical)
-
-
-@pytest.mark.parametrize(("count", "width", "keep"), [(17, 32, 8), (8, 8, 8), (257, 768, 5)])
-def test_factors_turn_the_dct_into_an_orthonormal_one(count: int, width: int, keep: int) -> None:
-    import torch
-
-    tokens = torch.from_numpy(np.random.default_rng(1).normal(size=(2, count, width)))
-    plain, orthonormal = (dct_lowest(tokens, keep, orthonormal=scaled).numpy() for scaled in (False, True))
     factors = orthonormal_factors(count, width, keep)
     assert factors.dtype == np.float32
-    np.testing.assert_allclose(plain * factors, orthonormal, rtol=1e-5, atol=1e-6)
-
-
-def test_dct_is_row_major_over_tokens_then_width() -> None:
-    import torch
-
-    tokens = torch.zeros(1, 16, 16)
-    tokens[0] = torch.cos(torch.pi / 32 * 2 * (2 * torch.arange(16) + 1))[
-        :, None
-    ]  # frequency 2 along the tokens
-    assert int(dct_lowest(tokens, 4).abs().argmax()) == 2 * 4
-
-
-def test_orthonormal_keeps_the_norm() -> None:
-    import torch
-
-    tokens = torch.randn(2, 8, 8, generator=torch.Generator().manual_seed(0))
-    kept = dct_lowest(tokens, 8, orthonormal=True)
-    torch.testing.assert_close(kept.norm(dim=1), tokens.flatten(1).norm(dim=1))
+    for found, norm in ((ours.numpy(), None), (ours.numpy() * factors, "ortho")):
+        exact = expected_dct(tokens, keep, norm)
+        # A coefficient near zero is a difference of large sums, which float32 tokens bound.
+        typical = float(np.sqrt((exact**2).mean()))
+        np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-6 * typical)
 
 
 @pytest.mark.parametrize(("shape", "keep"), [((7, 40), 8), ((40, 7), 8), ((40, 40), 0)])
 def test_keeping_more_than_there_is(shape: tuple[int, int], keep: int) -> None:
-    import torch
-
     with pytest.raises(ValueError, match="cannot be kept"):
         dct_lowest(torch.zeros(1, *shape), keep)
 
@@ -81,29 +46,23 @@ def batch_for(backbone: Backbone, count: int) -> np.ndarray:
     return np.stack([backbone.preprocessing.resized(photo) for photo in photos])
 
 
-@pytest.mark.parametrize("orthonormal", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_features_of_one_forward_pass(
-    backbone_folders: dict[str, Path], kind: str, orthonormal: bool
-) -> None:
-    import torch
-
+def test_features_of_one_forward_pass(backbone_folders: dict[str, Path], kind: str) -> None:
     backbone = load_backbone(str(backbone_folders[kind]), device="cpu")
     batch = batch_for(backbone, 3)
     passes: list[object] = []
     backbone.model.register_forward_hook(lambda *seen: passes.append(seen))
-    features = describe(backbone, batch, orthonormal=orthonormal)
+    features = describe(backbone, batch)
     assert len(passes) == 1
-    tokens = backbone.tokens(backbone.preprocessing.pixel_values(torch.from_numpy(batch))).numpy()
+    seen = backbone.see(backbone.preprocessing.pixel_values(torch.from_numpy(batch)))
+    tokens = seen.tokens.numpy()
     np.testing.assert_allclose(features.cls, tokens[:, 0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(features.patch_mean, tokens[:, 1:].mean(axis=1), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(features.dct, expected_dct(tokens, 8, orthonormal), rtol=1e-3, atol=1e-4)
-    for values in (features.cls, features.patch_mean, features.dct):
-        assert values.dtype == np.float32
+    np.testing.assert_allclose(features.dct, expected_dct(tokens, 8), rtol=1e-3, atol=1e-4)
+    assert all(values.dtype == np.float32 for values in vars(features).values())
 
 
 def test_at_the_real_shape_of_dinov2_base(tmp_path: Path) -> None:
-    import torch
     from transformers import Dinov2Config, Dinov2Model
 
     torch.manual_seed(0)
@@ -113,14 +72,8 @@ def test_at_the_real_shape_of_dinov2_base(tmp_path: Path) -> None:
     write_preprocessor(tmp_path, **PREPROCESSORS["dinov2"] | sizes)
     backbone = load_backbone(str(tmp_path), device="cpu")
     batch = batch_for(backbone, 2)
-    tokens = backbone.tokens(backbone.preprocessing.pixel_values(torch.from_numpy(batch)))
+    tokens = backbone.see(backbone.preprocessing.pixel_values(torch.from_numpy(batch))).tokens
     assert tokens.shape == (2, 257, 768)
-    features = describe(backbone, batch, orthonormal=False)
-    assert (features.cls.shape, features.patch_mean.shape, features.dct.shape) == (
-        (2, 768),
-        (2, 768),
-        (2, 64),
-    )
-    np.testing.assert_allclose(
-        features.dct, expected_dct(tokens.numpy(), 8, orthonormal=False), rtol=1e-4, atol=1e-3
-    )
+    features = describe(backbone, batch)
+    assert [values.shape[1] for values in vars(features).values()] == [768, 768, 64, 768, 768]
+    np.testing.assert_allclose(features.dct, expected_dct(tokens.numpy(), 8), rtol=1e-4, atol=1e-3)

@@ -12,14 +12,12 @@ from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.backbone.backbone import Backbone, load_backbone, open_backbone
-from snake_assets.vision.backbone.features import describe
+from snake_assets.vision.backbone.features import DCT_STAGE, describe
 from snake_assets.vision.decoding.decode import decode
-from snake_assets.vision.embedding.embed import DCT, DINOV2, LAYERS, EmbeddingSettings, embed
-from snake_assets.vision.inference.interfaces import PassRun
-from snake_assets.vision.timing import DCT_STAGE, STAGES
+from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
+from snake_assets.vision.embedding.tables import DCT, DINOV2, VECTORS
+from snake_assets.vision.inference.runner import STAGES, PassRun
 from snake_assets_tests.vision.conftest import encode, picture
-
-SETTINGS = EmbeddingSettings(batch_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +48,14 @@ def column(root: Path, name: str, label: str = "embedding") -> np.ndarray:
     return np.asarray(values.flatten()).reshape(len(values), -1)
 
 
+def names_in(folder: Path) -> list[str]:
+    return open_table(folder).read(["image_id"])["image_id"].to_pylist()
+
+
+def digests(run: PassRun) -> dict[str, str]:
+    return {name: manifest.digest for name, manifest in run.manifests.items()}
+
+
 def half_photo() -> bytes:
     """A JPEG whose scan ends early, although its end marker is there: only decoding tells."""
     whole = encode(picture(90, 80, 7))
@@ -64,108 +70,89 @@ def test_every_row_is_its_own_photos_vector(tmp_path: Path, backbone: Backbone):
     assert rows["observation_id"].to_pylist() == [f"o{n // 2}" for n in range(10)]
     assert rows["class_id"].to_pylist() == [n % 3 for n in range(10)]
     for position, data in enumerate(given.values()):
-        pixels = backbone.preprocessing.resized(decode(data))[None]
-        alone = describe(backbone, pixels, orthonormal=False)
-        np.testing.assert_allclose(column(tmp_path, DINOV2)[position], alone.cls[0], rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(
-            column(tmp_path, DINOV2, "patch_mean")[position], alone.patch_mean[0], rtol=1e-4, atol=1e-5
-        )
+        alone = describe(backbone, backbone.preprocessing.resized(decode(data))[None])
+        for label, feature in VECTORS[DINOV2].items():
+            vector = column(tmp_path, DINOV2, label)[position]
+            np.testing.assert_allclose(vector, getattr(alone, feature)[0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(column(tmp_path, DCT)[position], alone.dct[0], rtol=1e-3, atol=1e-3)
 
 
 def test_the_tables_explain_themselves(tmp_path: Path, backbone: Backbone):
     run(tmp_path, images(tmp_path, photos(2)), backbone)
-    for name, sizes in ((DINOV2, {"embedding": 32, "patch_mean": 32}), (DCT, {"embedding": 64})):
+    for name, size in ((DINOV2, 32), (DCT, 64)):
         schema = open_table(tmp_path / name).schema
-        for label, size in sizes.items():
+        for label in VECTORS[name]:
             assert schema.field(label).type == pa.list_(pa.float32(), size)
         told = {key.decode(): json.loads(value) for key, value in schema.metadata.items()}
-        assert {
-            "backbone",
-            "revision",
-            "weights",
-            "preprocessing",
-            "resolution",
-            "precision",
-            "view",
-        } <= told.keys()
+        wanted = {"backbone", "revision", "weights", "preprocessing", "resolution", "precision", "view"}
+        assert wanted <= told.keys()
 
 
-def test_a_photo_that_fails_to_decode_is_a_reject_and_shifts_nothing(tmp_path: Path, backbone: Backbone):
-    given = photos(6)
-    given["02.jpg"] = half_photo()
+def test_photos_that_fail_to_decode_are_rejects_and_shift_nothing(tmp_path: Path, backbone: Backbone):
+    given = photos(6) | {"02.jpg": half_photo()}
     result = run(tmp_path, images(tmp_path, given), backbone)
     for name in (DINOV2, DCT):
         manifest = result.manifests[name]
         assert [(reject.image_id, reject.reason) for reject in manifest.rejects] == [("02.jpg", "truncated")]
         assert (manifest.rows_in, manifest.rows_out) == (6, 5)
-        assert "02.jpg" not in open_table(tmp_path / name).read()["image_id"].to_pylist()
-    last = describe(
-        backbone, backbone.preprocessing.resized(decode(given["05.jpg"]))[None], orthonormal=False
-    )
+        assert names_in(tmp_path / name) == [photo for photo in given if photo != "02.jpg"]
+    last = describe(backbone, backbone.preprocessing.resized(decode(given["05.jpg"]))[None])
     np.testing.assert_allclose(column(tmp_path, DINOV2)[-1], last.cls[0], rtol=1e-4, atol=1e-5)
 
 
-def test_a_shard_without_a_readable_photo_is_an_empty_one(tmp_path: Path, backbone: Backbone):
-    given = {f"{n}.jpg": half_photo() + bytes(n) for n in range(4)} | photos(2)
+@pytest.mark.parametrize("bad", [half_photo(), b"no photo"], ids=["found here", "found at ingest"])
+def test_a_shard_without_a_readable_photo_is_an_empty_one(tmp_path: Path, backbone: Backbone, bad: bytes):
+    given = {f"bad-{n}.jpg": bad + bytes(n) for n in range(4)} | photos(2)
     result = run(tmp_path, images(tmp_path, given), backbone)
     assert [shard.rows for shard in result.manifests[DINOV2].shards] == [0, 2]
     assert column(tmp_path, DCT).shape == (2, 64)
 
 
-def test_a_shard_of_rejects_is_passed_over(tmp_path: Path, backbone: Backbone):
-    given = {f"bad-{n}.jpg": b"no photo" for n in range(4)} | photos(2)
-    result = run(tmp_path, images(tmp_path, given), backbone)
-    assert [shard.rows for shard in result.manifests[DINOV2].shards] == [0, 2]
-
-
 def test_a_second_pass_computes_nothing_and_changes_nothing(tmp_path: Path, backbone: Backbone):
     table = images(tmp_path, photos(6))
-    first = run(tmp_path, table, backbone)
-    second = run(tmp_path, table, backbone)
+    first, second = run(tmp_path, table, backbone), run(tmp_path, table, backbone)
     assert (first.computed, second.computed) == (6, 0)
     assert second.manifests == first.manifests
 
 
-def test_only_shards_with_other_photos_are_computed_again(tmp_path: Path, backbone: Backbone):
-    given = photos(12)
-    run(tmp_path, images(tmp_path, given), backbone)
-    before = column(tmp_path, DINOV2)
-    given["05.jpg"] = encode(picture(90, 80, 99))
-    again = run(tmp_path, images(tmp_path, given), backbone)
-    assert (again.computed, again.copied) == (1, 3)
-    changed = (column(tmp_path, DINOV2) != before).any(axis=1)
-    assert changed.tolist() == [n == 5 for n in range(12)]
-
-
 def test_tables_can_be_made_one_at_a_time(tmp_path: Path, backbone: Backbone):
     table = images(tmp_path, photos(5))
-    together = run(tmp_path / "a", table, backbone).manifests
-    apart = (
-        run(tmp_path / "b", table, backbone, DCT).manifests
-        | run(tmp_path / "b", table, backbone, DINOV2).manifests
-    )
-    assert {name: m.digest for name, m in apart.items()} == {name: m.digest for name, m in together.items()}
+    apart = digests(run(tmp_path, table, backbone, DCT)) | digests(run(tmp_path, table, backbone, DINOV2))
+    assert apart == digests(run(tmp_path / "together", table, backbone))
 
 
 def test_what_is_done_does_not_change_what_is_computed(tmp_path: Path, backbone: Backbone):
     given = photos(11)
     table = images(tmp_path, given)
     run(tmp_path / "whole", table, backbone)
-    fewer = images(tmp_path / "fewer", {name: given[name] for name in list(given)[:4]})
-    run(tmp_path / "steps", fewer, backbone)
-    resumed = run(tmp_path / "steps", table, backbone)
-    assert resumed.computed == 7
+    run(tmp_path / "steps", images(tmp_path / "fewer", dict(list(given.items())[:4])), backbone)
+    assert run(tmp_path / "steps", table, backbone).computed == 7
     assert (column(tmp_path / "steps", DINOV2) == column(tmp_path / "whole", DINOV2)).all()
 
 
-@pytest.mark.parametrize("change", [{"orthonormal_dct": True}, {"batch_size": 3}])
-def test_another_recipe_is_another_table(tmp_path: Path, backbone: Backbone, change: dict):
-    table = images(tmp_path, photos(5))
-    first = run(tmp_path, table, backbone, DCT)
-    second = run(tmp_path, table, backbone, DCT, **change)
-    assert second.computed == 5
-    assert second.manifests[DCT].fingerprint != first.manifests[DCT].fingerprint
+def test_another_batch_size_or_backbone_is_another_table(
+    tmp_path: Path, backbone: Backbone, backbone_folders: dict[str, Path]
+):
+    table, vit = images(tmp_path, photos(5)), load_backbone(str(backbone_folders["vit"]), device="cpu")
+    runs = [
+        run(tmp_path, table, backbone),
+        run(tmp_path, table, backbone, batch_size=3),
+        run(tmp_path, table, vit),
+    ]
+    assert [one.computed for one in runs] == [5, 5, 5]
+    assert len({one.manifests[DCT].fingerprint for one in runs}) == 3
+
+
+def test_a_table_of_the_version_before_is_made_anew(
+    tmp_path: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+):
+    table = images(tmp_path, photos(3))
+    with monkeypatch.context() as before:
+        before.setattr("snake_assets.vision.embedding.tables.EMBEDDING_VERSION", 3)
+        before.setitem(VECTORS, DINOV2, {"embedding": "cls", "patch_mean": "patch_mean"})
+        assert run(tmp_path, table, backbone).computed == 3
+    assert run(tmp_path, table, backbone).computed == 3
+    assert column(tmp_path, DINOV2, "middle_mean").shape == (3, 32)
 
 
 @pytest.mark.parametrize(
@@ -174,82 +161,48 @@ def test_another_recipe_is_another_table(tmp_path: Path, backbone: Backbone, cha
 )
 def test_how_it_is_run_changes_no_row_and_no_recipe(tmp_path: Path, backbone: Backbone, change: dict):
     table = images(tmp_path, photos(9))
-    one = run(tmp_path / "one", table, backbone, DINOV2, DCT, LAYERS)
-    other = run(tmp_path / "other", table, backbone, DINOV2, DCT, LAYERS, **change)
-    assert {name: m.digest for name, m in other.manifests.items()} == {
-        name: m.digest for name, m in one.manifests.items()
-    }
+    one, other = run(tmp_path / "one", table, backbone), run(tmp_path / "other", table, backbone, **change)
+    assert digests(other) == digests(one)
     assert other.devices == change.get("devices", ("cpu",))
 
 
-def test_the_stages_are_told_of(tmp_path: Path, backbone: Backbone):
-    result = run(tmp_path, images(tmp_path, photos(9)), backbone)
-    assert set(result.stages.seconds) == {*STAGES, DCT_STAGE}
-    assert all(seconds > 0 for seconds in result.stages.seconds.values())
-    assert result.shares["model"] <= 1
-    assert result.peak_device_bytes is None
+def test_the_stages_and_the_progress_are_told_of(tmp_path: Path, backbone: Backbone):
+    told: list[tuple[int, int]] = []
+    folders = {DCT: tmp_path / DCT}
+    table, settings = images(tmp_path, photos(6)), EmbeddingSettings(batch_size=4)
+    result = embed(table, folders, backbone, settings, lambda done, of: told.append((done, of)))
+    assert told == [(4, 6), (6, 6)]
+    assert set(result.stages) == {*STAGES, DCT_STAGE}
+    assert all(seconds > 0 for seconds in result.stages.values())
+    assert result.shares["model"] <= 1 and result.peak_device_bytes is None
 
 
-def test_earlier_layers_are_a_table_of_their_own(tmp_path: Path, backbone: Backbone):
-    table = images(tmp_path, photos(5))
-    both = run(tmp_path / "both", table, backbone, DINOV2, LAYERS)
-    assert column(tmp_path / "both", LAYERS, "earlier_cls").shape == (5, 32)
-    assert column(tmp_path / "both", LAYERS, "middle_mean").shape == (5, 32)
-    alone = run(tmp_path / "alone", table, backbone, DINOV2)
-    assert alone.manifests[DINOV2].digest == both.manifests[DINOV2].digest
-
-
-def test_another_backbone_takes_nothing_over(
-    tmp_path: Path, backbone: Backbone, backbone_folders: dict[str, Path]
+def test_added_and_changed_photos_alone_are_computed_and_the_rest_is_copied(
+    tmp_path: Path, backbone: Backbone
 ):
-    table = images(tmp_path, photos(3))
-    run(tmp_path, table, backbone)
-    other = load_backbone(str(backbone_folders["vit"]), device="cpu")
-    assert run(tmp_path, table, other).computed == 3
-
-
-def test_progress_counts_up_to_all(tmp_path: Path, backbone: Backbone):
-    seen: list[tuple[int, int]] = []
-    table = images(tmp_path, photos(6))
-    embed(table, {DCT: tmp_path / DCT}, backbone, SETTINGS, lambda done, of: seen.append((done, of)))
-    assert seen == [(4, 6), (6, 6)]
-
-
-def test_added_photos_alone_are_computed_and_the_rest_is_copied(tmp_path: Path, backbone: Backbone):
     given = photos(21)
-    before = images(tmp_path, {name: data for name, data in given.items() if int(name[:2]) % 7})
-    run(tmp_path, before, backbone)
+    before = {name: data for name, data in given.items() if int(name[:2]) % 7}
+    run(tmp_path, images(tmp_path, before | {"05.jpg": encode(picture(90, 80, 99))}), backbone)
     everything = images(tmp_path, given)
     again = run(tmp_path, everything, backbone)
-    assert (again.computed, again.copied) == (3, 18)
-    rows = open_table(tmp_path / DINOV2).read()
-    assert rows["image_id"].to_pylist() == list(given)
+    assert (again.computed, again.copied) == (4, 17)
+    assert names_in(tmp_path / DINOV2) == list(given)
+    rows = open_table(tmp_path / DINOV2).read(["sha256"])
     assert rows["sha256"].to_pylist() == everything.read(["sha256"])["sha256"].to_pylist()
     run(tmp_path / "afresh", everything, backbone)
     for name in (DINOV2, DCT):
-        np.testing.assert_allclose(
-            column(tmp_path, name), column(tmp_path / "afresh", name), rtol=1e-3, atol=1e-3
-        )
-
-
-def test_ten_photos_added_to_819_are_ten_photos_of_work(tmp_path: Path, backbone: Backbone):
-    tiny = {f"{n:03}.jpg": encode(picture(16, 16, n)) for n in range(829)}
-    before = {name: data for number, (name, data) in enumerate(tiny.items()) if number % 80 != 40}
-    assert len(before) == 819
-    assert run(tmp_path, images(tmp_path, before, 512), backbone, batch_size=32).computed == 819
-    again = run(tmp_path, images(tmp_path, tiny, 512), backbone, batch_size=32)
-    assert (again.computed, again.copied) == (10, 819)
-    assert open_table(tmp_path / DCT).read()["image_id"].to_pylist() == list(tiny)
+        afresh = column(tmp_path / "afresh", name)
+        np.testing.assert_allclose(column(tmp_path, name), afresh, rtol=1e-3, atol=1e-3)
 
 
 def test_removed_photos_cost_nothing(tmp_path: Path, backbone: Backbone, backbone_folders: dict[str, Path]):
     given = photos(9)
     run(tmp_path, images(tmp_path, given), backbone)
-    fewer = images(tmp_path, {name: data for name, data in given.items() if name != "03.jpg"})
+    fewer = {name: data for name, data in given.items() if name != "03.jpg"}
     unloaded = open_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
-    assert run(tmp_path, fewer, unloaded, compiled="always").computed == 0
+    assert run(tmp_path, images(tmp_path, fewer), unloaded, compiled="always").computed == 0
     assert "model" not in vars(unloaded)
-    assert open_table(tmp_path / DCT).read()["image_id"].to_pylist() == [n for n in given if n != "03.jpg"]
+    assert names_in(tmp_path / DCT) == list(fewer)
 
 
 def test_identical_photos_are_computed_once(tmp_path: Path, backbone: Backbone):
@@ -258,13 +211,10 @@ def test_identical_photos_are_computed_once(tmp_path: Path, backbone: Backbone):
     result = run(tmp_path, images(tmp_path, given | copies, shard_rows=2), backbone)
     # Five different contents, one of them not to be decoded.
     assert (result.computed, result.copied) == (4, 1)
-    rows = open_table(tmp_path / DINOV2)
-    assert rows.read()["image_id"].to_pylist() == ["00.jpg", "01.jpg", "02.jpg", "05.jpg"]
+    assert names_in(tmp_path / DINOV2) == ["00.jpg", "01.jpg", "02.jpg", "05.jpg"]
     assert (column(tmp_path, DINOV2)[0] == column(tmp_path, DINOV2)[3]).all()
-    assert [(r.image_id, r.reason) for r in rows.manifest.rejects] == [
-        ("03.jpg", "truncated"),
-        ("04.jpg", "truncated"),
-    ]
+    rejects = result.manifests[DINOV2].rejects
+    assert [(r.image_id, r.reason) for r in rejects] == [("03.jpg", "truncated"), ("04.jpg", "truncated")]
 
 
 @pytest.mark.real

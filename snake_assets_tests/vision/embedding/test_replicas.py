@@ -8,10 +8,10 @@ import torch
 
 from snake_assets.storage.tables.manifest import Shard
 from snake_assets.vision.backbone.backbone import Backbone, load_backbone
-from snake_assets.vision.backbone.features import describe, launch
+from snake_assets.vision.backbone.features import DCT_STAGE, describe, launch
 from snake_assets.vision.embedding.replicas import Replicas
 from snake_assets.vision.inference.dataloader import PhotoBatch
-from snake_assets.vision.timing import DCT_STAGE, MODEL
+from snake_assets.vision.inference.runner import MODEL
 from snake_assets_tests.vision.conftest import KINDS, picture
 
 SHARD = Shard("part-00000.parquet", "unit", 3, 10, "digest")
@@ -35,13 +35,13 @@ def batch(backbone: Backbone, count: int, seed: int) -> PhotoBatch:
 def test_two_replicas_see_what_one_sees_in_the_order_given(backbone: Backbone):
     batches = [batch(backbone, count, seed) for seed, count in enumerate((2, 0, 3, 1, 2))]
     for devices in (("cpu",), ("cpu", "cpu")):
-        replicas = Replicas(backbone, devices, orthonormal=False)
+        replicas = Replicas(backbone, devices)
         seen = list(replicas.see(batches))
         assert [one.photos for one in seen] == batches
         assert [one.found is None for one in seen] == [not given.digests for given in batches]
         for one, given in zip(seen, batches, strict=True):
             if one.found:
-                alone = describe(backbone, given.pixels.numpy(), orthonormal=False)
+                alone = describe(backbone, given.pixels.numpy())
                 np.testing.assert_array_equal(one.found.cls, alone.cls)
                 assert one.seconds[MODEL] > 0 and one.seconds[DCT_STAGE] > 0
         assert replicas.peak_device_bytes() is None
@@ -56,7 +56,7 @@ def test_a_batch_is_filled_up_for_a_compiled_model_and_its_own_photos_come_out(
     hook = backbone.model.register_forward_pre_hook(
         lambda model, given, named: shapes.append(len(named["pixel_values"])), with_kwargs=True
     )
-    replicas = Replicas(backbone, ("cpu",), orthonormal=False, compiled_for=4)
+    replicas = Replicas(backbone, ("cpu",), compiled_for=4)
     assert shapes == []
     replicas.make_ready()
     assert shapes == [4]
@@ -67,7 +67,7 @@ def test_a_batch_is_filled_up_for_a_compiled_model_and_its_own_photos_come_out(
     assert shapes == [4, 4, 4]
     for one, photos in zip(seen, given, strict=True):
         assert one.found is not None
-        alone = describe(backbone, photos.pixels.numpy(), orthonormal=False)
+        alone = describe(backbone, photos.pixels.numpy())
         np.testing.assert_allclose(one.found.cls, alone.cls, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(one.found.dct, alone.dct, rtol=1e-3, atol=1e-3)
 
@@ -89,15 +89,11 @@ def test_features_of_earlier_layers_are_those_layers_own(backbone_folders: dict[
     hook = blocks[0].register_forward_hook(keep)
     norm = next(m for name, m in backbone.model.named_children() if name in ("layernorm", "norm"))
     photos = pixels(backbone, 3)
-    features = launch(backbone, photos, orthonormal=False, layers=True).features()
+    features = launch(backbone, photos).features()
     hook.remove()
     (states,) = outputs
     with torch.inference_mode():
         earlier = norm(states[:, 0]).numpy()
     middle = states[:, backbone.prefix_tokens :].mean(dim=1).numpy()
-    assert features.earlier_cls is not None and features.middle_mean is not None
     np.testing.assert_allclose(features.earlier_cls, earlier, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(features.middle_mean, middle, rtol=1e-5, atol=1e-6)
-    plain = launch(backbone, photos, orthonormal=False).features()
-    np.testing.assert_array_equal(plain.cls, features.cls)
-    assert plain.earlier_cls is None and plain.middle_mean is None

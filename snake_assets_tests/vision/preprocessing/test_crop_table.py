@@ -10,8 +10,7 @@ from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables.manifest import Shard
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.storage.tables.writer import write_table
-from snake_assets.vision.keys import unit_made_of
-from snake_assets.vision.preprocessing.regions import WHOLE_FRAME, Region, Regions, crop_schema
+from snake_assets.vision.preprocessing.regions import WHOLE_FRAME, Region, Regions, crop_schema, unit_made_of
 
 PHOTOS = [Shard(f"part-0000{n}.parquet", str(n), 1, 1, f"digest {n}") for n in range(3)]
 ROWS = [

@@ -18,9 +18,8 @@ from snake_assets.vision.preprocessing.crops import (
     mask_to_bytes,
     window_around,
 )
-from snake_assets.vision.preprocessing.inputs import BackboneInput
 from snake_assets.vision.preprocessing.regions import WHOLE_FRAME, Region
-from snake_assets.vision.preprocessing.transforms import Preprocessing
+from snake_assets.vision.preprocessing.transforms import BackboneInput, Preprocessing
 from snake_assets_tests.vision.boxes import box
 from snake_assets_tests.vision.conftest import encode, mean_difference, picture
 
@@ -70,7 +69,7 @@ def test_the_margin_is_kept_where_there_is_room_and_moved_where_there_is_none():
 @pytest.mark.parametrize("region", [WHOLE_FRAME, box(0, 0.5, 0.001, 1), box(0, 0, 1, 0.9)])
 def test_photos_of_any_shape_have_a_crop(size: tuple[int, int], preprocessing: Preprocessing, region: Region):
     data = encode(Image.new("RGB", size, (10, 200, 30)), "PNG")
-    cut = CropInput(preprocessing, CropSettings()).prepared(data, region).pixels
+    cut = CropInput(preprocessing, CropSettings()).prepared(data, region)
     assert cut.shape == (*preprocessing.input_size, 3)
     # A strip that is fitted in is a line between its bands.
     assert np.abs(cut.astype(int) - (10, 200, 30)).max(axis=2).min() <= 1
@@ -79,24 +78,24 @@ def test_photos_of_any_shape_have_a_crop(size: tuple[int, int], preprocessing: P
 def test_without_a_find_the_crop_is_the_whole_photo():
     data = encode(picture(300, 200))
     for preprocessing in (CENTRE_CROP, SQUASHED):
-        whole = BackboneInput(preprocessing).prepared(data).pixels
-        assert (CropInput(preprocessing, CropSettings()).prepared(data, WHOLE_FRAME).pixels == whole).all()
+        whole = BackboneInput(preprocessing).prepared(data, WHOLE_FRAME)
+        assert (CropInput(preprocessing, CropSettings()).prepared(data, WHOLE_FRAME) == whole).all()
 
 
 def test_nothing_of_the_window_is_cut_off():
     photo = np.zeros((200, 400, 3), np.uint8)
     photo[50:150, 100:300] = 255  # the box: fills the window from side to side, and half of its height
     data = encode(Image.fromarray(photo), "PNG")
-    cut = CropInput(CENTRE_CROP, PLAIN).prepared(data, box(0.25, 0.25, 0.75, 0.75)).pixels
+    cut = CropInput(CENTRE_CROP, PLAIN).prepared(data, box(0.25, 0.25, 0.75, 0.75))
     assert (cut[28] > 250).all() and (cut[:8] < 60).all() and (cut[-8:] < 60).all()
 
 
 def test_a_window_that_is_no_square_is_fitted_in_or_squashed_as_photos_are():
     data = encode(Image.new("RGB", (300, 100), "white"), "PNG")
     wide = box(0, 0, 0.99, 1)
-    banded = CropInput(CENTRE_CROP, PLAIN).prepared(data, wide).pixels
+    banded = CropInput(CENTRE_CROP, PLAIN).prepared(data, wide)
     assert (banded[:15] < 200).all() and (banded[28] == 255).all() and (banded[-15:] < 200).all()
-    assert (CropInput(SQUASHED, PLAIN).prepared(data, wide).pixels == 255).all()
+    assert (CropInput(SQUASHED, PLAIN).prepared(data, wide) == 255).all()
 
 
 @pytest.mark.parametrize("side", [0.5, 0.2])
@@ -105,7 +104,7 @@ def test_a_jpeg_is_decoded_large_enough_for_its_window(side: float):
     region = box(0.25, 0.25, 0.25 + side, 0.25 + side)
     full = window_around(region, (1200, 1600), PLAIN).cut(decode(data))
     expected = replace(CENTRE_CROP, resize=(56, 56), crop=None).resized(np.ascontiguousarray(full))
-    cut = CropInput(CENTRE_CROP, PLAIN).prepared(data, region).pixels
+    cut = CropInput(CENTRE_CROP, PLAIN).prepared(data, region)
     assert mean_difference(cut, expected) < 1.5
     if side == 0.5:
         quarter = decode(data, at_least=2 * 56 * 2)
@@ -124,7 +123,7 @@ def test_a_turned_photo_is_cut_upright():
     assert (decode(lying) == pixels).all()
     upright, region = encode(Image.fromarray(pixels), "PNG"), box(0.5, 0.1, 0.9, 0.5)
     cut = CropInput(CENTRE_CROP, PLAIN)
-    assert (cut.prepared(lying, region).pixels == cut.prepared(upright, region).pixels).all()
+    assert (cut.prepared(lying, region) == cut.prepared(upright, region)).all()
 
 
 def masked(kind: str) -> np.ndarray:
@@ -134,7 +133,7 @@ def masked(kind: str) -> np.ndarray:
     mask[4:6, 4:6] = True
     data = encode(Image.fromarray(photo), "PNG")
     cut = CropInput(replace(SQUASHED, resize=(20, 20)), CropSettings(0.0, kind, 1))  # type: ignore[arg-type]
-    return cut.prepared(data, box(0.4, 0.4, 0.6, 0.6, mask=mask_to_bytes(mask))).pixels
+    return cut.prepared(data, box(0.4, 0.4, 0.6, 0.6, mask=mask_to_bytes(mask)))
 
 
 def test_the_background_is_kept_greyed_or_blurred():
@@ -147,9 +146,9 @@ def test_the_background_is_kept_greyed_or_blurred():
     mask[40:60, 40:50] = True
     half = box(0.4, 0.4, 0.6, 0.6, mask=mask_to_bytes(mask))
     grey = CropInput(replace(SQUASHED, resize=(20, 20)), CropSettings(0.0, "grey", 1)).prepared(photo, half)
-    assert (grey.pixels[:, :10] == 255).all() and (grey.pixels[:, 10:] == GREY).all()
+    assert (grey[:, :10] == 255).all() and (grey[:, 10:] == GREY).all()
     whole = replace(WHOLE_FRAME, mask=mask_to_bytes(mask))
-    assert (CropInput(SQUASHED, CropSettings(background="grey")).prepared(photo, whole).pixels == GREY).any()
+    assert (CropInput(SQUASHED, CropSettings(background="grey")).prepared(photo, whole) == GREY).any()
     assert (masked("blur")[10] == kept[10]).all()
 
 

@@ -1,4 +1,4 @@
-"""Other ways to look: resolution, resize policy, mirror images, last layers."""
+"""Other ways to look: resolution and resize policy."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 from snake_assets.vision.backbone.backbone import open_backbone
 from snake_assets.vision.backbone.features import describe
-from snake_assets.vision.embedding.embed import DCT, DINOV2, EmbeddingSettings, recipes
+from snake_assets.vision.embedding.tables import DCT, DINOV2, recipes
 from snake_assets.vision.errors import BackboneError
 from snake_assets.vision.preprocessing.transforms import View
 from snake_assets_tests.vision.conftest import KINDS, picture
@@ -18,7 +18,7 @@ PATCH = {"dinov2": 14, "dinov2_with_registers": 14, "vit": 16, "dinov3_vit": 16}
 def seen_by(folder: Path, view: View, width: int = 120, height: int = 90):
     backbone = open_backbone(str(folder), device="cpu", precision="fp32", view=view)
     photo = np.asarray(picture(width, height, 3))
-    return backbone, describe(backbone, backbone.preprocessing.resized(photo)[None], orthonormal=False)
+    return backbone, describe(backbone, backbone.preprocessing.resized(photo)[None])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -30,13 +30,6 @@ def test_a_larger_resolution_gives_more_patches_of_the_same_width(
     assert backbone.preprocessing.input_size == (side, side)
     assert backbone.patch_grid == (7, 7)
     assert features.cls.shape == features.patch_mean.shape == (1, 32)
-
-
-def test_the_crop_keeps_its_share_of_the_photo(backbone_folders: dict[str, Path]):
-    own = open_backbone(str(backbone_folders["dinov2"]), device="cpu").preprocessing
-    larger = own.viewed(112, "crop")
-    assert (own.resize, own.crop) == (64, (56, 56))
-    assert (larger.resize, larger.crop) == (128, (112, 112))
 
 
 @pytest.mark.parametrize("size", [(120, 60), (60, 120), (56, 56), (3, 200)])
@@ -53,60 +46,21 @@ def test_squash_and_pad_show_the_whole_photo(size: tuple[int, int], backbone_fol
         assert (padded[~white] == [round(mean * 255) for mean in own.mean]).all()
 
 
-def test_flipping_makes_a_photo_and_its_mirror_image_the_same(backbone_folders: dict[str, Path]):
-    backbone = open_backbone(
-        str(backbone_folders["dinov2"]), device="cpu", precision="fp32", view=View(flip=True)
-    )
-    pixels = backbone.preprocessing.resized(np.asarray(picture(120, 90, 3)))
-    one = describe(backbone, pixels[None], orthonormal=False)
-    mirrored = describe(backbone, np.ascontiguousarray(pixels[None, :, ::-1]), orthonormal=False)
-    np.testing.assert_allclose(one.cls, mirrored.cls, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(one.dct, mirrored.dct, rtol=1e-3, atol=1e-3)
-    _, plain = seen_by(backbone_folders["dinov2"], View())
-    assert not np.allclose(plain.cls, one.cls, rtol=1e-3)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_last_layers_stand_side_by_side_with_the_last_one_last(kind: str, backbone_folders: dict[str, Path]):
-    _, plain = seen_by(backbone_folders[kind], View())
-    backbone, both = seen_by(backbone_folders[kind], View(last_layers=2))
-    assert backbone.cls_size == both.cls.shape[1] == 64
-    np.testing.assert_allclose(both.cls[:, 32:], plain.cls, rtol=1e-5, atol=1e-6)
-    assert not np.allclose(both.cls[:, :32], plain.cls, rtol=1e-2)
-    np.testing.assert_allclose(both.patch_mean, plain.patch_mean, rtol=1e-5, atol=1e-6)
-
-
 def test_every_choice_is_another_recipe(backbone_folders: dict[str, Path]):
-    views = [
-        View(),
-        View(resolution=70),
-        View(resize="squash"),
-        View(resize="pad"),
-        View(flip=True),
-        View(last_layers=2),
-    ]
+    views = [View(), View(resolution=70), View(resize="squash"), View(resize="pad")]
     made = [
-        recipes(open_backbone(str(backbone_folders["dinov2"]), device="cpu", view=view), EmbeddingSettings())
-        for view in views
+        recipes(open_backbone(str(backbone_folders["dinov2"]), device="cpu", view=view), 16) for view in views
     ]
     for name in (DINOV2, DCT):
         assert len({repr(recipe[name]) for recipe in made}) == len(views)
 
 
 def test_what_cannot_be_is_refused(backbone_folders: dict[str, Path]):
-    for wrong in (
-        {"resize": "stretch"},
-        {"last_layers": 0},
-        {"last_layers": 9},
-        {"resolution": 0},
-        {"resolution": 520},
-    ):
+    for wrong in ({"resize": "stretch"}, {"scale": 0}, {"resolution": 0}, {"resolution": 520}):
         with pytest.raises(BackboneError):
             View(**wrong)
     with pytest.raises(BackboneError, match="multiple of 14"):
         open_backbone(str(backbone_folders["dinov2"]), device="cpu", view=View(resolution=100))
-    with pytest.raises(BackboneError, match="fewer layers"):
-        open_backbone(str(backbone_folders["dinov2"]), device="cpu", view=View(last_layers=3))
 
 
 @pytest.mark.parametrize(

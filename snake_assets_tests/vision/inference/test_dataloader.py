@@ -21,13 +21,11 @@ from snake_assets.vision.inference.dataloader import (
     BatchReader,
     Each,
     PhotoBatch,
-    plan_batches,
     read_in_processes,
     read_in_threads,
 )
-from snake_assets.vision.inference.dataset import WholePhotos
-from snake_assets.vision.preprocessing.inputs import BackboneInput
-from snake_assets.vision.preprocessing.transforms import Preprocessing
+from snake_assets.vision.inference.dataset import PhotoDataset, plan_batches
+from snake_assets.vision.preprocessing.transforms import BackboneInput, Preprocessing
 from snake_assets_tests.vision.conftest import encode, picture
 
 SQUARE = BackboneInput(
@@ -56,7 +54,7 @@ def reader(tmp_path: Path) -> BatchReader:
     whole = {f"{n:02}.jpg": encode(picture(90 + n, 80, n)) for n in range(11)}
     whole["04.jpg"] = whole["04.jpg"][: len(whole["04.jpg"]) * 2 // 3] + b"\xff\xd9"
     table = images(tmp_path, whole, shard_rows=5)
-    photos = WholePhotos(table, ["image_id", "sha256"])
+    photos = PhotoDataset(table, ["image_id", "sha256"])
     return BatchReader(photos, SQUARE, plan_batches(photos, table.manifest.shards, lambda digest: False, 2))
 
 
@@ -73,7 +71,7 @@ def test_threads_and_processes_give_the_same_batches_in_order(reader: BatchReade
 @pytest.mark.parametrize("read", [read_in_threads, in_processes])
 def test_a_shard_that_cannot_be_read_is_named(reader: BatchReader, read: Read):
     shard = reader.plans[-1].shard
-    path = reader.subjects.images.folder / shard.file
+    path = reader.dataset.images.folder / shard.file
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(StorageError, match=shard.file):
         list(read(reader, 1, 1))
@@ -87,7 +85,7 @@ def test_no_more_batches_are_made_than_may_be_in_memory(reader: BatchReader):
             made.append(number)
             return super().batch(number, each)
 
-    watched = Watched(reader.subjects, reader.preparation, reader.plans)
+    watched = Watched(reader.dataset, reader.preparation, reader.plans)
     for given, _ in enumerate(read_in_threads(watched, 2, 2)):
         assert len(made) <= given + 2
     assert sorted(made) == list(range(len(reader)))
@@ -104,7 +102,7 @@ def test_a_process_is_sent_no_more_than_a_pipe_holds(reader: BatchReader, monkey
         sizes.append(file.tell() - before)
 
     monkeypatch.setattr(reduction, "dump", watched)
-    many = BatchReader(reader.subjects, reader.preparation, [*reader.plans] * 20_000)
+    many = BatchReader(reader.dataset, reader.preparation, [*reader.plans] * 20_000)
     assert len(pickle.dumps(many)) > 4 << 16
     in_processes(many, 1, 1).close()
     assert 0 < sum(sizes) < 1 << 16
@@ -119,7 +117,7 @@ class Dies(BatchReader):
 
 
 def test_a_decoding_process_that_is_ended_is_told_of(reader: BatchReader):
-    dies = Dies(reader.subjects, reader.preparation, reader.plans)
+    dies = Dies(reader.dataset, reader.preparation, reader.plans)
     with pytest.raises(EmbeddingError, match="lower `decoders`"):
         list(in_processes(dies, 1, 1))
 
@@ -128,7 +126,7 @@ def test_each_content_is_planned_once_and_every_shard_has_a_batch(tmp_path: Path
     one, two = encode(picture(40, 30, 1)), encode(picture(40, 30, 2))
     table = images(tmp_path, {"a.jpg": one, "b.jpg": two, "c.jpg": one, "d.jpg": two}, shard_rows=2)
     first, second = table.manifest.shards
-    photos = WholePhotos(table, ["image_id", "sha256"])
+    photos = PhotoDataset(table, ["image_id", "sha256"])
     plans = plan_batches(photos, [first, second], lambda digest: False, 8)
     assert [(plan.shard, plan.rows) for plan in plans] == [(first, (0, 1)), (second, ())]
     known = table.read(["sha256"])["sha256"].to_pylist()[0]

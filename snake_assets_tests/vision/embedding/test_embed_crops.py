@@ -1,0 +1,163 @@
+"""The embedding pass over crops: the right part of the right photo, seen again only where it is another."""
+
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snake_assets.storage.errors import StorageError
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.backbone.backbone import Backbone, load_backbone, open_backbone
+from snake_assets.vision.backbone.features import describe
+from snake_assets.vision.embedding.embed import EmbeddingSettings, embed_crops
+from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, KEYS, VECTORS
+from snake_assets.vision.inference.dataloader import BatchReader
+from snake_assets.vision.inference.dataset import PhotoDataset, plan_batches
+from snake_assets.vision.inference.runner import PassRun
+from snake_assets.vision.preprocessing.crops import CropInput, CropSettings
+from snake_assets.vision.preprocessing.regions import REGION, Region, Regions
+from snake_assets_tests.vision.boxes import box, write_crops
+from snake_assets_tests.vision.conftest import encode, picture
+from snake_assets_tests.vision.embedding.test_embed import column, half_photo, images, names_in, photos
+from snake_assets_tests.vision.embedding.test_embed import run as run_whole
+
+CUT = CropSettings(least_side=8)
+
+
+@pytest.fixture(scope="module")
+def backbone(backbone_folders: dict[str, Path]) -> Backbone:
+    return load_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
+
+
+def boxes(count: int) -> dict[str, Region]:
+    """A box in every photo but each third."""
+    return {f"{n:02}.jpg": box(n / 40, 0.25, 0.75, 0.5 + n / 40) for n in range(count) if n % 3}
+
+
+def run(root: Path, table: Table, crops: Table, backbone: Backbone, cut: CropSettings = CUT) -> PassRun:
+    settings = EmbeddingSettings(batch_size=4)
+    return embed_crops(table, crops, root / CROP_EMBEDDINGS, backbone, settings, cut)
+
+
+def run_boxed(root: Path, table: Table, found: dict[str, Region], backbone: Backbone) -> PassRun:
+    return run(root, table, write_crops(root / "crops", table, found), backbone)
+
+
+def test_every_row_is_what_its_own_region_shows(tmp_path: Path, backbone: Backbone):
+    given, found = photos(8), boxes(8)
+    table = images(tmp_path, given)
+    run_boxed(tmp_path, table, found, backbone)
+    rows = open_table(tmp_path / CROP_EMBEDDINGS).read()
+    assert rows["image_id"].to_pylist() == list(given)
+    assert rows["sha256"].to_pylist() == table.read(["sha256"])["sha256"].to_pylist()
+    assert rows["observation_id"].to_pylist() == [f"o{n // 2}" for n in range(8)]
+    assert len(set(rows[REGION].to_pylist())) == 8
+    for position, (name, data) in enumerate(given.items()):
+        cut = CropInput(backbone.preprocessing, CUT).prepared(data, found.get(name, box(0, 0, 1, 1)))
+        alone = describe(backbone, cut[None])
+        for label, feature in VECTORS[CROP_EMBEDDINGS].items():
+            vector, tolerance = (
+                column(tmp_path, CROP_EMBEDDINGS, label)[position],
+                1e-3 if label == "dct" else 1e-4,
+            )
+            np.testing.assert_allclose(vector, getattr(alone, feature)[0], rtol=tolerance, atol=tolerance)
+
+
+def test_photos_without_a_find_have_the_vectors_of_whole_photos(tmp_path: Path, backbone: Backbone):
+    table = images(tmp_path, photos(4))
+    run_boxed(tmp_path, table, {}, backbone)
+    run_whole(tmp_path, table, backbone)
+    for label in VECTORS[DINOV2]:
+        whole = column(tmp_path, DINOV2, label)
+        assert (column(tmp_path, CROP_EMBEDDINGS, label) == whole).all()
+    assert (column(tmp_path, CROP_EMBEDDINGS, "dct") == column(tmp_path, DCT)).all()
+
+
+def test_the_table_tells_how_crops_were_found_and_cut(tmp_path: Path, backbone: Backbone):
+    table = images(tmp_path, photos(2))
+    run(tmp_path, table, write_crops(tmp_path / "crops", table, {}, recipe={"weights": "abc"}), backbone)
+    schema = open_table(tmp_path / CROP_EMBEDDINGS).schema
+    told = {key.decode(): json.loads(value) for key, value in schema.metadata.items()}
+    assert told["view"] == "crop" and told["backbone"] == backbone.name
+    wanted = {"margin": 0.15, "background": "keep", "least_side": 8, "finder": {"weights": "abc"}}
+    assert told["crop"] == wanted
+
+
+def test_a_second_pass_computes_nothing_and_loads_no_model(
+    tmp_path: Path, backbone: Backbone, backbone_folders: dict[str, Path]
+):
+    table = images(tmp_path, photos(6))
+    first = run_boxed(tmp_path, table, boxes(6), backbone)
+    unloaded = open_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
+    second = run(tmp_path, table, open_table(tmp_path / "crops"), unloaded)
+    assert (first.computed, second.computed, "model" in vars(unloaded)) == (6, 0, False)
+    assert second.manifests == first.manifests
+
+
+def test_another_box_is_computed_again_and_the_same_box_is_not(tmp_path: Path, backbone: Backbone):
+    table, found = images(tmp_path, photos(12)), boxes(12)
+    run_boxed(tmp_path, table, found, backbone)
+    before = column(tmp_path, CROP_EMBEDDINGS)
+    # Another score of the same box is no other crop; its shard is another, so its rows are copied.
+    moved = {**found, "05.jpg": box(0, 0, 0.5, 0.5), "10.jpg": replace(found["10.jpg"], score=0.9)}
+    again = run_boxed(tmp_path, table, moved, backbone)
+    assert (again.computed, again.copied) == (1, 7)
+    changed = (column(tmp_path, CROP_EMBEDDINGS) != before).any(axis=1)
+    assert changed.tolist() == [n == 5 for n in range(12)]
+
+
+def test_copies_of_a_photo_are_computed_once_for_each_box(tmp_path: Path, backbone: Backbone):
+    same = encode(picture(90, 80, 1))
+    table = images(tmp_path, {"a.jpg": same, "b.jpg": same, "c.jpg": encode(picture(90, 80, 2))})
+    found = dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), box(0, 0, 0.5, 0.5))
+    result = run_boxed(tmp_path, table, found, backbone)
+    assert (result.computed, result.copied) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("cut", "finder"),
+    [(replace(CUT, margin=0.3), "by hand"), (replace(CUT, background="grey"), "by hand"), (CUT, "other")],
+)
+def test_other_cuts_and_other_finders_make_other_tables(
+    tmp_path: Path, backbone: Backbone, cut: CropSettings, finder: str
+):
+    table = images(tmp_path, photos(3))
+    run_boxed(tmp_path, table, boxes(3), backbone)
+    crops = write_crops(tmp_path / "crops", table, boxes(3), recipe={"finder": finder})
+    assert run(tmp_path, table, crops, backbone, cut).computed == 3
+
+
+def test_rejects_of_the_crops_are_rejects_here_beside_those_of_decoding(tmp_path: Path, backbone: Backbone):
+    table = images(tmp_path, photos(6) | {"02.jpg": half_photo()})
+    result = run(
+        tmp_path, table, write_crops(tmp_path / "crops", table, boxes(6), rejects={"01.jpg"}), backbone
+    )
+    manifest = result.manifests[CROP_EMBEDDINGS]
+    rejects = [(one.image_id, one.reason) for one in manifest.rejects]
+    assert rejects == [("01.jpg", "truncated"), ("02.jpg", "truncated")]
+    assert manifest.rejects[0].detail == "cut short"
+    assert (manifest.rows_in, manifest.rows_out, result.computed) == (6, 4, 5)
+    assert names_in(tmp_path / CROP_EMBEDDINGS) == ["00.jpg", "03.jpg", "04.jpg", "05.jpg"]
+
+
+def test_crops_of_other_photos_or_that_lack_one_are_refused(tmp_path: Path, backbone: Backbone):
+    table = images(tmp_path, photos(3))
+    crops = write_crops(tmp_path / "crops", table, {}, rejects={"01.jpg"})
+    (shard,) = crops.manifest.shards
+    lacking = Table(crops.folder, replace(crops.manifest, shards=(replace(shard, rejects=()),)))
+    with pytest.raises(StorageError, match=r"01\.jpg"):
+        run(tmp_path, table, lacking, backbone)
+    with pytest.raises(StorageError, match="yolo_crops for train again"):
+        run(tmp_path, images(tmp_path / "others", photos(4)), crops, backbone)
+
+
+def test_what_reads_crops_goes_to_other_processes(tmp_path: Path, backbone: Backbone):
+    table = images(tmp_path, photos(6))
+    dataset = PhotoDataset(table, KEYS, Regions(write_crops(tmp_path / "crops", table, boxes(6))))
+    plans = plan_batches(dataset, table.manifest.shards, lambda digest: False, 4)
+    reader = BatchReader(dataset, CropInput(backbone.preprocessing, CUT), plans)
+    here, there = reader[0], pickle.loads(pickle.dumps(reader))[0]
+    assert here.digests == there.digests and bool((here.pixels == there.pixels).all())

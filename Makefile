@@ -8,6 +8,7 @@ SEED ?= 1
 UV := $(BIN)/python -m uv
 export DAGSTER_HOME ?= $(CURDIR)/.snake/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
+export DAGSTER_MODULE_NAME := snake_assets.definitions
 
 .PHONY: help setup demo dev test test-real test-browser test-daemon screenshots snapshot lint types licences audit bench fuzz kills reliability lock clean-demo
 
@@ -36,7 +37,7 @@ $(DAGSTER_HOME)/dagster.yaml: deploy/dev/dagster.yaml
 setup: $(VENV)/.dev ## only set .venv up, with everything for development
 
 demo: $(VENV)/.runtime $(DAGSTER_HOME)/dagster.yaml ## draw the demo set, run the job snakeclef on it, show the scores
-	$(BIN)/dagster job execute -w workspace.yaml -j snakeclef
+	$(BIN)/dagster job execute -m snake_assets.definitions -j snakeclef
 	@$(BIN)/python -m snake_assets.summary
 
 dev: $(VENV)/.runtime $(DAGSTER_HOME)/dagster.yaml ## open the UI on http://127.0.0.1:3000, the demo ready to materialize

@@ -22,18 +22,18 @@ from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.detector_training import DetectorTraining
 from snake_assets.defs.resources.engine import Engine
 from snake_assets.defs.resources.finder import Crops
-from snake_assets.defs.resources.io_manager import Values
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.defs.resources.thresholds import Limits
 
-# Every step is a process of its own, forked from a server that has loaded once what steps need. Of the steps
-# that keep the device busy, a run has one at a time.
+# Of the steps that keep the device busy, a run has one at a time.
+ONE_ON_DEVICE = [{"key": key, "value": value, "limit": 1} for key, value in ON_DEVICE.items()]
+# Every step is a process of its own, forked from a server that has loaded once what steps need: Dagster opens
+# its storage with SQLAlchemy and alembic, and pyarrow imports pandas by itself.
+STEPS_NEED = ["snake_assets.definitions", "sqlalchemy", "alembic.command", "pandas"]
 PROCESSES = dg.multiprocess_executor.configured(
     {
-        "start_method": {"forkserver": {"preload_modules": ["snake_assets.definitions", "pandas"]}},
-        "tag_concurrency_limits": [
-            {"key": key, "value": value, "limit": 1} for key, value in ON_DEVICE.items()
-        ],
+        "start_method": {"forkserver": {"preload_modules": STEPS_NEED}},
+        "tag_concurrency_limits": ONE_ON_DEVICE,
     }
 )
 
@@ -75,7 +75,6 @@ def build_definitions(
             "detector_training": DetectorTraining(),
             "engine": Engine(),
             "limits": Limits(),
-            "io_manager": Values(),
             **(resources or {}),
         },
     )

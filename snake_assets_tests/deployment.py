@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.scheduler.instigation import InstigatorTick
 
-from snake_assets.defs.lib.partitions import ACCELERATOR
 from snake_assets_tests.places import REPOSITORY, SPLITS
 from snake_assets_tests.serving import Servers, until
 
@@ -21,7 +19,6 @@ LAUNCH_BACKFILL = """mutation($params: LaunchBackfillParams!) {
     __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 LAUNCH_RUN = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-TERMINATE = """mutation($id: String!) { terminateRun(runId: $id) { __typename } }"""
 START_SCHEDULE = """mutation($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) {
   __typename ... on PythonError { message } } }"""
 
@@ -81,10 +78,6 @@ class Deployment:
         assert told["__typename"] == "LaunchRunSuccess", told
         return str(told["run"]["runId"])
 
-    def cancel(self, run: str) -> None:
-        """What "Terminate" does in the UI."""
-        self.servers.ask(TERMINATE, id=run)
-
     def until_run_ends(self, run: str) -> dg.DagsterRunStatus:
         def ended() -> dg.DagsterRunStatus | None:
             found = self.instance.get_run_by_id(run)
@@ -92,21 +85,7 @@ class Deployment:
 
         return until(ended, f"an end of run {run}")
 
-    def slots(self, count: int) -> None:
-        """Give the accelerator another number of slots than one."""
-        self.instance.event_log_storage.set_concurrency_slots(ACCELERATOR, count)
-
-    def holder(self) -> str | None:
-        """The run that holds the slot of the accelerator."""
-        slots = self.instance.event_log_storage.get_concurrency_info(ACCELERATOR).claimed_slots
-        return slots[0].run_id if slots else None
-
-    def waiting(self) -> set[str]:
-        """The runs that wait for a slot of the accelerator."""
-        steps = self.instance.event_log_storage.get_concurrency_info(ACCELERATOR).pending_steps
-        return {step.run_id for step in steps}
-
-    def switch_on(self, schedule: str) -> InstigatorTick:
+    def switch_on(self, schedule: str) -> Any:
         """Switch a schedule on as if that had been before the full hour; returns the tick of that hour."""
         self.servers.kill("daemon")
         told = self.servers.ask(START_SCHEDULE, selector={**LOCATION, "scheduleName": schedule})
@@ -118,7 +97,7 @@ class Deployment:
         self.servers.start_daemon()
         self.servers.until_healthy()
 
-        def ticked() -> InstigatorTick | None:
+        def ticked() -> Any:
             ticks = self.instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
             return ticks[0] if ticks and ticks[0].is_completed else None
 

@@ -2,11 +2,11 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.test_utils import create_run_for_test
 
 from snake_assets.definitions import defs
 from snake_assets.defs.resources.backbone import BackboneSetting
@@ -56,7 +56,14 @@ class Place:
     def run(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> None:
         """The daemon's part: a run of this request, which is or ends like that."""
         tags = {**request.tags, "dagster/partition": request.partition_key}
-        create_run_for_test(self.instance, job_name="features", tags=tags, status=status)
+        create_run(self.instance, "features", status, tags)
+
+
+def create_run(
+    instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus, tags: Mapping[str, str] | None = None
+) -> dg.DagsterRun:
+    """A run of a job that nobody executes."""
+    return instance.create_run_for_job(defs.resolve_job_def(job), tags=tags, status=status)
 
 
 def copy_of_the_data(place: Place) -> Path:

@@ -165,7 +165,7 @@ def _servers(home: Path, port: int, settings: Mapping[str, str]) -> Servers:
     """Prepare a DAGSTER_HOME like that of `make dev`, but with a daemon that looks more often."""
     home.mkdir(parents=True)
     instance = yaml.safe_load((PROJECT / "deploy" / "dev" / "dagster.yaml").read_text())
-    instance["run_monitoring"] |= {"poll_interval_seconds": 2, "free_slots_after_run_end_seconds": 1}
+    instance["run_monitoring"] |= {"poll_interval_seconds": 2}
     (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("SNAKE_", "DAGSTER_"))},

@@ -47,12 +47,6 @@ predict = dg.define_asset_job(
     description="The test split's features and the submission, with a classifier that is there. If it fails "
     "because there is none, run train first.",
 )
-deliver = dg.define_asset_job(
-    "deliver",
-    selection=dg.AssetSelection.groups("classifier", "report", "submission") - LADDER,
-    description="Classifier, report, pictures and submission, from features of all splits that are there: "
-    "train and predict at once, and what the schedule refresh_submission asks for. " + MEND_AND_RUN_AGAIN,
-)
 ladder = dg.define_asset_job(
     "ladder",
     selection=LADDER,
@@ -67,4 +61,4 @@ detector = dg.define_asset_job(
     "because there are none, set SNAKE_BOXES; weights to start from are set by SNAKE_DETECTOR_START.",
 )
 
-all_jobs = [snakeclef, features, train, predict, deliver, ladder, detector]
+all_jobs = [snakeclef, features, train, predict, ladder, detector]

@@ -10,8 +10,8 @@ from dagster_k8s import DagsterK8sJobConfig, construct_dagster_k8s_job, k8s_job_
 from dagster_k8s.job import UserDefinedDagsterK8sConfig
 from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
 
-from snake_assets.definitions import defs
-from snake_assets.defs.lib.partitions import ACCELERATOR
+from deploy.kubernetes.definitions import STEPS, defs
+from snake_assets.defs.lib.partitions import ON_DEVICE
 from snake_assets_tests.deploy.instances import checked, class_config
 from supply.locks import PROJECT
 
@@ -44,10 +44,9 @@ def deployment(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def steps(deployment: dict[str, Any]) -> dict[str, Any]:
+def steps() -> dict[str, Any]:
     """The config of k8s_job_executor, as it understands it."""
-    config = yaml.safe_load(deployment["env"]["SNAKE_EXECUTOR_CONFIG"])
-    taken = k8s_job_executor.configured(config).apply_config_mapping({"config": {}})
+    taken = k8s_job_executor.configured(STEPS).apply_config_mapping({"config": {}})
     assert taken.success, [error.message for error in taken.errors]
     return taken.value["config"]
 
@@ -84,7 +83,7 @@ def test_logs_go_to_a_bucket(values: dict[str, Any]):
 def test_limits_retries_and_monitoring_are_those_of_one_machine_but_for_sizes(values: dict[str, Any]):
     daemon, limits = values["dagsterDaemon"], values["concurrency"]
     instance = {
-        "concurrency": {"pools": snake_case(limits["pools"]), "runs": snake_case(limits["runs"])},
+        "concurrency": {"runs": snake_case(limits["runs"])},
         "run_monitoring": snake_case(daemon["runMonitoring"]),
         "run_retries": snake_case(daemon["runRetries"]),
         "telemetry": values["telemetry"],
@@ -93,7 +92,8 @@ def test_limits_retries_and_monitoring_are_those_of_one_machine_but_for_sizes(va
     local = yaml.safe_load((PROJECT / "deploy" / "local" / "dagster.yaml").read_text())
     assert instance["run_retries"] == local["run_retries"] and instance["telemetry"] == local["telemetry"]
     runs = instance["concurrency"]["runs"]
-    assert runs["tag_concurrency_limits"] == local["concurrency"]["runs"]["tag_concurrency_limits"]
+    (of_a_split,) = runs["tag_concurrency_limits"]
+    assert (of_a_split["key"], of_a_split["limit"]) == ("dagster/partition", 1)
     # The chart refuses limits in both places.
     assert daemon["runCoordinator"]["config"] == {"queuedRunCoordinator": {}}
 
@@ -104,9 +104,9 @@ def test_the_release_of_the_chart_is_that_of_dagster(values: dict[str, Any]):
     assert f"version {pinned}." in (KUBERNETES / "values.yaml").read_text()
 
 
-def test_steps_of_the_accelerator_and_no_others_get_a_gpu(steps: dict[str, Any]):
+def test_steps_that_keep_the_device_busy_and_no_others_get_a_gpu(steps: dict[str, Any]):
     jobs = [defs.resolve_job_def(name) for name in ("snakeclef", "detector")]
-    accelerated = {node.name for job in jobs for node in job.nodes if ACCELERATOR in node.definition.pools}
+    accelerated = {node.name for job in jobs for node in job.nodes if ON_DEVICE.items() <= node.tags.items()}
     assert steps["per_step_k8s_config"].keys() == accelerated
     for config in steps["per_step_k8s_config"].values():
         pod = pod_of(config)
@@ -119,7 +119,10 @@ def test_steps_of_the_accelerator_and_no_others_get_a_gpu(steps: dict[str, Any])
 
 def test_runs_are_given_what_the_code_server_has(deployment: dict[str, Any], values: dict[str, Any]):
     assert deployment["includeConfigInLaunchedRuns"] == {"enabled": True}
-    assert deployment["env"]["SNAKE_EXECUTOR"] == "k8s"
+    assert deployment["dagsterApiGrpcArgs"] == ["-f", "/opt/dagster/definitions.py"]
+    assert (
+        "deploy/kubernetes/definitions.py /opt/dagster/" in (PROJECT / "deploy/docker/Dockerfile").read_text()
+    )
     assert all(deployment["env"][name].startswith("gs://") for name in ("SNAKE_DATA", "SNAKE_STORE"))
     account = values["serviceAccount"]
     assert account["name"] == values["global"]["serviceAccountName"]

@@ -72,7 +72,7 @@ FAULTS = (
         "a clock that jumps",
         (
             "test_clocks",
-            "defs/automation/test_sensors::test_a_clock_that_jumps_makes_no_orphan_of_a_run_and_no_run_of_an_orphan",
+            "defs/automation/test_sensors::test_a_clock_that_jumps_makes_no_orphan_of_a_run",
         ),
     ),
     Fault(

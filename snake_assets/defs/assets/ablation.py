@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.assets.classifier import CLASSIFIER_VERSION, species_classifier
-from snake_assets.defs.assets.dependencies import feature_tables, on_features, on_split
+from snake_assets.defs.assets.dependencies import feature_tables, on_features
 from snake_assets.defs.assets.embeddings import EmbeddingConfig
 from snake_assets.defs.lib.metadata import data_version, markdown_table, picture
 from snake_assets.defs.lib.progress import progress
@@ -50,8 +50,7 @@ class LadderConfig(EmbeddingConfig):
 @dg.asset(
     deps=[
         species_classifier,
-        on_split("image_table", "val"),
-        *on_features("train", "val"),
+        *on_features("val"),
     ],
     group_name="report",
     kinds={"pytorch", "matplotlib"},

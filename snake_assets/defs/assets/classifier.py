@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import dagster as dg
 from pydantic import Field, field_validator
 
-from snake_assets.defs.assets.dependencies import feature_tables, on_features, on_split
+from snake_assets.defs.assets.dependencies import feature_tables, on_features
+from snake_assets.defs.lib.config import StepConfig
 from snake_assets.defs.lib.metadata import data_version, markdown_table
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import Crops
@@ -67,7 +68,7 @@ def _as_typed(names: Sequence[str]) -> Any:
     return list(names)
 
 
-class ClassifierTuning(dg.Config):
+class ClassifierTuning(StepConfig):
     """What the sweep runs through, and how its heads are trained.
 
     Every combination of the lists from `shrinkages` to `standardise` is a candidate: a run takes as much
@@ -206,7 +207,7 @@ class ClassifierConfig(ClassifierTuning):
 
 
 @dg.asset(
-    deps=[on_split("image_table", "train"), *on_features("train")],
+    deps=on_features("train"),
     group_name="classifier",
     kinds={"pytorch", "safetensors"},
     code_version=str(CLASSIFIER_VERSION),

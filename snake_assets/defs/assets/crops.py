@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.assets.photos import image_table
+from snake_assets.defs.lib.config import StepConfig
 from snake_assets.defs.lib.metadata import (
     markdown_table,
     pass_metadata,
@@ -35,7 +36,7 @@ from snake_assets.vision.preprocessing.regions import CROPS
 OFF = "off: set SNAKE_CROPS to yolo, owlvit or sam, and SNAKE_DETECTOR to its weights"
 
 
-class CropsConfig(dg.Config):
+class CropsConfig(StepConfig):
     """How snakes are looked for."""
 
     confidence: float | None = Field(

@@ -1,4 +1,8 @@
-"""The tables of vectors, as those read them that learn from them or ask them."""
+"""The tables of vectors, as those read them that learn from them or ask them.
+
+A dependency that another one implies is left out: vectors are made of `image_table`, and what is made of the
+classifier is made of train's vectors.
+"""
 
 import dagster as dg
 

@@ -1,8 +1,8 @@
 """What can be set for the training of a detector."""
 
-import dagster as dg
 from pydantic import Field
 
+from snake_assets.defs.lib.config import StepConfig
 from snake_assets.detection.auto_labels import Labelling
 from snake_assets.detection.recipe import DetectorRecipe
 from snake_assets.detection.sides import HELD_OUT
@@ -10,7 +10,7 @@ from snake_assets.detection.sides import HELD_OUT
 BY_DEFAULT = DetectorRecipe()
 
 
-class DetectorConfig(dg.Config):
+class DetectorConfig(StepConfig):
     """How the detector is trained, and on how many photos it is judged."""
 
     epochs: int = Field(

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from snake_assets.defs.assets.crops import OFF, yolo_crops
 from snake_assets.defs.assets.photos import image_table
+from snake_assets.defs.lib.config import StepConfig
 from snake_assets.defs.lib.metadata import pass_metadata, split_version, table_metadata
 from snake_assets.defs.lib.partitions import ON_DEVICE, splits
 from snake_assets.defs.lib.progress import progress
@@ -43,7 +44,7 @@ DESCRIPTIONS = {
 }
 
 
-class EmbeddingConfig(dg.Config):
+class EmbeddingConfig(StepConfig):
     """How the embedding pass is run, and what it gives."""
 
     batch_size: int | None = Field(

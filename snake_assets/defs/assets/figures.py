@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.assets.dependencies import on_split
+from snake_assets.defs.lib.config import StepConfig
 from snake_assets.defs.lib.metadata import column_schema, data_version, picture
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.storage import RawData, Store
@@ -75,7 +76,7 @@ def species_histogram(
     )
 
 
-class MapConfig(dg.Config):
+class MapConfig(StepConfig):
     """Which species the map shows."""
 
     class_ids: list[Annotated[int, Field(ge=0)]] = Field(
@@ -87,7 +88,7 @@ class MapConfig(dg.Config):
 
 
 @dg.asset(
-    deps=[on_split("image_table", "train"), on_split(DINOV2, "train"), on_split(DCT, "train")],
+    deps=[on_split(DINOV2, "train"), on_split(DCT, "train")],
     group_name="report",
     kinds={"umap", "matplotlib"},
     code_version=str(MAP_VERSION),

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
+from snake_assets.defs.lib.config import StepConfig
 from snake_assets.defs.lib.metadata import (
     markdown_table,
     picture,
@@ -105,7 +106,7 @@ def raw_images(
     return dg.MaterializeResult(data_version=split_version(digests))
 
 
-class ImageTableConfig(dg.Config):
+class ImageTableConfig(StepConfig):
     """How much of a split may be lost before it is an error."""
 
     most_rejected: float = Field(

@@ -7,7 +7,8 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.assets.classifier import species_classifier
-from snake_assets.defs.assets.dependencies import feature_tables, on_features, on_split
+from snake_assets.defs.assets.dependencies import feature_tables, on_features
+from snake_assets.defs.lib.config import StepConfig
 from snake_assets.defs.lib.metadata import SHOWN, column_schema, data_version, markdown_table, some_of
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import CropMode, Crops
@@ -30,7 +31,7 @@ from snake_assets.vision.preprocessing.regions import CROPS
 SUBMISSION_VERSION = 2
 
 
-class SubmissionConfig(dg.Config):
+class SubmissionConfig(StepConfig):
     """How the submission is made."""
 
     refit_on_train_and_val: bool = Field(
@@ -44,8 +45,7 @@ class SubmissionConfig(dg.Config):
 @dg.asset(
     deps=[
         species_classifier,
-        on_split("image_table", "test"),
-        *on_features("train", "val", "test"),
+        *on_features("val", "test"),
     ],
     group_name="submission",
     kinds={"python", "csv"},

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from snake_assets.defs.assets.classifier import species_classifier
-from snake_assets.defs.assets.dependencies import feature_tables, on_features, on_split
+from snake_assets.defs.assets.dependencies import feature_tables, on_features
 from snake_assets.defs.lib.metadata import column_schema, data_version, markdown_table, picture, some_of
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import Crops
@@ -34,7 +34,7 @@ SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "acc
 
 
 @dg.asset(
-    deps=[species_classifier, on_split("image_table", *SPLITS), *on_features(*SPLITS)],
+    deps=[species_classifier, *on_features("val")],
     group_name="report",
     kinds={"python", "parquet", "html"},
     code_version=str(REPORT_VERSION),

@@ -1,51 +1,20 @@
-"""Sensors: one sees raw data change, one tells of failed runs, one finds runs whose process is gone."""
+"""Sensors: one sees raw data change, one ends runs whose process is gone."""
 
 import json
-from dataclasses import dataclass
 
 import dagster as dg
+import psutil
 
-from snake_assets.defs.automation.orphaned_runs import end_orphans
-from snake_assets.defs.automation.run_failures import FOLDER, read_failure, summary
-from snake_assets.defs.automation.run_requests import Refusal, ask
-from snake_assets.defs.automation.schedules import features_wish
+from snake_assets.defs.automation.schedules import AT_WORK, busy, request
+from snake_assets.defs.automation.staleness import SoughtBackbone, stale_features
 from snake_assets.defs.jobs import features
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.snakeclef.metadata import SPLITS
-from snake_assets.storage.io import write_whole
 
-AS_IT_SHOULD_BE = "the store holds what is to be had of these files."
-WAITING = "changed; looked at again next time, in case it is still being copied."
-
-
-@dataclass(frozen=True)
-class Settling:
-    """What is known of a split's raw files from one look to the next, by the digests of its listings.
-
-    Attributes:
-        seen: what the last look found.
-        settled: whether the look before found the same.
-        done: the state that was dealt with last.
-    """
-
-    seen: str | None = None
-    settled: bool = False
-    done: str | None = None
-
-    @property
-    def is_due(self) -> bool:
-        """Whether there is a change that has settled and was not dealt with."""
-        return self.settled and self.seen != self.done
-
-    def look(self, digest: str) -> "Settling":
-        """After another look."""
-        return Settling(digest, digest == self.seen, self.done)
-
-    def dealt_with(self) -> "Settling":
-        """After a run was asked for, or found not to be needed."""
-        return Settling(self.seen, self.settled, self.seen)
+# The clocks of the system's start and of the run's log agree to about a second.
+CLOCK_SECONDS = 2.0
 
 
 @dg.sensor(
@@ -66,61 +35,74 @@ def raw_data_changed(
     crops: Crops,
 ) -> dg.SensorResult:
     """A run for each split whose raw files have changed and have settled."""
-    known = {split: Settling(**values) for split, values in json.loads(context.cursor or "{}").items()}
-    source, sought = raw_data.source(), backbone.sought()
+    # By split, the digests of its listing that the last look found, and that were dealt with last.
+    seen, done = json.loads(context.cursor) if context.cursor else ({}, {})
+    source, sought = raw_data.source(), SoughtBackbone.of(backbone)
     requests: list[dg.RunRequest] = []
     told: list[str] = []
     for split in SPLITS:
         raw = source.listing(split)
-        known[split] = known.get(split, Settling()).look(raw.digest)
-        if not known[split].is_due:
-            told.append(f"{split}: {'unchanged.' if known[split].settled else WAITING}")
-            continue
-        wish = features_wish(raw, store, sought, crops.checked())
-        answer = (
-            ask(context.instance, wish) if wish else Refusal(f"{split}: {AS_IT_SHOULD_BE}", for_now=False)
-        )
-        if isinstance(answer, dg.RunRequest):
-            requests.append(answer)
+        settled, seen[split] = seen.get(split) == raw.digest, raw.digest
+        if raw.digest == done.get(split):
+            told.append(f"{split}: unchanged.")
+        elif not settled:
+            told.append(f"{split}: changed; looked at again next time, in case it is still being copied.")
+        elif reason := busy(context.instance, split):
+            told.append(reason)
         else:
-            told.append(answer.why)
-        if isinstance(answer, dg.RunRequest) or not answer.for_now:
-            known[split] = known[split].dealt_with()
-    cursor = json.dumps({split: vars(settling) for split, settling in known.items()})
+            done[split] = raw.digest
+            stale = stale_features(raw, store, sought, crops)
+            answer = request(context.instance, features.name, stale) if stale else f"{split}: up to date."
+            if isinstance(answer, str):
+                told.append(answer)
+            else:
+                requests.append(answer)
     return dg.SensorResult(
         run_requests=requests,
-        cursor=cursor,
+        cursor=json.dumps([seen, done]),
         skip_reason=None if requests else dg.SkipReason(" ".join(told)),
     )
 
 
-@dg.run_failure_sensor(
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="After a run failed: writes run_failures/<run id>.md into the store, a page that says what "
-    "failed, why, and how to go on. Reads Dagster's log and writes that one file; nothing else. "
-    "If a tick fails, the store cannot be written: the run's own page in the UI has it all too.",
-)
-def run_failed(context: dg.RunFailureSensorContext, store: Store) -> None:
-    """A readable page on a failed run."""
-    run = context.dagster_run
-    page = store.folder(FOLDER) / f"{run.run_id}.md"
-    text = summary(read_failure(context), store.folder(""))
-    write_whole(page, text.encode())
-    context.log.error(f"Run {run.run_id[:8]} of {run.job_name} failed; {page} says:\n\n{text}")
-
-
 @dg.sensor(
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Every half minute, only where runs are processes of this machine: a run whose process is "
-    "gone (killed, or lost in a restart) is marked as failed and gives its slot of the pool accelerator "
-    "back; nothing waits for it for ever. Dagster then starts it again (run_retries in dagster.yaml). If "
-    "a tick fails, nothing is marked and the next one looks again.",
+    description="Every ten seconds, where runs are processes of this machine: a run whose process is gone "
+    "(killed, or lost in a restart) is marked as failed, so that no other run waits for it. Dagster then "
+    "starts it again (run_retries in dagster.yaml). If a tick fails, nothing is marked and the next one "
+    "looks again.",
 )
-def orphaned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Mark runs as failed whose process is gone."""
-    ended = end_orphans(context.instance)
-    return dg.SkipReason(f"Ended: {', '.join(ended)}." if ended else "Every run has its process.")
+def orphaned_runs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Mark runs as failed whose process is gone.
+
+    The cursor has the number of each run's process and when that started, in seconds since the system did: a
+    clock that jumps changes neither, and a number that was given to another process is noticed.
+    """
+    if type(context.instance.run_launcher).__name__ != "DefaultRunLauncher":
+        return dg.SensorResult(skip_reason="Runs are not processes of this machine.")
+    known, alive, ended = json.loads(context.cursor or "{}"), {}, []
+    for run in context.instance.get_runs(dg.RunsFilter(statuses=AT_WORK)):
+        for start in context.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_START)[:1]:
+            process = _process(start.dagster_event.pid if start.dagster_event else None)
+            # At the first look, one that is younger than its run is another process of the same number.
+            others = process and psutil.boot_time() + process[1] > start.timestamp + CLOCK_SECONDS
+            if process and process == known.get(run.run_id, None if others else process):
+                alive[run.run_id] = process
+            else:
+                context.instance.report_run_failed(run, "The process of this run is gone: it was killed.")
+                ended.append(run.run_id)
+    reason = f"Ended: {', '.join(ended)}." if ended else "Every run has its process."
+    return dg.SensorResult(cursor=json.dumps(alive), skip_reason=reason)
 
 
-all_sensors = [raw_data_changed, run_failed, orphaned_runs]
+def _process(number: int | None) -> list[float] | None:
+    """The number of a process and when it started, in seconds since the system did; None where it is gone."""
+    try:
+        found = psutil.Process(number)
+        gone = number is None or found.status() == psutil.STATUS_ZOMBIE
+        return None if gone else [found.pid, round(found.create_time() - psutil.boot_time(), 2)]
+    except psutil.NoSuchProcess:
+        return None
+
+
+all_sensors = [raw_data_changed, orphaned_runs]

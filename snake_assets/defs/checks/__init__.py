@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from snake_assets.defs.assets.dependencies import CROP_TABLES, FEATURE_TABLES
-from snake_assets.defs.checks.embeddings import vector_checks
 from snake_assets.defs.checks.factory import Check, Site, step
-from snake_assets.defs.checks.image_table import IMAGE_CHECKS
 from snake_assets.defs.checks.splits import SPLIT_CHECKS
 from snake_assets.defs.checks.submission import SUBMISSION_CHECKS
+from snake_assets.defs.checks.tables import IMAGE_CHECKS, vector_checks
 
 # Tables that come out of one pass, by which they share a recipe.
 PASSES: Sequence[Sequence[str]] = (FEATURE_TABLES, CROP_TABLES)

@@ -15,7 +15,7 @@ ERRORS_BEYOND = 2
 
 
 def _copies(site: Site) -> Mapping[str, Findings]:
-    tables, least = site.tables(DINOV2), site.limits.limit("near_cosine")
+    tables, least = site.tables(DINOV2), site.limits.near_cosine
     findings = {}
     for first, second in combinations(tables, 2):
         try:
@@ -27,7 +27,7 @@ def _copies(site: Site) -> Mapping[str, Findings]:
 
 
 def _drift(site: Site) -> Mapping[str, Findings]:
-    tables, most = site.tables(DINOV2), site.limits.limit("most_drift")
+    tables, most = site.tables(DINOV2), site.limits.most_drift
     if not {"train", "test"} <= tables.keys():
         return {}
     usual = measure_drift(tables["train"], tables["val"]) if "val" in tables else None
@@ -62,7 +62,7 @@ SPLIT_CHECKS = [
         "photos_in_one_split",
         "No photo stands in two splits, not even nearly.",
         "Warns where a photo stands in two splits: the same file, or CLS tokens, less the mean, with a "
-        "cosine above SNAKE_NEAR_COSINE (default 0.99). What was learned by heart flatters a score on val. "
+        "cosine above near_cosine (default 0.99). What was learned by heart flatters a score on val. "
         "A backbone that was never trained finds more photos alike than there are. When it warns, look at "
         "the photos that it names; the validation report tells the score of observations that have none.",
         _copies,
@@ -73,7 +73,7 @@ SPLIT_CHECKS = [
         "test_resembles_train",
         "Test's photos can be told from train's hardly better than val's can.",
         "Warns where a linear classifier tells test's photos from train's better than val's from train's: "
-        "by more than SNAKE_MOST_DRIFT (default 0.1) of its AUC and two standard errors (the classifier "
+        "by more than most_drift (default 0.1) of its AUC and two standard errors (the classifier "
         "two-sample test, Lopez-Paz & Oquab 2017; 0.5 is chance). The score on val then says little about "
         "test. When it warns, look for other cameras, places, seasons or species in test, or for another "
         "preprocessing.",

@@ -7,7 +7,7 @@ from snake_assets.data_quality.class_shift import answer_balance
 from snake_assets.data_quality.findings import Findings
 from snake_assets.data_quality.labels import submission_against, unknown_answers
 from snake_assets.defs.checks.factory import Check, Site
-from snake_assets.defs.checks.image_table import IMAGES
+from snake_assets.defs.checks.tables import IMAGES
 from snake_assets.defs.lib.metadata import SHOWN
 from snake_assets.learning.answers import SUBMISSION_FILE
 from snake_assets.snakeclef.image_table import class_balance
@@ -46,7 +46,7 @@ def _balance(site: Site) -> Mapping[str, Findings]:
     counts = class_balance(open_table(train), site.venomous()).species_counts
     trained = dict(counts.select("class_id", "observations").iter_rows())
     balance = answer_balance(list(read_submission(_file(site)).values()), trained)
-    most = site.limits.limit("most_imbalance")
+    most = site.limits.most_imbalance
     faults = [
         f"class_id {class_id} is {ours:.1%} of the answers and {theirs:.1%} of train's observations"
         for class_id, (theirs, ours) in islice(balance.shares.items(), SHOWN)
@@ -87,7 +87,7 @@ SUBMISSION_CHECKS = [
         "species_as_often_as_in_train",
         "Species are answered about as often as train has them.",
         "Warns where the total variation distance between the species of the answers and of train's "
-        "observations is above what chance gives by more than SNAKE_MOST_IMBALANCE (default 0.2). Few "
+        "observations is above what chance gives by more than most_imbalance (default 0.2). Few "
         "species answered again and again, or rare ones everywhere, mean features or labels that do not "
         "fit. When it warns, look at the species that it names and at test_resembles_train; the rule that "
         "spares venomous mistakes shifts answers somewhat.",

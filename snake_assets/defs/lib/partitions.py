@@ -1,10 +1,35 @@
 """How the assets are partitioned, by data split, and what their steps have to share."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from snake_assets.snakeclef.metadata import SPLITS
 
-splits = dg.StaticPartitionsDefinition(list(SPLITS))
+
+class SplitError(ValueError):
+    """A partition that is no split; the message names the splits."""
+
+
+class Splits(dg.StaticPartitionsDefinition):
+    """The splits; another name is refused by a sentence that names them, before a run where Dagster asks."""
+
+    def validate_partition_key(self, partition_key: str, context: object) -> None:
+        """Nothing. Raises SplitError for what is no split."""
+        if partition_key not in SPLITS:
+            raise SplitError(
+                f"{partition_key!r} is no split of the data: name the partition {', '.join(SPLITS[:-1])} or "
+                f"{SPLITS[-1]}."
+            )
+
+    def get_partition_keys_in_range(self, partition_key_range: dg.PartitionKeyRange) -> Sequence[str]:
+        """The splits from one to another. Raises SplitError for what is no split."""
+        for key in (partition_key_range.start, partition_key_range.end):
+            self.validate_partition_key(key, None)
+        return super().get_partition_keys_in_range(partition_key_range)
+
+
+splits = Splits(list(SPLITS))
 
 # Of steps that keep the device busy; a run has one of them at a time (build_definitions).
 ON_DEVICE = {"snake/device": "1"}

@@ -1,4 +1,4 @@
-"""What an asset does when something fails: wait and try again, or say at once what is wrong.
+"""What a step does when something fails: wait and try again, or say at once what is wrong.
 
 A disk or a network that is away for a moment comes back: the step is tried again, a little later each time.
 Bad data, a wrong setting, a full disk or a fault of ours give the same answer however often they are asked.
@@ -6,6 +6,9 @@ Bad data, a wrong setting, a full disk or a fault of ours give the same answer h
 
 import errno
 import inspect
+import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -21,25 +24,11 @@ TRY_AGAIN = dg.RetryPolicy(
     max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
 # What passes by itself. Not among them: a full or read-only disk, missing rights, a file that is not there.
-PASSING = frozenset(
-    {
-        errno.EIO,
-        errno.EAGAIN,
-        errno.EINTR,
-        errno.ESTALE,
-        errno.ETIMEDOUT,
-        errno.ECONNRESET,
-        errno.ECONNREFUSED,
-        errno.ECONNABORTED,
-        errno.EHOSTDOWN,
-        errno.EHOSTUNREACH,
-        errno.ENETDOWN,
-        errno.ENETRESET,
-        errno.ENETUNREACH,
-        errno.ENOTCONN,
-        errno.EPIPE,
-    }
-)
+PASSING = {
+    *(errno.EIO, errno.EAGAIN, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET, errno.EPIPE),
+    *(errno.ECONNREFUSED, errno.ECONNABORTED, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN),
+    *(errno.ENETRESET, errno.ENETUNREACH, errno.ENOTCONN),
+}
 
 
 def is_transient(error: BaseException) -> bool:
@@ -57,7 +46,8 @@ def is_transient(error: BaseException) -> bool:
 def retries_only_what_passes(body: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Put under `@dg.asset(retry_policy=TRY_AGAIN)`: every other fault than a transient one ends the step.
 
-    The step then fails with the fault's own message, and Dagster does not try it again.
+    The step then fails with the fault's own message, and Dagster does not try it again. It ends with its run,
+    too: a run that was killed leaves no step behind that keeps the device from the next.
     """
     if inspect.isgeneratorfunction(body):
 
@@ -78,6 +68,8 @@ def retries_only_what_passes(body: Callable[Arguments, Result]) -> Callable[Argu
 
 @contextmanager
 def _ending_the_step() -> Iterator[None]:
+    if multiprocessing.parent_process() is not None:
+        threading.Thread(target=_end_with_the_run, daemon=True).start()
     try:
         yield
     except Exception as error:
@@ -90,3 +82,9 @@ def _ending_the_step() -> Iterator[None]:
         if transient:
             description += f" Tried {1 + TRY_AGAIN.max_retries} times."
         raise dg.Failure(description, allow_retries=False) from error
+
+
+def _end_with_the_run() -> None:
+    if (run := multiprocessing.parent_process()) is not None:
+        run.join()
+        os._exit(1)

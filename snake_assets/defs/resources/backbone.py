@@ -1,7 +1,6 @@
 """The backbone and what it runs on, as a resource (see settings.py)."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -9,8 +8,6 @@ from pydantic import Field
 
 from snake_assets.defs.resources.settings import home, setting
 from snake_assets.demo.backbone import build_demo_backbone
-from snake_assets.vision.backbone.model_files import BACKBONE
-from snake_assets.vision.embedding.staleness import SoughtBackbone
 from snake_assets.vision.preprocessing.transforms import View
 
 if TYPE_CHECKING:
@@ -73,16 +70,3 @@ class BackboneSetting(dg.ConfigurableResource[None]):
             precision=setting(self.precision, "SNAKE_PRECISION", "auto"),
             view=view,
         )
-
-    def sought(self) -> SoughtBackbone:
-        """The backbone as far as it is known without torch and without a network.
-
-        Raises:
-            BackboneError: a folder that is no backbone.
-        """
-        name = setting(self.name, "SNAKE_BACKBONE", "")
-        folder = Path(name).expanduser() if name else home() / "demo" / "backbone"
-        if folder.is_dir() or name.startswith((".", "/", "~")):
-            weights = BACKBONE.digest(BACKBONE.locate(str(folder)))
-            return SoughtBackbone(folder.resolve().name, weights=weights)
-        return SoughtBackbone(name or folder.name, setting(self.revision, "SNAKE_REVISION", "") or None)

@@ -4,9 +4,6 @@ variable, then the default. Nothing is read from the environment before a run ne
 import os
 from pathlib import Path
 
-import dagster as dg
-from pydantic import ValidationError
-
 
 class SettingError(ValueError):
     """A setting that cannot be used; the message names its variable and what to do."""
@@ -30,22 +27,3 @@ def choice(value: str, variable: str, choices: tuple[str, ...]) -> str:
             f"{variable}={value!r} is not one of {', '.join(choices)}: set one of them, or unset it."
         )
     return value
-
-
-def number(resource: dg.ConfigurableResource[None], name: str) -> float | None:
-    """What a resource's field says, else the variable SNAKE_ and its name, else None.
-
-    Raises:
-        SettingError: the variable is no number, or not in the field's range.
-    """
-    if (value := getattr(resource, name)) is not None:
-        return float(value)
-    variable = f"SNAKE_{name.upper()}"
-    if not (text := os.environ.get(variable)):
-        return None
-    try:
-        return float(getattr(type(resource).model_validate({name: text}), name))
-    except ValidationError as error:
-        raise SettingError(
-            f"{variable}={text!r}: {error.errors()[0]['msg']}. Set it accordingly, or unset it."
-        ) from None

@@ -12,8 +12,7 @@ import pytest
 
 from snake_assets.defs.assets.crops import OFF
 from snake_assets.defs.assets.dependencies import CROP_TABLES, FEATURE_TABLES
-from snake_assets.defs.automation.schedules import features_wish
-from snake_assets.defs.automation.staleness import why_answers_are_stale
+from snake_assets.defs.automation.staleness import SoughtBackbone, stale_answers, stale_features
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import Store
@@ -48,9 +47,10 @@ class Cropped:
 
     def wish(self, split: str) -> str | None:
         """Why a split's features are to be made again, with crops on."""
-        sought = BackboneSetting(name=str(self.backbone)).sought()
-        wish = features_wish(list_raw(self.data, split), Store(root=str(self.store)), sought, CropMode.yolo)
-        return wish.why if wish else None
+        sought = SoughtBackbone.of(BackboneSetting(name=str(self.backbone)))
+        crops = Crops(mode=CropMode.yolo)
+        stale = stale_features(list_raw(self.data, split), Store(root=str(self.store)), sought, crops)
+        return stale.why if stale else None
 
 
 def run_assets(
@@ -136,8 +136,8 @@ def test_off_nothing_is_computed_and_what_is_there_stays(cropped: Cropped):
 
 def test_answers_with_crops_are_stale_without_them(cropped: Cropped):
     store = Store(root=str(cropped.store))
-    assert why_answers_are_stale(store, ON) is None
-    assert "species_classifier was made of other features" in why_answers_are_stale(store, NONE)
+    assert stale_answers(store, ON) is None
+    assert "species_classifier was made of other features" in stale_answers(store, NONE).why
 
 
 def test_a_classifier_with_crops_refuses_photos_without_them(cropped: Cropped):

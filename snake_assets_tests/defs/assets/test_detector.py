@@ -6,7 +6,6 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
-from pydantic import ValidationError
 
 from snake_assets.defs.assets.detector import OFF, DetectorConfig, snake_detector
 from snake_assets.defs.resources.detector_training import DetectorTraining
@@ -166,7 +165,7 @@ def test_a_labellers_boxes_are_learnt_from_shown_and_can_be_refused(root: Path) 
     ("field", "value"), [("epochs", 0), ("image_size", 100), ("learning_rate", 0.0), ("held_out", 1.0)]
 )
 def test_values_out_of_range_are_refused_by_name(field: str, value: float) -> None:
-    with pytest.raises(ValidationError, match=field):
+    with pytest.raises(dg.Failure, match=field):
         DetectorConfig(**{field: value})
 
 

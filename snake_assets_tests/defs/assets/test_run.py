@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from snake_assets.definitions import build_definitions
-from snake_assets.defs.automation.staleness import why_answers_are_stale
+from snake_assets.defs.automation.staleness import stale_answers
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
@@ -294,14 +294,14 @@ def test_answers_are_stale_when_one_is_gone_or_its_features_are_others(
     root = tmp_path / "store"
     shutil.copytree(finished[0], root)
     store, graph = Store(root=str(root)), definitions(small_set, root, demo_backbone)
-    assert why_answers_are_stale(store, Crops()) is None
+    assert stale_answers(store, Crops()) is None
     shutil.rmtree(root / "submission")
-    assert "submission" in why_answers_are_stale(store, Crops())
-    assert run_job(graph, "deliver", run_config=QUICK).success
-    assert why_answers_are_stale(store, Crops()) is None
+    assert "submission" in stale_answers(store, Crops()).why
+    assert run_job(graph, run_config=QUICK).success
+    assert stale_answers(store, Crops()) is None
     shutil.rmtree(root / "dct_embeddings" / "val")
     shutil.copytree(root / "dct_embeddings" / "test", root / "dct_embeddings" / "val")
-    assert "validation_report was made of other features" in why_answers_are_stale(store, Crops())
+    assert "validation_report was made of other features" in stale_answers(store, Crops()).why
 
 
 def test_one_split_at_a_time(small_set: Path, demo_backbone: Path, tmp_path: Path):

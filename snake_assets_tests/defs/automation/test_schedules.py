@@ -6,10 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.errors import ScheduleExecutionError
-from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from dagster._core.test_utils import create_run_for_test
 
-from snake_assets.vision.embedding import staleness as embedding_freshness
+from snake_assets.defs.automation import staleness
 from snake_assets_tests.places import (
     EVERY_SPLIT,
     REPOSITORY,
@@ -17,6 +15,7 @@ from snake_assets_tests.places import (
     Place,
     change_a_photo,
     copy_of_the_data,
+    create_run,
     moved,
 )
 
@@ -28,7 +27,6 @@ def test_nothing_is_asked_for_where_everything_is_up_to_date(place: Place):
 def test_every_missing_split_is_a_run_of_its_own(empty: Place):
     asked = empty.tick()
     assert list(asked) == SPLITS
-    assert len({request.run_key for request in asked.values()}) == 3
     assert all("raw_images is missing" in request.tags["snake/why"] for request in asked.values())
     assert REPOSITORY.get_schedule_def("backfill_missing_splits").job_name == "features"
 
@@ -44,24 +42,8 @@ def test_a_second_tick_asks_for_nothing_while_the_first_runs_go_on(empty: Place,
 
 
 def test_a_run_of_all_splits_counts_for_each(empty: Place):
-    create_run_for_test(
-        empty.instance, job_name="snakeclef", tags=EVERY_SPLIT, status=dg.DagsterRunStatus.STARTED
-    )
+    create_run(empty.instance, "snakeclef", dg.DagsterRunStatus.STARTED, EVERY_SPLIT)
     assert "is at it" in empty.tick()
-
-
-def test_what_a_backfill_will_run_is_left_to_it(empty: Place):
-    backfill = PartitionBackfill(
-        backfill_id="by hand",
-        status=BulkActionStatus.REQUESTED,
-        from_failure=False,
-        tags={},
-        backfill_timestamp=0.0,
-    )
-    empty.instance.add_backfill(backfill)
-    assert "backfill by hand is at it" in empty.tick()
-    empty.instance.update_backfill(backfill.with_status(BulkActionStatus.COMPLETED_SUCCESS))
-    assert list(empty.tick()) == SPLITS
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
@@ -79,9 +61,7 @@ def test_what_was_removed_after_a_run_is_asked_for_again(place: Place):
     first = place.tick()
     assert list(first) == ["val"]
     place.run(first["val"], dg.DagsterRunStatus.SUCCESS)
-    second = place.tick()
-    assert list(second) == ["val"]
-    assert second["val"].run_key != first["val"].run_key
+    assert list(place.tick()) == ["val"]
 
 
 @pytest.mark.parametrize("removed", ["raw_images", "image_table", "dinov2_embeddings", "dct_embeddings"])
@@ -126,7 +106,7 @@ def test_other_weights_make_every_split_stale(place: Place, tmp_path: Path):
 
 
 def test_another_version_of_the_code_makes_every_split_stale(place: Place, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(embedding_freshness, "EMBEDDING_VERSION", 10_000)
+    monkeypatch.setattr(staleness, "EMBEDDING_VERSION", 10_000)
     assert list(place.tick()) == SPLITS
 
 
@@ -149,10 +129,8 @@ def test_the_submission_waits_for_the_features(empty: Place):
 def test_the_submission_is_asked_for_once(place: Place):
     asked = place.tick("refresh_submission")
     assert list(asked) == [None]
-    assert REPOSITORY.get_schedule_def("refresh_submission").job_name == "deliver"
-    create_run_for_test(
-        place.instance, job_name="deliver", tags=asked[None].tags, status=dg.DagsterRunStatus.STARTED
-    )
+    assert REPOSITORY.get_schedule_def("refresh_submission").job_name == "snakeclef"
+    create_run(place.instance, "snakeclef", dg.DagsterRunStatus.STARTED, asked[None].tags)
     assert "is at it" in place.tick("refresh_submission")
 
 

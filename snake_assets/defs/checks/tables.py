@@ -1,6 +1,6 @@
-"""Checks of `image_table`."""
+"""Checks of `image_table`, and of whatever embedding tables there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from snake_assets.data_quality.findings import (
@@ -11,15 +11,16 @@ from snake_assets.data_quality.findings import (
     too_many_rejects,
 )
 from snake_assets.data_quality.labels import labels_of, scarce_classes, shared_observations, unknown_classes
+from snake_assets.data_quality.vectors import examine_vectors, vector_dims
 from snake_assets.defs.checks.factory import Check, Site, each, files_unchanged
 from snake_assets.snakeclef.image_table import copies_under_two_species
 from snake_assets.snakeclef.metadata import read_metadata
-from snake_assets.storage.tables.table import Table
+from snake_assets.storage.tables.table import Table, open_table
 
 IMAGES = "image_table"
 
 
-def _rows(site: Site) -> Mapping[str, Findings]:
+def _image_rows(site: Site) -> Mapping[str, Findings]:
     data, venomous = site.raw_data.folder(), site.venomous()
 
     def examine(table: Table) -> Findings:
@@ -28,7 +29,7 @@ def _rows(site: Site) -> Mapping[str, Findings]:
     return each(site.tables(IMAGES), examine)
 
 
-def _recipe(site: Site) -> Mapping[str, Findings]:
+def _image_recipe(site: Site) -> Mapping[str, Findings]:
     tables = site.tables(IMAGES)
     return each(tables, partial(of_one_recipe, same_table=tables.get("train")))
 
@@ -48,7 +49,7 @@ def _one_species(site: Site) -> Mapping[str, Findings]:
 
 def _scarce(site: Site) -> Mapping[str, Findings]:
     train = {split: table for split, table in site.tables(IMAGES).items() if split == "train"}
-    return each(train, partial(scarce_classes, fewest=int(site.limits.limit("fewest_photos"))))
+    return each(train, partial(scarce_classes, fewest=site.limits.fewest_photos))
 
 
 IMAGE_CHECKS = [
@@ -60,7 +61,7 @@ IMAGE_CHECKS = [
         "Holds every split's rows and rejects against the metadata files: none lost, added, shifted or "
         "relabelled. A photo under another's label would teach and score a lie. When it fails, materialize "
         "raw_images and image_table for the split; if it fails again, look at the metadata that it names.",
-        _rows,
+        _image_rows,
     ),
     Check(
         IMAGES,
@@ -107,28 +108,97 @@ IMAGE_CHECKS = [
         "Compares shards and splits: one fingerprint a table. Rows of two versions of the code may differ in "
         "what they leave out. When it fails, materialize image_table for the "
         "split that it names.",
-        _recipe,
+        _image_recipe,
     ),
     Check(
         IMAGES,
         "few_rejects",
         "No more photos are rejected than the limit allows.",
-        "Warns where more than SNAKE_MOST_REJECTS of a split's photos (default 0.01) could not be read. Many "
+        "Warns where more than most_rejects of a split's photos (default 0.01) could not be read. Many "
         "rejects mean a download cut short, a wrong folder, or a disk that is away. When it warns, mend the "
         "files that it names and materialize raw_images and image_table; single broken photos may stay.",
-        lambda site: each(
-            site.tables(IMAGES), partial(too_many_rejects, most=site.limits.limit("most_rejects"))
-        ),
+        lambda site: each(site.tables(IMAGES), partial(too_many_rejects, most=site.limits.most_rejects)),
         blocking=False,
     ),
     Check(
         IMAGES,
         "photos_for_every_species",
         "Every species of train has photos enough.",
-        "Warns where a species of train has fewer photos than SNAKE_FEWEST_PHOTOS (default 5). Such species "
+        "Warns where a species of train has fewer photos than fewest_photos (default 5). Such species "
         "are guessed rather than known; macro F1 counts each as much as any other. When it warns, add "
         "photos, or read the report's row of that species with care.",
         _scarce,
         blocking=False,
     ),
 ]
+
+# What every row of vectors carries on from its photo.
+CARRIED = ["image_id", "observation_id", "class_id", "sha256"]
+
+
+def vector_checks(tables: Sequence[str]) -> list[Check]:
+    """The checks of the embedding tables that come out of one pass over `image_table`.
+
+    A table that no split has is off, and passes saying so.
+    """
+    return [check for name in tables for check in _checks_of(name, tables)]
+
+
+def _checks_of(name: str, of_one_pass: Sequence[str]) -> list[Check]:
+    return [
+        files_unchanged(name),
+        Check(
+            name,
+            "rows_accounted_for",
+            "Every photo of image_table has its row, in its place, or is a named reject.",
+            "Holds every split's rows and rejects against image_table: image_id, observation_id, class_id "
+            "and digest of the photo. A vector under another photo's name would teach and score a lie. When "
+            "it fails, materialize the embeddings for the split.",
+            partial(_rows, name=name),
+        ),
+        Check(
+            name,
+            "vectors_sound",
+            "All vectors are finite and of one dimension, and no column is constant.",
+            "Looks at every value: NaN or infinite ones, vectors of other dims than train's, and columns "
+            "that have one value for all photos (of 8 or more). Such vectors mean a broken model, precision "
+            "or file, and a classifier would learn that. When it fails, materialize the split again with "
+            "SNAKE_PRECISION=fp32 or bf16; if it fails again, the backbone's weights are at fault.",
+            partial(_vectors, name=name),
+        ),
+        Check(
+            name,
+            "one_recipe",
+            "All shards, the tables of one pass, and all splits were made by one recipe.",
+            "Compares backbone, weights, preprocessing, resolution, precision and all else that decides a "
+            "vector, between shards, the tables of one pass, and each split and train. Vectors of two "
+            "recipes cannot be compared, and a score across them means nothing. When it fails, materialize "
+            "the embeddings of the split that it names with the settings of the other.",
+            partial(_recipe, name=name, of_one_pass=of_one_pass),
+        ),
+    ]
+
+
+def _rows(site: Site, name: str) -> Mapping[str, Findings]:
+    def examine(table: Table) -> Findings:
+        images = open_table(site.store.folder(IMAGES, table.manifest.split))
+        return account_for_rows(table, images.read(CARRIED))
+
+    return each(site.tables(name), examine)
+
+
+def _vectors(site: Site, name: str) -> Mapping[str, Findings]:
+    tables = site.tables(name)
+    dims = vector_dims(tables["train"]) if "train" in tables else None
+    return each(tables, partial(examine_vectors, dims=dims))
+
+
+def _recipe(site: Site, name: str, of_one_pass: Sequence[str]) -> Mapping[str, Findings]:
+    tables, others = site.tables(name), [site.tables(other) for other in of_one_pass if other != name]
+
+    def examine(table: Table) -> Findings:
+        split = str(table.manifest.split)
+        same_pass = [other[split] for other in others if split in other]
+        return of_one_recipe(table, same_pass=same_pass, same_table=tables.get("train"))
+
+    return each(tables, examine)

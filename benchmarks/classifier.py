@@ -1,271 +1,237 @@
-"""The sweep of heads at full size against the paper's trainer and scikit-learn, on drawn features.
+"""What the classifier is worth and what it costs.
 
-182,261 photos of 1,784 species in the official counts (`class_count.csv` beside the checkout; elsewhere a
-power law, and the result says so), 768 features each, drawn as `benchmarks/synthetic.py` says. 14,117,
-taken at random, are kept for validation. The arms:
+On real photos: train and val of `philippine-snakes` beside the checkout together, as ViT-Tiny sees them (a
+store made by the job `features`, made anew unless --store names one). In each split three in ten observations
+of every species are held out, less those photos of which a copy is trained on. The arms answer the same
+observations:
 
-- `ours`: the package's own sweep (`fit_models`) with its default settings, less the heads for the long tail,
-  which do not aim at this loss; all heads in one pass. Its loss is that of its best head.
-- `paper`: one linear layer, batches of 32, Adam with 2e-3, fp32, up to 10 epochs, ended after 3 without a
-  better validation loss. It is given one thread: for products so small that is the fastest.
-- `sklearn`: LogisticRegression on standardised features, in a process that is ended when its time is up.
+- `recipe`: the package's own, with its default settings; everything chosen on folds of the training part.
+- `logreg`: scikit-learn's LogisticRegression on standardised CLS tokens, C by grouped folds, photos averaged.
+- `paper`: the seed paper's trainer on its DCT features, its faults in training mended.
+- `neighbours`: the recipe's nearest photos alone.
 
-All losses are cross entropy per validation photo in nats, nothing calibrated. Clocks stand still while a loss
-is measured. The paper's clock stops at the end of the epoch of its best loss; ours as soon as that loss is
-reached, before the first step or after an epoch. `cpu_times_sooner` counts the processor's time, of all
-threads, which other load on the machine disturbs less. Ours runs in a fresh process that loads them;
-`peak_rss_mb` is its peak memory, measuring the losses included.
+`track1_over_...` are mean differences in points on the same splits, each with its 95 % interval (Student's t
+over the splits; these share photos, so it is rather too narrow). `seconds` is the recipe's training, the
+median of the splits.
+
+At the official size: 168,144 photos of 1,784 species in a long tail, four blocks of 768 columns, drawn as
+`benchmarks/synthetic.py` says. `official_seconds` is training with everything that it chooses, in a fresh
+process that loads the blocks; `official_cpu_seconds` the processor time of it, which other load on the
+machine disturbs less; `official_peak_mb` that process's peak memory.
 """
 
-import multiprocessing
+import os
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import (
+    PHILIPPINE_SNAKES,
     SHARED_DATA,
     finish,
     in_fresh_process,
+    middle,
     options,
     peak_rss_mb,
     significant,
 )
-from benchmarks.synthetic import draw_features, official_counts, power_law_counts
-from snake_assets.learning.fitting import LinearModel, fit_models
-from snake_assets.learning.settings import TrainingSettings
+from benchmarks.synthetic import draw_features, power_law_counts
+from snake_assets.ablation.paper_trainer import train_as_the_paper
+from snake_assets.ablation.steps import PaperTrainer
+from snake_assets.defs.assets.dependencies import FEATURE_TABLES
+from snake_assets.learning.decision.pooling import Pooling, pool_observations, softmax
+from snake_assets.learning.feature_table import CLS, FeatureTable, concat
+from snake_assets.learning.reading import read_features
+from snake_assets.learning.settings import Recipe
+from snake_assets.learning.train import train_classifier
+from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
+from snake_assets.snakeclef.metric import Scores, score
+from snake_assets.storage.tables.table import open_table
 
-CLASS_COUNTS = SHARED_DATA / "snakeclef-2024-metadata" / "class_count.csv"
-PAPER_BATCH, PAPER_RATE, PAPER_EPOCHS, PATIENCE = 32, 2e-3, 10, 3
-ROWS_AT_ONCE = 4096
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Features float32 [N, D], labels [N]; the first `kept` rows are for validation."""
-
-    features: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
-    kept: int
-    classes: int
-
-    @classmethod
-    def load(cls, folder: Path, kept: int, classes: int) -> "Split":
-        """What `main` wrote."""
-        return cls(np.load(folder / "features.npy"), np.load(folder / "labels.npy"), kept, classes)
-
-    def loss(self, logits: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]) -> float:
-        """Cross entropy of the validation photos, a few thousand of them at a time."""
-        import torch
-
-        total = 0.0
-        for start in range(0, self.kept, ROWS_AT_ONCE):
-            rows = slice(start, min(start + ROWS_AT_ONCE, self.kept))
-            given = torch.from_numpy(np.asarray(logits(self.features[rows])))
-            answers = torch.from_numpy(self.labels[rows])
-            total += float(torch.nn.functional.cross_entropy(given, answers, reduction="sum"))
-        return total / self.kept
+HELD_OUT = 0.3
+OFFICIAL_BLOCKS = ("cls", "patch_mean", "earlier_cls", "middle_mean")
+MENDED = PaperTrainer(split_by="observation", orthonormal_dct=True, checkpoint="best")
+STRENGTHS = (0.01, 0.1, 1.0, 10.0)
+Answers = Mapping[str, npt.NDArray[np.int32]]
 
 
-@dataclass
-class Arm:
-    """One trainer's clock and its losses: (seconds, processor seconds, loss), in order."""
-
-    course: list[tuple[float, float, float]] = field(default_factory=list)
-    _paused: float = 0.0
-    _cpu_paused: float = 0.0
-    _began: float = field(default_factory=time.perf_counter)
-    _cpu_began: float = field(default_factory=time.process_time)
-
-    def note(self, loss: Callable[[], float]) -> float:
-        """Measure a loss while the clock stands still."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        found = loss()
-        self.course.append(
-            (wall - self._began - self._paused, cpu - self._cpu_began - self._cpu_paused, found)
-        )
-        self._paused += time.perf_counter() - wall
-        self._cpu_paused += time.process_time() - cpu
-        return found
-
-    @property
-    def best(self) -> tuple[float, float, float]:
-        """Where the loss was least."""
-        return min(self.course, key=lambda point: point[2])
-
-    def reaches(self, loss: float) -> tuple[float, float] | None:
-        """Seconds and processor seconds until the loss was as low."""
-        return next(((wall, cpu) for wall, cpu, found in self.course if found <= loss), None)
+def real_features(store: Path) -> FeatureTable:
+    """Train and val of the real photos; the store is filled where it is empty."""
+    settings = {
+        "SNAKE_DATA": str(PHILIPPINE_SNAKES),
+        "SNAKE_STORE": str(store),
+        "SNAKE_BACKBONE": str(SHARED_DATA / "weights" / "vit-tiny-imagenet"),
+    }
+    dagster = [sys.executable, "-m", "dagster", "job", "execute", "-m", "snake_assets.definitions"]
+    tables = []
+    for split in ("train", "val"):
+        if not (store / FEATURE_TABLES[0] / split).is_dir():
+            tags = f'{{"dagster/partition": "{split}"}}'
+            command = [*dagster, "-j", "features", "--tags", tags]
+            subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True)
+        there = [store / name / split for name in FEATURE_TABLES if (store / name / split).is_dir()]
+        tables.append(read_features(*map(open_table, there)))
+    return concat(*tables)
 
 
-def measure_ours(folder: Path, kept: int, classes: int, settings: TrainingSettings) -> tuple[Arm, float]:
-    """Sweep; the best head's loss before the first step and after each epoch, and peak memory in MB."""
-    import torch._dynamo  # noqa: F401 - optimisers import it; the paper's clock does not count that either
-
-    split = Split.load(folder, kept, classes)
-    arm = Arm()
-
-    def note(epochs: int, now: Callable[[], list[LinearModel]]) -> None:
-        models = now()
-        loss = arm.note(lambda: min(split.loss(model.logits) for model in models))
-        print(f"ours: epoch {epochs}, {arm.course[-1][0]:.1f} s, {loss:.4f}", flush=True)
-
-    rows = np.arange(kept, len(split.labels))
-    recipes = settings.recipes(("cls",))
-    fit_models(split.features, split.labels, classes, recipes, settings.optimisation, rows, note)
-    return arm, peak_rss_mb()
+def halves(table: FeatureTable, seed: int) -> tuple[FeatureTable, FeatureTable]:
+    """The training part and the held-out part of a split."""
+    rng = np.random.default_rng(seed)
+    observations, digests = np.array(table.observation_id), np.array(table.sha256)
+    species = np.asarray(table.class_id)
+    out = np.zeros(len(table), dtype=bool)
+    for one in np.unique(species):
+        names = np.unique(observations[species == one])
+        drawn = rng.choice(names, max(1, round(HELD_OUT * len(names))), replace=False)
+        out |= np.isin(observations, drawn) & (species == one)
+    copies = out & np.isin(digests, digests[~out])
+    return table.rows(np.flatnonzero(~out)), table.rows(np.flatnonzero(out & ~copies))
 
 
-def measure_paper(split: Split, epochs: int) -> Arm:
-    """Train as the paper did, and note the loss after each epoch."""
-    import torch
+def answers_of_all(
+    train: FeatureTable, test: FeatureTable, venomous: Mapping[int, bool]
+) -> tuple[Answers, float]:
+    """Each arm's class_id of the observations, first seen first, and the seconds that the recipe trained."""
+    began = time.perf_counter()
+    classifier = train_classifier(train, venomous, Recipe(), train.fingerprint or "")
+    seconds = time.perf_counter() - began
+    heads, votes = classifier.head_probabilities(test), classifier.votes(test)
+    paper = train_as_the_paper(train, MENDED, 0)
+    logreg, species = logistic_regression(train, test)
 
-    features, labels = torch.from_numpy(split.features), torch.from_numpy(split.labels)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        layer = torch.nn.Linear(features.shape[1], split.classes)
-    adam = torch.optim.Adam(layer.parameters(), lr=PAPER_RATE)
-    generator = torch.Generator().manual_seed(0)
+    def likeliest(
+        photos: npt.NDArray[np.floating], class_ids: npt.NDArray[np.int32], pooling: Pooling = "mean"
+    ) -> npt.NDArray[np.int32]:
+        _, pooled = pool_observations(photos, test.observation_id, None, pooling)
+        return class_ids[pooled.argmax(axis=1)]
 
-    def loss() -> float:
-        with torch.no_grad():
-            return split.loss(lambda rows: layer(torch.from_numpy(rows)).numpy())
-
-    arm = Arm()
-    for epoch in range(epochs):
-        order = split.kept + torch.randperm(len(labels) - split.kept, generator=generator)
-        for start in range(0, len(order), PAPER_BATCH):
-            batch = order[start : start + PAPER_BATCH]
-            adam.zero_grad()
-            error: Any = torch.nn.functional.cross_entropy(layer(features[batch]), labels[batch])
-            error.backward()  # untyped
-            adam.step()
-        found = arm.note(loss)
-        print(f"paper: epoch {epoch + 1}, {arm.course[-1][0]:.1f} s, {found:.4f}", flush=True)
-        losses = [point[2] for point in arm.course]
-        if len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE:
-            break
-    torch.set_num_threads(threads)
-    return arm
+    own = classifier.observe(classifier.blended(heads, votes), test.observation_id)
+    return {
+        "recipe": classifier.answers(own, classifier.rule),
+        "logreg": likeliest(logreg, species),
+        "paper": likeliest(softmax(paper.head.logits([test.matrix([MENDED.features])])), paper.class_ids),
+        "neighbours": likeliest(votes, classifier.class_ids, "log_mean"),
+    }, seconds
 
 
-def _sklearn(folder: Path, kept: int, classes: int, told: "multiprocessing.Queue[tuple[str, float]]") -> None:
+def logistic_regression(
+    train: FeatureTable, test: FeatureTable
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+    """Probabilities of the test photos, and the species of their columns."""
     import warnings
 
-    import torch
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, GroupKFold
+    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    torch.set_num_threads(1)
-    split = Split.load(folder, kept, classes)
-    scaler = StandardScaler(copy=False)
-    split.features[kept:] = scaler.fit_transform(split.features[kept:])
-    split.features[:kept] = scaler.transform(split.features[:kept])
     warnings.simplefilter("ignore", ConvergenceWarning)
-    # Warm starts of few iterations each: what is reached when the time is up is then known.
-    model = LogisticRegression(C=1.0, max_iter=5, warm_start=True)
-    while True:
-        model.fit(split.features[kept:], split.labels[kept:])
-        present = model.classes_
-
-        def logits(
-            rows: npt.NDArray[np.float32], present: npt.NDArray[np.int64] = present
-        ) -> npt.NDArray[np.float32]:
-            known = np.full((len(rows), classes), -30.0, np.float32)
-            known[:, present] = model.decision_function(rows)
-            return known
-
-        told.put(("loss", split.loss(logits)))
-        if int(np.max(model.n_iter_)) < model.max_iter:
-            told.put(("converged", 1.0))
-            return
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+    search = GridSearchCV(model, {"logisticregression__C": STRENGTHS}, cv=GroupKFold(5))
+    search.fit(train.blocks[CLS], train.class_id, groups=train.observation_id)
+    return search.predict_proba(test.blocks[CLS]), np.asarray(search.classes_, dtype=np.int32)
 
 
-def measure_sklearn(folder: Path, kept: int, classes: int, limit: float) -> dict[str, object]:
-    """What LogisticRegression got to before its time was up."""
-    spawn = multiprocessing.get_context("spawn")
-    told: multiprocessing.Queue[tuple[str, float]] = spawn.Queue()
-    process = spawn.Process(target=_sklearn, args=(folder, kept, classes, told), daemon=True)
-    process.start()
-    process.join(limit)
-    ended = process.is_alive()
-    if ended:
-        process.kill()
-        process.join()
-    words: list[tuple[str, float]] = []
-    while not told.empty():
-        words.append(told.get())
-    losses = [value for word, value in words if word == "loss"]
+def measure_real(table: FeatureTable, venomous: Mapping[int, bool], splits: int) -> dict[str, object]:
+    """All arms on all splits."""
+    scores: dict[str, list[Scores]] = {}
+    times = []
+    for seed in range(splits):
+        train, test = halves(table, seed)
+        truth = dict(
+            zip(reversed(test.observation_id), np.asarray(test.class_id)[::-1].tolist(), strict=True)
+        )
+        labels = [truth[name] for name in dict.fromkeys(test.observation_id)]
+        answers, seconds = answers_of_all(train, test, venomous)
+        times.append(seconds)
+        for name, answer in answers.items():
+            scores.setdefault(name, []).append(score(labels, answer, venomous))
+        told = ", ".join(f"{name} {found[-1].track1:.2f}" for name, found in scores.items())
+        print(f"split {seed + 1} of {splits}: {told}", flush=True)
+    track1 = {name: np.array([one.track1 for one in found]) for name, found in scores.items()}
+    result: dict[str, object] = {"splits": splits, "seconds": middle(times)}
+    for name, found in scores.items():
+        prefix = "" if name == "recipe" else f"{name}_"
+        result[f"{prefix}track1"] = round(float(track1[name].mean()), 2)
+        result[f"{prefix}f1"] = round(float(np.mean([one.f1 for one in found])), 2)
+        if name != "recipe":
+            difference = track1["recipe"] - track1[name]
+            result[f"track1_over_{name}"] = round(float(difference.mean()), 2)
+            result[f"track1_over_{name}_interval"] = t_interval(difference)
+    return result
+
+
+def t_interval(differences: npt.NDArray[np.float64]) -> list[float] | None:
+    """The 95 % interval of a mean of paired differences; None for a single one."""
+    from scipy.stats import t
+
+    if len(differences) < 2:
+        return None
+    reach = float(t.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / len(differences) ** 0.5)
+    return [round(float(differences.mean()) - reach, 2), round(float(differences.mean()) + reach, 2)]
+
+
+def measure_official(folder: Path, say: Callable[[str], None] = print) -> dict[str, object]:
+    """Train on what `main` drew, in a process of its own."""
+    labels = np.load(folder / "labels.npy")
+    rank = np.argsort(np.argsort(labels, kind="stable"), kind="stable")
+    table = FeatureTable(
+        image_id=[str(row) for row in range(len(labels))],
+        # Two photos of a species each.
+        observation_id=[f"{label}-{place // 2}" for label, place in zip(labels, rank, strict=True)],
+        blocks={name: np.load(folder / f"{name}.npy") for name in OFFICIAL_BLOCKS},
+        class_id=labels.astype(np.int32),
+        sha256=[str(row) for row in range(len(labels))],
+        fingerprint="drawn",
+    )
+    loaded = peak_rss_mb()
+    venomous = {species: species % 6 == 0 for species in range(int(labels.max()) + 1)}
+    began, cpu = time.perf_counter(), time.process_time()
+    classifier = train_classifier(table, venomous, Recipe(), "drawn", say)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     return {
-        "sklearn_loss": significant(losses[-1]) if losses else None,
-        "sklearn_iterations": 5 * len(losses),
-        "sklearn_converged": ("converged", 1.0) in words,
-        "sklearn_limit_s": limit,
+        "official_seconds": significant(seconds),
+        "official_cpu_seconds": significant(cpu),
+        "official_peak_mb": significant(peak_rss_mb()),
+        "official_loaded_mb": significant(loaded),
+        "official_track1_on_folds": classifier.choice.best.track1,
+        "official_chosen": [classifier.choice.best.strength, classifier.choice.best.share],
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
     """Measure and print."""
     parser = options(__doc__, rounds=1)
-    parser.add_argument("--photos", type=int, default=None, help="photos; all that the counts have")
-    parser.add_argument("--classes", type=int, default=None, help="species; with --photos: a power law")
-    parser.add_argument("--kept", type=int, default=14_117, help="photos kept for validation")
-    parser.add_argument("--dims", type=int, default=768, help="features of a photo")
-    parser.add_argument("--epochs", type=int, default=PAPER_EPOCHS, help="of the paper's trainer, at most")
-    parser.add_argument("--sklearn-seconds", type=float, default=300.0, help="time of LogisticRegression")
-    parser.add_argument("--work", type=Path, default=None, help="existing folder for the drawn features")
+    parser.add_argument("--splits", type=int, default=6, help="splits of the real photos; 0 leaves them out")
+    parser.add_argument("--store", type=Path, default=None, help="store with the real photos' embeddings")
+    parser.add_argument("--photos", type=int, default=168_144, help="official size; 0 leaves it out")
+    parser.add_argument("--classes", type=int, default=1784, help="species of the official size")
+    parser.add_argument("--dims", type=int, default=768, help="columns of each block there")
+    parser.add_argument("--work", type=Path, default=None, help="existing folder for what is made on the way")
     given = parser.parse_args(arguments)
-    official = CLASS_COUNTS.is_file() and given.photos is None and given.classes is None
-    counts = (
-        official_counts(CLASS_COUNTS)
-        if official
-        else power_law_counts(given.classes or 1784, given.photos or 182_261)
-    )
-    settings = TrainingSettings(class_weightings=("none",))
-    result: dict[str, object] = {
-        "photos": int(counts.sum()),
-        "classes": len(counts),
-        "kept_for_validation": given.kept,
-        "dims": given.dims,
-        "heads": len(settings.recipes(("cls",))),
-        "counts": "official" if official else "power law",
-    }
+    result: dict[str, object] = {}
     with tempfile.TemporaryDirectory(dir=given.work) as name:
         folder = Path(name)
-        drawn = draw_features(counts, given.dims)
-        np.save(folder / "features.npy", drawn.features)
-        np.save(folder / "labels.npy", drawn.labels)
-        split = Split(drawn.features, drawn.labels, given.kept, len(counts))
-        ours, peak = in_fresh_process(measure_ours, folder, given.kept, len(counts), settings)
-        result |= compared(ours, measure_paper(split, given.epochs)) | {"peak_rss_mb": significant(peak)}
-        result |= measure_sklearn(folder, given.kept, len(counts), given.sklearn_seconds)
+        if given.splits and PHILIPPINE_SNAKES.is_dir():
+            venomous = read_venom_list(PHILIPPINE_SNAKES / "metadata" / VENOM_LIST)
+            result |= measure_real(real_features(given.store or folder / "store"), venomous, given.splits)
+        if given.photos:
+            counts = power_law_counts(given.classes, given.photos)
+            drawn = draw_features(counts, len(OFFICIAL_BLOCKS) * given.dims)
+            np.save(folder / "labels.npy", drawn.labels)
+            for number, block in enumerate(OFFICIAL_BLOCKS):
+                columns = slice(number * given.dims, (number + 1) * given.dims)
+                np.save(folder / f"{block}.npy", np.ascontiguousarray(drawn.features[:, columns]))
+            del drawn
+            result |= in_fresh_process(measure_official, folder)
     return finish(result)
-
-
-def compared(ours: Arm, paper: Arm) -> dict[str, object]:
-    """Both arms' figures, and how much sooner ours reached the paper's best loss."""
-    seconds, cpu, loss = paper.best
-    reached = ours.reaches(loss)
-    return {
-        "paper_best_loss": significant(loss),
-        "paper_seconds_to_best": significant(seconds),
-        "ours_seconds_to_it": significant(reached[0]) if reached else None,
-        "times_sooner": significant(seconds / reached[0]) if reached else None,
-        "cpu_times_sooner": significant(cpu / reached[1]) if reached else None,
-        "paper_epochs": len(paper.course),
-        "paper_final_loss": significant(paper.course[-1][2]),
-        "paper_seconds": significant(paper.course[-1][0]),
-        "ours_final_loss": significant(ours.course[-1][2]),
-        "ours_seconds": significant(ours.course[-1][0]),
-    }
 
 
 if __name__ == "__main__":

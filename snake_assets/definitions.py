@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from snake_assets.defs.assets.ablation import paper_ladder
+from snake_assets.defs.assets.ablation import ablation_study
 from snake_assets.defs.assets.classifier import species_classifier
 from snake_assets.defs.assets.crops import yolo_crops
 from snake_assets.defs.assets.detector import snake_detector
@@ -59,7 +59,7 @@ def build_definitions(
             submission,
             species_histogram,
             embedding_map,
-            paper_ladder,
+            ablation_study,
             snake_detector,
         ],
         asset_checks=all_checks,

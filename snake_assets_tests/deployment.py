@@ -13,7 +13,7 @@ from snake_assets_tests.places import REPOSITORY, SPLITS
 from snake_assets_tests.serving import Servers, until
 
 LOCATION = {"repositoryLocationName": "snake_assets", "repositoryName": "__repository__"}
-QUICK = {"ops": {"species_classifier": {"config": {"feature_sets": ["cls"], "folds": 2}}}}
+QUICK = {"ops": {"species_classifier": {"config": {"folds": 2}}}}
 LAUNCH_BACKFILL = """mutation($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) {
     __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""

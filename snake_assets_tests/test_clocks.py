@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.learning.score_history import Scored
+from snake_assets.learning.evaluation.history import Scored
 from snake_assets.plots.charts import history_chart_png
 from snake_assets.snakeclef.image_table import ingest, ingest_is_current
 from snake_assets.snakeclef.metadata import PhotoRow

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from snake_assets.data_quality.findings import Findings
 from snake_assets.data_quality.vectors import Vectors, vectors_in
-from snake_assets.learning.near_duplicates import near_duplicates
+from snake_assets.learning.cross_validation.near_duplicates import near_duplicates
 from snake_assets.storage.tables.table import Table
 
 COLUMNS = ["image_id", "sha256", "embedding"]

@@ -12,7 +12,7 @@ MEND_AND_RUN_AGAIN = (
     "Then run it again; what is done is kept."
 )
 # Explains; the submission does not need it.
-LADDER = dg.AssetSelection.assets("paper_ladder")
+ABLATION = dg.AssetSelection.assets("ablation_study")
 # Made from boxes that a person drew, and only then a setting of the others.
 DETECTOR = dg.AssetSelection.assets("snake_detector")
 
@@ -24,10 +24,10 @@ def _splits_in_one_run(first: str, last: str) -> dict[str, str]:
 
 snakeclef = dg.define_asset_job(
     "snakeclef",
-    selection=dg.AssetSelection.all() - LADDER - DETECTOR,
+    selection=dg.AssetSelection.all() - ABLATION - DETECTOR,
     tags=_splits_in_one_run(SPLITS[0], SPLITS[-1]),
-    description="All splits in one run: raw files to submission, report and pictures. All but the ladder and "
-    "the detector. " + MEND_AND_RUN_AGAIN,
+    description="All splits in one run: raw files to submission, report and pictures. All but the "
+    "ablation and the detector. " + MEND_AND_RUN_AGAIN,
 )
 features = dg.define_asset_job(
     "features",
@@ -36,7 +36,7 @@ features = dg.define_asset_job(
 )
 train = dg.define_asset_job(
     "train",
-    selection=dg.AssetSelection.groups("classifier", "report") - LADDER,
+    selection=dg.AssetSelection.groups("classifier", "report") - ABLATION,
     description="The classifier, its report on val, and the pictures, from features that are there. If it "
     "fails because a table is not there, run features for the split that the message names, then this again.",
 )
@@ -47,9 +47,9 @@ predict = dg.define_asset_job(
     description="The test split's features and the submission, with a classifier that is there. If it fails "
     "because there is none, run train first.",
 )
-ladder = dg.define_asset_job(
-    "ladder",
-    selection=LADDER,
+ablation = dg.define_asset_job(
+    "ablation",
+    selection=ABLATION,
     description="Why the paper scored at chance, and what each step to our classifier is worth; from "
     "features and a classifier that are there. If it fails because one is missing, run features and train "
     "first.",
@@ -61,4 +61,4 @@ detector = dg.define_asset_job(
     "because there are none, set SNAKE_BOXES; weights to start from are set by SNAKE_DETECTOR_START.",
 )
 
-all_jobs = [snakeclef, features, train, predict, ladder, detector]
+all_jobs = [snakeclef, features, train, predict, ablation, detector]

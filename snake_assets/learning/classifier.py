@@ -1,99 +1,147 @@
 """The trained classifier: from a feature table to species. Needs numpy only."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from snake_assets.learning.blending import blended
-from snake_assets.learning.decisions import DecisionRule, decide, safest_class
+from snake_assets.learning.cross_validation.out_of_fold import Choice
+from snake_assets.learning.decision.pooling import pool_observations, softmax
+from snake_assets.learning.decision.rules import DecisionRule, decide, safest_class
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import CLS, FeatureTable
-from snake_assets.learning.fitting import LinearModel
-from snake_assets.learning.location import LocationPrior
-from snake_assets.learning.observations import Pooling, pool_observations
-from snake_assets.learning.places import NOWHERE, Place, with_places
-from snake_assets.learning.predictions import TOP, Observed, Predictions
-from snake_assets.learning.probabilities import softmax
-from snake_assets.learning.references import References
-from snake_assets.learning.refinement import Selection
-from snake_assets.learning.settings import TrainingSettings
+from snake_assets.learning.linear_head import LinearHead
+from snake_assets.learning.neighbours import Neighbours
+from snake_assets.learning.settings import Recipe
 from snake_assets.storage.paths import AnyPath
+
+TOP = 5
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What is known of O observations before anything is decided.
+
+    Attributes:
+        observation_id: O strings.
+        probabilities: of each of C species, float64 [O, C].
+        photos: readable photos behind them, int32 [O]; 0 means that they are the prior.
+    """
+
+    observation_id: Sequence[str]
+    probabilities: npt.NDArray[np.float64]
+    photos: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What is said about O observations; K = min(5, species).
+
+    Attributes:
+        observation_id: O strings.
+        class_id: the decided species, int32 [O].
+        probability: that of the decided species, float32 [O].
+        p_venomous: probability that the snake is medically important venomous, float32 [O].
+        top5_class_id: most probable species first, int32 [O, K]. Unless the rule is argmax, the decided one
+            need not be the first.
+        top5_probability: theirs, float32 [O, K].
+        photos: readable photos behind the answer, int32 [O]; 0 means that it comes from the prior alone.
+    """
+
+    observation_id: Sequence[str]
+    class_id: npt.NDArray[np.int32]
+    probability: Floats
+    p_venomous: Floats
+    top5_class_id: npt.NDArray[np.int32]
+    top5_probability: Floats
+    photos: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        """How many observations."""
+        return len(self.observation_id)
 
 
 @dataclass(frozen=True, eq=False)
 class SpeciesClassifier:
-    """A linear classifier of species with all that it was chosen by.
+    """A linear head and nearest training photos, blended; all that answering needs.
 
     Attributes:
         class_ids: species of each output column, ascending, int32 [C].
-        features: block name -> its columns, in input order.
-        model: standardisation, weight [D, C] and bias [C].
-        temperature: divides all logits.
-        pooling: how an observation's photos are pooled.
+        features: block name -> its columns, in the head's order.
+        head: on these blocks.
+        temperature: divides the head's logits.
+        neighbours: training photos, by their CLS tokens.
+        share: of the neighbours' votes in a photo's probabilities.
         rule: how an observation's probabilities become one species.
         prior: share of each species among the training observations, float64 [C].
         venomous: whether each species is medically important venomous, bool [C].
         fingerprint: backbone and preprocessing of the features that it was trained on.
-        settings: of the training.
-        selection: all candidates, those that the model averages, and why.
-        references: whose votes on CLS tokens are blended with the heads'; None where none are.
-        location: what places say of species; None where the training observations had none.
+        recipe: of the training.
+        choice: what the folds said.
     """
 
     class_ids: npt.NDArray[np.int32]
     features: dict[str, int]
-    model: LinearModel
+    head: LinearHead
     temperature: float
-    pooling: Pooling
+    neighbours: Neighbours
+    share: float
     rule: DecisionRule
     prior: npt.NDArray[np.float64]
     venomous: npt.NDArray[np.bool_]
     fingerprint: str
-    settings: TrainingSettings
-    selection: Selection
-    references: References | None = None
-    location: LocationPrior | None = None
+    recipe: Recipe
+    choice: Choice
 
-    def probabilities(self, table: FeatureTable) -> npt.NDArray[np.float32]:
-        """Probability of each species for each photo: float32 [N, C], rows sum to 1.
+    def logits(self, table: FeatureTable) -> Floats:
+        """The head's logits of each photo, float32 [N, C], before the temperature; errors as `votes`."""
+        self._refuse_foreign(table)
+        return self.head.logits([table.blocks[name] for name in self.features])
+
+    def votes(self, table: FeatureTable) -> Floats:
+        """The neighbours' votes on each photo: float32 [N, C], rows sum to 1.
 
         Raises:
             LearningError: the table's features are not those that the classifier was trained on.
         """
         self._refuse_foreign(table)
-        logits = self.model.logits(table.matrix(list(self.features)))
-        heads = softmax(logits, self.temperature)
-        blend = self.selection.votes.blend
-        if self.references is None or blend is None:
-            return heads.astype(np.float32)
-        votes = self.references.probabilities(table.blocks[CLS])
-        return blended(heads, votes, blend.share).astype(np.float32)
+        return self.neighbours.votes(table.blocks[CLS])
 
-    def identify(
-        self,
-        table: FeatureTable,
-        order: Sequence[str] | None = None,
-        places: Mapping[str, Place] | None = None,
-    ) -> Predictions:
-        """Name the species of each observation: probabilities of its photos are pooled, then decided on.
+    def head_probabilities(self, table: FeatureTable) -> Floats:
+        """What the head alone says of each photo: float32 [N, C], rows sum to 1; errors as `votes`."""
+        return softmax(self.logits(table), self.temperature).astype(np.float32)
 
-        Args:
-            table: photos and their features.
-            order: the observations wanted, as in `pool_observations`. One without a readable photo
-                is given the prior as its probabilities and the species of least expected cost.
-            places: where observations were made, by observation_id; the evidence of those that are known is
-                multiplied in. None, or a classifier without a location prior, leaves it out.
+    def probabilities(self, table: FeatureTable) -> Floats:
+        """Probability of each species for each photo: float32 [N, C], rows sum to 1; errors as `votes`."""
+        heads = self.head_probabilities(table)
+        return self.blended(heads, self.votes(table)) if self.share else heads
 
-        Raises:
-            LearningError: foreign features, or an order that does not fit the photos.
-        """
-        observed = self.observe(table, order)
-        if places is not None:
-            observed = self.located(observed, places)
+    def blended(self, heads: Floats, votes: Floats) -> Floats:
+        """Head and votes, [N, C] both, mixed by the classifier's share."""
+        return np.asarray((1 - self.share) * heads + self.share * votes, dtype=np.float32)
+
+    def observe(
+        self, probabilities: Floats, observation_id: Sequence[str], order: Sequence[str] | None = None
+    ) -> Observed:
+        """Pool photos' probabilities [N, C] by observation, N ids; arguments and errors as in `identify`."""
+        observations, pooled = pool_observations(probabilities, observation_id, order)
+        photos = Counter(observation_id)
+        counts = np.array([photos[observation] for observation in observations], dtype=np.int32)
+        pooled[counts == 0] = self.prior
+        return Observed(observations, pooled, counts)
+
+    def answers(self, observed: Observed, rule: DecisionRule) -> npt.NDArray[np.int32]:
+        """class_id of each observation under a rule, int32 [O]."""
+        decided = decide(rule, observed.probabilities, self.class_ids, self.venomous, self.prior)
+        decided[observed.photos == 0] = safest_class(self.prior, self.class_ids, self.venomous)
+        return decided
+
+    def predictions(self, observed: Observed) -> Predictions:
+        """The answers under the classifier's own rule, with what they rest on."""
         probabilities, decided = observed.probabilities, self.answers(observed, self.rule)
         # Columns ascend by class_id, so a stable sort settles equal probabilities for the lowest.
         top = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
@@ -108,32 +156,22 @@ class SpeciesClassifier:
             photos=observed.photos,
         )
 
-    def observe(self, table: FeatureTable, order: Sequence[str] | None = None) -> Observed:
-        """The first half of `identify`: probabilities of observations; arguments and errors as there."""
-        observations, probabilities = pool_observations(
-            self.probabilities(table), table.observation_id, order, self.pooling
-        )
-        photos = Counter(table.observation_id)
-        counts = np.array([photos[observation] for observation in observations], dtype=np.int32)
-        probabilities[counts == 0] = self.prior
-        return Observed(observations, probabilities, counts)
+    def identify(self, table: FeatureTable, order: Sequence[str] | None = None) -> Predictions:
+        """Name the species of each observation: its photos' probabilities are pooled, then decided on.
 
-    def located(self, observed: Observed, places: Mapping[str, Place]) -> Observed:
-        """The evidence of places multiplied in, as far as they and a location prior are known."""
-        if self.location is None:
-            return observed
-        known = [places.get(observation, NOWHERE) for observation in observed.observation_id]
-        return replace(observed, probabilities=with_places(self.location, observed.probabilities, known))
+        Args:
+            table: photos and their features.
+            order: the observations wanted, as in `pool_observations`. One without a readable photo
+                is given the prior as its probabilities and the species of least expected cost.
 
-    def answers(self, observed: Observed, rule: DecisionRule) -> npt.NDArray[np.int32]:
-        """The second half of `identify`, under any rule: class_id of each observation, int32 [O]."""
-        decided = decide(rule, observed.probabilities, self.class_ids, self.venomous, self.prior)
-        decided[observed.photos == 0] = safest_class(self.prior, self.class_ids, self.venomous)
-        return decided
+        Raises:
+            LearningError: foreign features, or an order that does not fit the photos.
+        """
+        return self.predictions(self.observe(self.probabilities(table), table.observation_id, order))
 
     def save(self, folder: Path) -> None:
         """Write model.safetensors and classifier.json into an existing or new folder."""
-        from snake_assets.learning.classifier_files import write_classifier
+        from snake_assets.learning.classifier_io import write_classifier
 
         write_classifier(self, folder)
 
@@ -142,9 +180,10 @@ class SpeciesClassifier:
         """Read what `save` wrote.
 
         Raises:
-            LearningError: a file is missing or damaged, or the two do not belong together.
+            LearningError: a file is missing or damaged, of an earlier version, or the two do not belong
+                together.
         """
-        from snake_assets.learning.classifier_files import read_classifier
+        from snake_assets.learning.classifier_io import read_classifier
 
         return read_classifier(folder)
 
@@ -154,9 +193,7 @@ class SpeciesClassifier:
                 f"The classifier was trained on features of {self.fingerprint!r}, these photos have features "
                 f"of {table.fingerprint!r}. Compute the embeddings with that backbone, or train again."
             )
-        wanted = self.features
-        if self.references is not None:
-            wanted = {**wanted, CLS: len(self.references.space.weight)}
+        wanted = {**self.features, CLS: len(self.neighbours.axes)}
         found = {name: table.dims.get(name, 0) for name in wanted}
         if found != wanted:
             raise LearningError(

@@ -17,8 +17,6 @@ WHOLE_BLOCKS: tuple[str, ...] = (CLS, PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN, DCT)
 CROP_OF_BLOCK = {name: f"crop_{name}" for name in WHOLE_BLOCKS}
 CROP_BLOCKS = tuple(CROP_OF_BLOCK.values())
 BLOCKS = (*WHOLE_BLOCKS, *CROP_BLOCKS)
-# Means of a block and its crop's, made when they are asked for: name -> the two.
-AVERAGES = {f"average_{name}": (name, crop) for name, crop in CROP_OF_BLOCK.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,37 +61,39 @@ class FeatureTable:
 
     @property
     def dims(self) -> dict[str, int]:
-        """Columns of each block, and of each average that two of them have."""
-        own = {name: values.shape[1] for name, values in self.blocks.items()}
-        averages = {
-            name: own[whole]
-            for name, (whole, crop) in AVERAGES.items()
-            if whole in own and own[whole] == own.get(crop)
-        }
-        return own | averages
+        """Columns of each block."""
+        return {name: values.shape[1] for name, values in self.blocks.items()}
+
+    def present(self, names: Sequence[str]) -> list[str]:
+        """Those of the names that the table has a block of, in the order asked for."""
+        return [name for name in names if name in self.blocks]
+
+    def rows(self, rows: npt.NDArray[np.integer]) -> "FeatureTable":
+        """Some of the photos, in the order of their row numbers given."""
+        return FeatureTable(
+            image_id=[self.image_id[row] for row in rows.tolist()],
+            observation_id=[self.observation_id[row] for row in rows.tolist()],
+            blocks={name: values[rows] for name, values in self.blocks.items()},
+            class_id=None if self.class_id is None else self.class_id[rows],
+            sha256=None if self.sha256 is None else [self.sha256[row] for row in rows.tolist()],
+            fingerprint=self.fingerprint,
+        )
 
     def matrix(self, names: Sequence[str]) -> npt.NDArray[np.float32]:
         """The named blocks side by side, in the order asked for: float32 [N, sum of D].
 
-        A single block is given as it is, not copied. An average is made of its two blocks each time.
+        A single block is given as it is, not copied.
 
         Raises:
             LearningError: no name, or the table has no block of that name.
         """
-        missing = [name for name in names if name not in self.dims]
+        missing = [name for name in names if name not in self.blocks]
         if missing or not names:
             raise LearningError(
                 f"The table holds {sorted(self.blocks)}, not {missing or 'an empty list of blocks'}."
             )
-        values = [self._values(name) for name in names]
+        values = [self.blocks[name] for name in names]
         return values[0] if len(values) == 1 else np.hstack(values)
-
-    def _values(self, name: str) -> npt.NDArray[np.float32]:
-        if name not in AVERAGES:
-            return self.blocks[name]
-        whole, crop = (self.blocks[block] for block in AVERAGES[name])
-        average: npt.NDArray[np.float32] = (whole + crop) / np.float32(2)
-        return average
 
     def _check(self) -> None:
         photos = len(self.image_id)

@@ -16,16 +16,18 @@ from snake_assets.learning.feature_table import (
     PATCH_MEAN,
     FeatureTable,
 )
-from snake_assets.learning.places import NOWHERE, Place
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.tables.table import Table
 from snake_assets.vision.embedding.tables import refuse_other_versions
 
+KEYS = ("image_id", "observation_id", "class_id", "sha256")
 # Column of a table -> block.
 OF_TOKENS = {"embedding": CLS, **{name: name for name in (PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN)}}
 
 
-def read_features(dinov2: Table, dct: Table, crops: Table | None = None) -> FeatureTable:
+def read_features(
+    dinov2: Table, dct: Table, crops: Table | None = None, *, only_cls: bool = False
+) -> FeatureTable:
     """Join the embedding tables of one split; a test split has no class_id.
 
     The feature table's fingerprint is that of all their recipes.
@@ -34,6 +36,7 @@ def read_features(dinov2: Table, dct: Table, crops: Table | None = None) -> Feat
         dinov2: `dinov2_embeddings`.
         dct: `dct_embeddings`.
         crops: `crop_embeddings`, whose blocks are named for it; None where it was not made.
+        only_cls: read no block but `cls`: at the official size all of them are 2 GB.
 
     Raises:
         LearningError: the tables do not hold the same photos.
@@ -42,10 +45,12 @@ def read_features(dinov2: Table, dct: Table, crops: Table | None = None) -> Feat
     tables = {"dinov2": dinov2, "dct": dct, **({"crops": crops} if crops else {})}
     for table in tables.values():
         refuse_other_versions(table)
-    rows = dinov2.read()
+    rows = dinov2.read([*KEYS, "embedding"] if only_cls else None)
     image_id, class_id = rows["image_id"], rows["class_id"]
-    blocks = _blocks(rows, OF_TOKENS) | _blocks(_of_the_same_photos(dct, image_id), {"embedding": DCT})
-    if crops:
+    blocks = _blocks(rows, {"embedding": CLS} if only_cls else OF_TOKENS)
+    if not only_cls:
+        blocks |= _blocks(_of_the_same_photos(dct, image_id), {"embedding": DCT})
+    if crops and not only_cls:
         found = _blocks(_of_the_same_photos(crops, image_id), {**OF_TOKENS, DCT: DCT})
         blocks |= {CROP_OF_BLOCK[block]: values for block, values in found.items()}
     return FeatureTable(
@@ -56,23 +61,6 @@ def read_features(dinov2: Table, dct: Table, crops: Table | None = None) -> Feat
         sha256=rows["sha256"].to_pylist(),
         fingerprint=fingerprint({name: table.manifest.recipe for name, table in tables.items()}),
     )
-
-
-def read_places(images: Table) -> dict[str, Place]:
-    """Where each observation of an `image_table` was made, by observation_id; what no photo tells is None.
-
-    Raises:
-        StorageError: a shard cannot be read.
-    """
-    rows = images.read(["observation_id", "code", "endemic"])
-    places: dict[str, Place] = {}
-    for observation, code, endemic in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-        before = places.get(observation, NOWHERE)
-        places[observation] = Place(
-            code if before.code is None else before.code,
-            endemic if before.endemic is None else before.endemic,
-        )
-    return places
 
 
 def _of_the_same_photos(table: Table, image_id: pa.ChunkedArray) -> pa.Table:

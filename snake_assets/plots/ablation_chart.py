@@ -1,19 +1,19 @@
-"""The ladder as a bar chart: every rung's Track 1 with its interval, beside chance."""
+"""The ablation as a bar chart: every step's Track 1 with its interval, beside chance."""
 
 from textwrap import shorten
 
-from snake_assets.ladder.climb import Ladder, Step
+from snake_assets.ablation.run import Ablation, StepResult
 from snake_assets.plots.charts import PALETTE, WIDEST, new_figure, to_png
 
 FAULTS, OURS, CHANCE = PALETTE[1], PALETTE[4], "0.25"
 NAME_LENGTH = 46
 
 
-def ladder_chart_png(ladder: Ladder) -> bytes:
-    """A bar for each rung, first on top: Track 1, the 95 % interval as a line, and the level of guessing."""
+def ablation_chart_png(ablation: Ablation) -> bytes:
+    """A bar for each step, first on top: Track 1, the 95 % interval as a line, and the level of guessing."""
     from matplotlib.patches import Patch
 
-    steps = ladder.steps
+    steps = ablation.results
     figure = new_figure(WIDEST, 1.7 + 0.29 * len(steps))
     axes = figure.subplots()
     heights = [len(steps) - number for number in range(len(steps))]
@@ -24,8 +24,8 @@ def ladder_chart_png(ladder: Ladder) -> bytes:
         axes.plot((low, high), (height, height), "|", color="black", markersize=6, zorder=3)
         axes.text(101.5, height, f"{step.scores['track1']:.1f}", va="center", fontsize=9)
     for level, style, among in (
-        (ladder.chance["track1"], "--", "the species of train"),
-        (ladder.chance_of_list["track1"], ":", "the whole venom list"),
+        (ablation.chance["track1"], "--", "the species of train"),
+        (ablation.chance_of_list["track1"], ":", "the whole venom list"),
     ):
         axes.axvline(
             level,
@@ -35,11 +35,11 @@ def ladder_chart_png(ladder: Ladder) -> bytes:
             zorder=2,
             label=f"guessing among {among}: {level:.1f}",
         )
-    names = [shorten(step.rung.name, NAME_LENGTH, placeholder=" \u2026") for step in steps]
+    names = [shorten(step.step.name, NAME_LENGTH, placeholder=" \u2026") for step in steps]
     axes.set_yticks(heights, names, fontsize=9, parse_math=False)
     axes.set_ylim(0.4, len(steps) + 0.6)
     axes.set_xlim(0, 100)
-    axes.set_xlabel(f"Track 1 on {ladder.observations:,} observations of val; lines are 95 % intervals")
+    axes.set_xlabel(f"Track 1 on {ablation.observations:,} observations of val; lines are 95 % intervals")
     axes.spines[["top", "right"]].set_visible(False)
     lines, _ = axes.get_legend_handles_labels()
     kinds = [
@@ -50,5 +50,5 @@ def ladder_chart_png(ladder: Ladder) -> bytes:
     return to_png(figure)
 
 
-def _colour(step: Step) -> str:
-    return FAULTS if step.rung.is_the_papers else OURS
+def _colour(step: StepResult) -> str:
+    return FAULTS if step.step.is_the_papers else OURS

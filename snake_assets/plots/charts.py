@@ -9,11 +9,9 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from snake_assets.learning.intervals import share_interval
-from snake_assets.learning.score_history import Scored
-from snake_assets.learning.species_table import PhotoGroup
-from snake_assets.learning.statements import Statements
-from snake_assets.learning.variants import Variant
+from snake_assets.learning.decision.calibration import Reliability
+from snake_assets.learning.evaluation.comparison import Variant
+from snake_assets.learning.evaluation.history import Scored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -179,7 +177,7 @@ def history_chart_png(history: Sequence[Scored]) -> bytes:
 # The reliability diagram: what was said to be so sure, and how often it was so.
 
 
-def reliability_png(statements: Mapping[str, Statements]) -> bytes:
+def reliability_png(statements: Mapping[str, Reliability]) -> bytes:
     """A panel for each kind of statement: how often it was true against its probability, and the counts.
 
     As figure 1 of Guo et al., "On Calibration of Modern Neural Networks" (2017), with 95 % intervals.
@@ -189,14 +187,14 @@ def reliability_png(statements: Mapping[str, Statements]) -> bytes:
     """
     figure = new_figure(4.1 * len(statements), 4.6)
     grid = figure.subplots(2, len(statements), squeeze=False, height_ratios=[3, 1], sharex=True)
-    for column, (title, stated) in enumerate(statements.items()):
-        bins, above, below = stated.reliability, grid[0, column], grid[1, column]
+    for column, (title, bins) in enumerate(statements.items()):
+        above, below = grid[0, column], grid[1, column]
         filled = np.flatnonzero(bins.count)
         width, middle = 0.94 * (bins.high - bins.low), (bins.low + bins.high) / 2
         mean, share = bins.confidence[filled], bins.accuracy[filled]
         bounds = np.array(
             [
-                share_interval(round(true * count), count)
+                _share_interval(true, count)
                 for true, count in zip(share.tolist(), bins.count[filled].tolist(), strict=True)
             ]
         )
@@ -214,7 +212,7 @@ def reliability_png(statements: Mapping[str, Statements]) -> bytes:
         above.plot([0, 1], [0, 1], color="0.35", linestyle="--", linewidth=1, label="as it should be")
         above.set_ylim(0, 1.04)
         above.set_xlim(0, 1)
-        above.set_title(f"{title}\nexpected calibration error {100 * stated.error:.1f} %", fontsize=10)
+        above.set_title(f"{title}\nexpected calibration error {100 * bins.error:.1f} %", fontsize=10)
         below.bar(middle, bins.count, width, color="0.6")
         below.set_xlabel("probability stated")
         for axes in (above, below):
@@ -226,51 +224,13 @@ def reliability_png(statements: Mapping[str, Statements]) -> bytes:
     return to_png(figure)
 
 
-# Accuracy against the number of training photos: what the long tail costs.
-
-
-def photo_range(group: PhotoGroup) -> str:
-    """The group's numbers of training photos, for a person: "0", "5-9"."""
-    return f"{group.fewest}" if group.fewest == group.most else f"{group.fewest}\u2013{group.most}"
-
-
-def photo_groups_png(groups: Sequence[PhotoGroup], overall: float) -> bytes:
-    """Share of right answers in each group of species, with 95 % intervals.
-
-    Args:
-        groups: at least one, fewest photos first.
-        overall: accuracy over all observations, in percent.
-    """
-    figure = new_figure(7.6, 3.9)
-    axes = figure.add_subplot()
-    shares = np.array([100 * group.right / group.observations for group in groups])
-    bounds = 100 * np.array([group.interval for group in groups])
-    places = range(len(groups))
-    told = f"all observations: {overall:.1f} %"
-    axes.axhline(overall, color="0.5", linestyle="--", linewidth=1, label=told)
-    axes.errorbar(
-        places,
-        shares,
-        # Rounding may put a bound of a perfect group on the wrong side by a hair.
-        yerr=np.maximum(np.abs(bounds.T - shares), 0),
-        fmt="o",
-        color=HARMLESS,
-        markersize=7,
-        capsize=4,
-        label="right answers, with 95 % interval",
-    )
-    axes.set_xticks(
-        list(places),
-        [f"{photo_range(group)}\n{group.species} species\n{group.observations} obs." for group in groups],
-        fontsize=9,
-    )
-    axes.set_xlim(-0.6, len(groups) - 0.4)
-    axes.set_ylim(-3, 105)
-    axes.set_xlabel("training photos of the true species")
-    axes.set_ylabel("right answers (%)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
-    return to_png(figure)
+def _share_interval(share: float, trials: int) -> tuple[float, float]:
+    """The 95 % interval of a share, in 0..1, for groups too small to draw from: Wilson (1927)."""
+    z = 1.959964
+    middle = share + z * z / (2 * trials)
+    reach = z * float(np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)))
+    scale = 1 + z * z / trials
+    return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
 
 
 PANELS = {"track1": "Track 1", "f1": "macro F1", "accuracy": "accuracy (%)"}

@@ -11,12 +11,10 @@ import polars as pl
 from jinja2 import Environment, StrictUndefined
 from PIL import Image, ImageDraw
 
-from snake_assets.learning.leakage import NEAR_COSINE
-from snake_assets.learning.mistakes import Mistake
-from snake_assets.learning.report import MISTAKES_EXPLAINED, Judgement
+from snake_assets.learning.evaluation.leakage import NEAR_COSINE
+from snake_assets.learning.evaluation.mistakes import Mistake
+from snake_assets.learning.evaluation.report import MISTAKES_EXPLAINED, Judgement
 from snake_assets.plots.charts import (
-    photo_groups_png,
-    photo_range,
     reliability_png,
     score_chart_png,
     venom_confusion_png,
@@ -51,13 +49,6 @@ CHARTS: Mapping[str, Chart] = {
         "mistake that can cost a life: a venomous snake called harmless. “Wrong species” counts the "
         "observations of a cell whose species is wrong, also where the venom status is right.",
     ),
-    "accuracy_by_training_photos": Chart(
-        "accuracy_by_photos.png",
-        "Accuracy against the number of training photos",
-        "Species are put in groups by how many photos of them were trained on. The dot is the share of right "
-        "answers in the group, the bar its 95 % interval (Wilson): the fewer observations, the longer. The "
-        "dashed line is the accuracy over all observations.",
-    ),
     "reliability": Chart(
         "reliability.png",
         "Can the probabilities be believed?",
@@ -75,7 +66,6 @@ def draw_charts(judgement: Judgement) -> dict[str, bytes]:
     return {
         "scores_with_intervals": score_chart_png(judgement.variants, judgement.chance),
         "venomous_against_harmless": venom_confusion_png(judgement.venom_counts, judgement.venom_errors),
-        "accuracy_by_training_photos": photo_groups_png(judgement.by_photos, judgement.scores.accuracy),
         "reliability": reliability_png(
             {
                 "the most probable species is right": judgement.confidence,
@@ -145,7 +135,6 @@ def report_page(judgement: Judgement, charts: Mapping[str, bytes], photos: Repor
         number=lambda value: f"{value:,}",
         inline=lambda data, kind: f"data:image/{kind};base64,{base64.b64encode(data).decode()}",
         counted=lambda count, what: f"{count:,} {what}{'' if count == 1 else 's'}",
-        photo_range=photo_range,
         interval=lambda bounds, digits: "\u2013".join(f"{bound:,.{digits}f}" for bound in bounds),
         signed_interval=lambda bounds: " to ".join(f"{bound:+.1f}" for bound in bounds).replace(
             "-", "\u2212"

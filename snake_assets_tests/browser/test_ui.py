@@ -132,7 +132,7 @@ def test_a_backfill_of_all_splits_from_the_ui_makes_everything_that_is_on(filled
 
 def test_the_launchpad_refuses_wrong_values_and_no_run_is_made(site: Site):
     page, config = site.ui.page, "ops:\n  species_classifier:\n    config:\n      "
-    for of_another_kind in ("rules: [coin]", "folds: five"):
+    for of_another_kind in ("rule: coin", "folds: five"):
         site.ui.type_config("train", config + of_another_kind)
         page.get_by_text(re.compile("not in enum type|is not valid for expected type")).first.wait_for()
         assert page.get_by_role("button", name="Launch run").is_disabled()
@@ -152,7 +152,7 @@ def test_the_launchpad_refuses_wrong_values_and_no_run_is_made(site: Site):
             "validation_report",
             ["scores_with_intervals", "venomous_against_harmless", "reliability", "scores_over_reports"],
         ),
-        ("paper_ladder", ["ladder"]),
+        ("ablation_study", ["ablation"]),
     ],
 )
 def test_pages_of_assets_show_pictures_that_fit_the_window(filled: Site, asset: str, keys: list[str]):

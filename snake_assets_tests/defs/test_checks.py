@@ -367,7 +367,7 @@ def test_jobs_check_what_they_make():
     features = sorted({"image_table", *VECTORS, *CROP_VECTORS})
     assert checked("features") == features
     assert checked("snakeclef") == checked("predict") == sorted([*features, "submission"])
-    assert checked("train") == checked("ladder") == []
+    assert checked("train") == checked("ablation") == []
 
 
 def test_the_event_log_stays_small(finished_run):

@@ -22,7 +22,7 @@ CONFIG = {
         "yolo_crops": {"config": {"batch_size": 16}},
         "embeddings": {"config": {"resolution": 56}},
         "crop_embeddings": {"config": {"resolution": 56}},
-        "species_classifier": {"config": {"feature_sets": ["cls", "crop_cls"], "folds": 2}},
+        "species_classifier": {"config": {"folds": 2}},
     },
 }
 EVERY_SPLIT = {"dagster/asset_partition_range_start": "train", "dagster/asset_partition_range_end": "test"}

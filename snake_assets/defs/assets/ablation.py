@@ -6,7 +6,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.defs.assets.classifier import CLASSIFIER_VERSION, species_classifier
+from snake_assets.ablation.data import Seer, gather
+from snake_assets.ablation.report import ABLATION_FILE, HEADER, shown, write_ablation
+from snake_assets.ablation.run import ABLATION_VERSION, run
+from snake_assets.ablation.steps import PaperTrainer, steps
+from snake_assets.defs.assets.classifier import species_classifier
 from snake_assets.defs.assets.dependencies import feature_tables, on_features
 from snake_assets.defs.assets.embeddings import EmbeddingConfig
 from snake_assets.defs.lib.metadata import data_version, markdown_table, picture
@@ -15,24 +19,19 @@ from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
-from snake_assets.ladder.climb import LADDER_VERSION, climb
-from snake_assets.ladder.gathering import Seer, gather
-from snake_assets.ladder.ladder_files import LADDER_FILE, write_ladder
-from snake_assets.ladder.rungs import rungs
-from snake_assets.ladder.settings import PaperTrainer
-from snake_assets.ladder.shown import HEADER, table
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.plots.ablation_chart import ladder_chart_png
+from snake_assets.learning.train import CLASSIFIER_VERSION
+from snake_assets.plots.ablation_chart import ablation_chart_png
 from snake_assets.snakeclef.image_table import observation_order, observation_truth
 from snake_assets.snakeclef.metadata import VENOM_LIST, read_metadata, read_venom_list
 from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
 from snake_assets.storage.tables.table import open_table
 
-CHART_FILE, TWICE_RESCALED = "ladder.png", "twice_rescaled"
+CHART_FILE, TWICE_RESCALED = "ablation.png", "twice_rescaled"
 
 
-class LadderConfig(EmbeddingConfig):
+class AblationConfig(EmbeddingConfig):
     """How often the paper's recipe is run, and how val's photos are seen with its fault.
 
     The fields of the embedding pass are to be those that the embeddings were made with.
@@ -42,7 +41,7 @@ class LadderConfig(EmbeddingConfig):
         default=PaperTrainer().runs,
         ge=1,
         le=1000,
-        description="Runs of each rung with the paper's trainer, 1 to 1,000, with other splits and batches; "
+        description="Runs of each step with the paper's trainer, 1 to 1,000, with other splits and batches; "
         "its score is their mean. With some 100,000 photos a run takes minutes.",
     )
 
@@ -54,13 +53,13 @@ class LadderConfig(EmbeddingConfig):
     ],
     group_name="report",
     kinds={"pytorch", "matplotlib"},
-    code_version=str(LADDER_VERSION),
+    code_version=str(ABLATION_VERSION),
     retry_policy=TRY_AGAIN,
 )
 @retries_only_what_passes
-def paper_ladder(
+def ablation_study(
     context: dg.AssetExecutionContext,
-    config: LadderConfig,
+    config: AblationConfig,
     raw_data: RawData,
     store: Store,
     backbone: BackboneSetting,
@@ -68,11 +67,11 @@ def paper_ladder(
 ) -> dg.MaterializeResult[None]:
     """Why the paper scored at chance: its recipe with all faults, then one change at a time up to our own.
 
-    Every rung is trained on train and scored on val with a 95 % interval, beside the level of guessing:
-    first the paper's faults are mended one by one, then our additions are made one by one, and the last rung
-    is species_classifier. Not part of the job snakeclef: run the job ladder. Also as ladder.json, ladder.csv
-    and ladder.png. Scores are in percent. If it fails because of another view, set the embedding fields in
-    the launchpad to what the embeddings were made with.
+    Every step is trained on train and scored on val with a 95 % interval, beside the level of guessing:
+    first the paper's faults are mended one by one, then our additions are made one by one, and the last step
+    is species_classifier. Not part of the job snakeclef: run the job ablation. Also as ablation.json,
+    ablation.csv and ablation.png. Scores are in percent. If it fails because of another view, set the
+    embedding fields in the launchpad to what the embeddings were made with.
     """
     data = raw_data.folder()
     venom_list = data / "metadata" / VENOM_LIST
@@ -83,7 +82,7 @@ def paper_ladder(
     order, truth = observation_order(rows, images), observation_truth(rows)
     classifier = open_bundle(store.folder("species_classifier"))
     recipe: dict[str, Json] = {
-        "version": [LADDER_VERSION, CLASSIFIER_VERSION],
+        "version": [ABLATION_VERSION, CLASSIFIER_VERSION],
         "paper_runs": config.paper_runs,
         "classifier": classifier.digest,
         "embeddings": [table.manifest.digest for table in (*train, *val)],
@@ -91,34 +90,35 @@ def paper_ladder(
         "venom_list": file_digest(venom_list),
         "truth": fingerprint(truth),
     }
-    folder = store.folder("paper_ladder")
+    folder = store.folder("ablation_study")
     if not is_current(folder, recipe):
         seer = Seer(backbone.open(config.view()), config.settings(), folder / TWICE_RESCALED)
         trained = SpeciesClassifier.load(classifier.inside)
         with progress(context, "embed val with its pixels rescaled twice") as report:
-            material = gather(train, val, images, order, truth, venomous, trained, seer, report)
-        ladder = climb(rungs(material.classifier.settings, config.paper_runs), material, context.log.info)
+            data_of_steps = gather(train, val, images, order, truth, venomous, trained, seer, report)
+        own = data_of_steps.classifier.recipe
+        found = run(steps(own, config.paper_runs), data_of_steps, context.log.info)
         with write_bundle(folder, recipe) as aside:
-            write_ladder(ladder, aside)
-            (aside / CHART_FILE).write_bytes(ladder_chart_png(ladder))
+            write_ablation(found, aside)
+            (aside / CHART_FILE).write_bytes(ablation_chart_png(found))
     bundle = open_bundle(folder)
     context.add_asset_metadata(
-        {"ladder": picture(bundle.path(CHART_FILE).read_bytes(), "Track 1 of every rung")}
+        {"ablation": picture(bundle.path(CHART_FILE).read_bytes(), "Track 1 of every step")}
     )
     return dg.MaterializeResult(metadata=_shown(bundle), data_version=data_version(bundle.files))
 
 
 def _shown(bundle: Bundle) -> dict[str, Any]:
-    ladder = json.loads(bundle.path(LADDER_FILE).read_text())
-    steps = ladder["rungs"]
+    found = json.loads(bundle.path(ABLATION_FILE).read_text())
+    results = found["steps"]
     return {
-        "track1_of_the_paper": steps[0]["track1"],
-        "track1_of_the_classifier": steps[-1]["track1"],
-        "track1_of_guessing": {among: scores["track1"] for among, scores in ladder["chance"].items()},
-        "track1_of_a_perfect_classifier_numbered_by_frequency": ladder[
+        "track1_of_the_paper": results[0]["track1"],
+        "track1_of_the_classifier": results[-1]["track1"],
+        "track1_of_guessing": {among: scores["track1"] for among, scores in found["chance"].items()},
+        "track1_of_a_perfect_classifier_numbered_by_frequency": found[
             "perfect_classifier_numbered_by_frequency"
         ],
-        "observations": ladder["observations"],
-        "table": markdown_table(HEADER, table(ladder)),
+        "observations": found["observations"],
+        "table": markdown_table(HEADER, shown(found)),
         "folder": dg.MetadataValue.path(str(bundle.folder)),
     }

@@ -13,11 +13,11 @@ from snake_assets.defs.lib.metadata import SHOWN, column_schema, data_version, m
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import RawData, Store
-from snake_assets.learning.answers import ORIGIN_FILE, SUBMISSION_FILE, write_submission
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.feature_table import concat
-from snake_assets.learning.reading import read_features, read_places
-from snake_assets.learning.training import refit
+from snake_assets.learning.reading import read_features
+from snake_assets.learning.submission import ORIGIN_FILE, SUBMISSION_FILE, write_submission
+from snake_assets.learning.train import refit
 from snake_assets.snakeclef.image_table import observation_order
 from snake_assets.snakeclef.metadata import VENOM_LIST, read_metadata, read_venom_list
 from snake_assets.snakeclef.submission import read_submission
@@ -28,7 +28,7 @@ from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.preprocessing.regions import CROPS
 
 # Counts as an input: raise it when the same classifier and features would give another submission.
-SUBMISSION_VERSION = 2
+SUBMISSION_VERSION = 3
 
 
 class SubmissionConfig(StepConfig):
@@ -59,8 +59,7 @@ def submission(
     """submission.csv: one row per test observation, in the order and spelling of the test metadata.
 
     An observation whose photos could all not be read is answered by the species of least expected cost
-    under the training frequencies, and named below. Where the test metadata has a code, the location prior is
-    multiplied in if it was clearly better on the folds of train. origin.json beside it names what it was made
+    under the training frequencies, and named below. origin.json beside it names what it was made
     from, and the classifier that answered (by default the chosen recipe, trained again on train and val) lies
     with it. If it fails because photos are new in the test metadata, materialize the test split's features
     first: the job predict does both.
@@ -69,7 +68,7 @@ def submission(
     venom_list = data / "metadata" / VENOM_LIST
     venomous = read_venom_list(venom_list)
     images = open_table(store.folder("image_table", "test"))
-    order, places = observation_order(read_metadata(data, "test", venomous), images), read_places(images)
+    order = observation_order(read_metadata(data, "test", venomous), images)
     splits = ("train", "val", "test") if config.refit_on_train_and_val else ("test",)
     tables = {split: feature_tables(store, split, crops) for split in splits}
     trained = open_bundle(store.folder("species_classifier"))
@@ -83,7 +82,6 @@ def submission(
         "tables": {split: _digests(store, split, crops, all_of) for split, all_of in tables.items()},
         "venom_list": file_digest(venom_list),
         "observations": fingerprint(order),
-        "places": fingerprint(places),
     }
     folder = store.folder("submission")
     if not is_current(folder, recipe):
@@ -91,8 +89,7 @@ def submission(
         if config.refit_on_train_and_val:
             labelled = concat(read_features(*tables["train"]), read_features(*tables["val"]))
             classifier = refit(classifier, labelled, venomous)
-        known = places if classifier.selection.location_helps else None
-        predictions = classifier.identify(read_features(*tables["test"]), order, known)
+        predictions = classifier.identify(read_features(*tables["test"]), order)
         with write_bundle(folder, recipe) as aside:
             write_submission(predictions, recipe, aside)
             classifier.save(aside)

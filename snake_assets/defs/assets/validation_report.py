@@ -12,11 +12,15 @@ from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.reading import read_features, read_places
-from snake_assets.learning.report import REPORT_VERSION, judge
-from snake_assets.learning.report_files import PREDICTIONS_FILE, SCORES_FILE, write_report
-from snake_assets.learning.score_history import HISTORY_FILE, read_history, with_report, write_history
-from snake_assets.learning.ways import other_ways
+from snake_assets.learning.evaluation.history import HISTORY_FILE, read_history, scored, write_history
+from snake_assets.learning.evaluation.report import (
+    PREDICTIONS_FILE,
+    REPORT_VERSION,
+    SCORES_FILE,
+    judge,
+    write_report,
+)
+from snake_assets.learning.reading import read_features
 from snake_assets.plots.charts import history_chart_png
 from snake_assets.plots.report import CHARTS, MISTAKES_FILE, PAGE_FILE, write_pictures
 from snake_assets.snakeclef.image_table import class_balance, observation_order, observation_truth
@@ -48,12 +52,12 @@ def validation_report(
 
     Every observation of the metadata counts: one whose photos could not be read is answered by the safest
     species and named here. Other ways of answering stand beside the classifier's own: each decision rule, the
-    location prior, nearest and mean photos, and with crops each view alone. Shows where the classifier goes
-    wrong: species by species, venomous taken for harmless, the most costly mistakes beside the training
-    photos that resemble them, and photos that stand in train too. report.html tells all of it in one page;
-    scores.json, species.csv, leakage.csv and predictions.parquet hold the figures, and history.json the
-    scores of every report before. Scores are in percent, Track 2 is a cost. If it fails because the metadata
-    has changed, materialize val's features first: the job features with the partition val.
+    head alone, the nearest photos alone. Shows where the classifier goes wrong: species by species, venomous
+    taken for harmless, the most costly mistakes beside the training photos that resemble them, and photos
+    that stand in train too. report.html tells all of it in one page; scores.json, species.csv, leakage.csv
+    and predictions.parquet hold the figures, and history.json the scores of every report before. Scores are
+    in percent, Track 2 is a cost. If it fails because the metadata has changed, materialize val's features
+    first: the job features with the partition val.
     """
     data = raw_data.folder()
     venom_list = data / "metadata" / VENOM_LIST
@@ -76,7 +80,9 @@ def validation_report(
     folder = store.folder("validation_report")
     if not is_current(folder, recipe):
         judged = SpeciesClassifier.load(classifier.inside)
-        train, val = (read_features(*embeddings[split]) for split in SPLITS)
+        # At the official size all blocks of train are 2 GB.
+        train = read_features(*embeddings["train"], only_cls=True)
+        val = read_features(*embeddings["val"])
         judgement = judge(
             judged,
             train,
@@ -85,12 +91,12 @@ def validation_report(
             truth,
             venomous,
             class_balance(val_images, venomous).names | class_balance(train_images, venomous).names,
-            other_ways(judged, train, val, order, read_places(val_images)),
         )
         with write_bundle(folder, recipe) as aside:
             write_report(judgement, aside)
             write_pictures(judgement, val_images, train_images, aside)
-            history = with_report(read_history(folder), judgement, classifier.digest)
+            entry = scored(judgement.scores, len(order), classifier.digest)
+            history = (*read_history(folder), entry)
             write_history(history, aside)
             (aside / HISTORY_CHART_FILE).write_bytes(history_chart_png(history))
     bundle = open_bundle(folder)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from snake_assets.defs.assets.classifier import CLASSIFIER_VERSION
 from snake_assets.defs.assets.dependencies import CROP_TABLES, FEATURE_TABLES, feature_tables
 from snake_assets.defs.assets.submission import SUBMISSION_VERSION
 from snake_assets.defs.resources.backbone import BackboneSetting
@@ -18,7 +17,8 @@ from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.settings import home, setting
 from snake_assets.defs.resources.storage import Store
 from snake_assets.detection.detect import FINDING_VERSION
-from snake_assets.learning.report import REPORT_VERSION
+from snake_assets.learning.evaluation.report import REPORT_VERSION
+from snake_assets.learning.train import CLASSIFIER_VERSION
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.image_table import INGEST_VERSION, ingest_is_current
 from snake_assets.snakeclef.metadata import SPLITS, VENOM_LIST, read_metadata, read_venom_list

@@ -19,13 +19,13 @@ from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.score_history import read_history
+from snake_assets.learning.evaluation.history import read_history
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.tables.table import open_table
 from snake_assets.summary import summary
 
 SPLITS = ("train", "val", "test")
-QUICK_CONFIG = {"feature_sets": ["cls+patch_mean"], "folds": 3}
+QUICK_CONFIG = {"folds": 3}
 QUICK = {"ops": {"species_classifier": {"config": QUICK_CONFIG}}}
 EVERY_SPLIT = {"dagster/asset_partition_range_start": "train", "dagster/asset_partition_range_end": "test"}
 
@@ -165,9 +165,9 @@ def test_every_way_of_answering_has_its_row(finished):
     scores = json.loads((store / "validation_report" / "scores.json").read_text())
     names = [row["name"] for row in scores["variants"]]
     assert names[0] == "the classifier"
-    for wanted in ("decided by argmax", "decided by track1", "decided by track2", "with the location prior"):
-        assert wanted in names
-    assert any("nearest photos" in name for name in names) and any("mean photo" in name for name in names)
+    for rule in ("argmax", "track1", "track2"):
+        assert f"decided by {rule}" in names
+    assert {"the head alone", "the nearest photos alone"} <= set(names)
     assert all(set(row) >= {"track1", "track2", "f1", "accuracy", "rates"} for row in scores["variants"])
     page = (store / "validation_report" / "report.html").read_text()
     shown = metadata(result, "validation_report")["variants"]
@@ -236,7 +236,7 @@ def test_the_report_remembers_the_scores_of_the_reports_before_it(
     store = tmp_path / "store"
     shutil.copytree(finished[0], store)
     (first,) = read_history(store / "validation_report")
-    other = {"ops": {"species_classifier": {"config": QUICK_CONFIG | {"rules": ["track2"], "folds": 2}}}}
+    other = {"ops": {"species_classifier": {"config": QUICK_CONFIG | {"rule": "track2", "folds": 2}}}}
     result = run_job(definitions(small_set, store, demo_backbone), "train", run_config=other)
     history = read_history(store / "validation_report")
     assert len(history) == 2
@@ -335,39 +335,39 @@ def test_a_submission_says_what_it_was_made_from(
     assert plain["classifier"] == origin["classifier"]
 
 
-def test_the_ladder_ends_at_the_classifier_of_the_report(
+def test_the_ablation_ends_at_the_classifier_of_the_report(
     finished, small_set: Path, demo_backbone: Path, tmp_path: Path
 ):
     store = tmp_path / "store"
     shutil.copytree(finished[0], store)
-    few = {"ops": {"paper_ladder": {"config": {"paper_runs": 2}}}}
-    result = run_job(definitions(small_set, store, demo_backbone), "ladder", run_config=few)
-    told = json.loads((store / "paper_ladder" / "ladder.json").read_text())
+    few = {"ops": {"ablation_study": {"config": {"paper_runs": 2}}}}
+    result = run_job(definitions(small_set, store, demo_backbone), "ablation", run_config=few)
+    told = json.loads((store / "ablation_study" / "ablation.json").read_text())
     report = json.loads((store / "validation_report" / "scores.json").read_text())
     assert told["observations"] == report["observations"]
     for name in ("track1", "track2", "f1", "accuracy"):
-        assert told["rungs"][-1][name] == report[name]
-        assert told["rungs"][-1]["intervals"][name] == report["intervals"][name]
+        assert told["steps"][-1][name] == report[name]
+        assert told["steps"][-1]["intervals"][name] == report["intervals"][name]
     assert told["chance"]["species of train"] == report["chance"]
-    shown = metadata(result, "paper_ladder")
-    assert "data:image/webp;base64," in shown["ladder"]
-    assert all(step["rung"] in shown["table"] for step in told["rungs"])
-    assert {"ladder.json", "ladder.csv", "ladder.png"} <= {
-        path.name for path in (store / "paper_ladder").iterdir()
+    shown = metadata(result, "ablation_study")
+    assert "data:image/webp;base64," in shown["ablation"]
+    assert all(step["step"] in shown["table"] for step in told["steps"])
+    assert {"ablation.json", "ablation.csv", "ablation.png"} <= {
+        path.name for path in (store / "ablation_study").iterdir()
     }
     before = snapshot(store)
-    assert run_job(definitions(small_set, store, demo_backbone), "ladder", run_config=few).success
+    assert run_job(definitions(small_set, store, demo_backbone), "ablation", run_config=few).success
     assert snapshot(store) == before
 
 
-def test_the_ladder_refuses_embeddings_of_another_view(
+def test_the_ablation_refuses_embeddings_of_another_view(
     finished, small_set: Path, demo_backbone: Path, tmp_path: Path
 ):
     store = tmp_path / "store"
     shutil.copytree(finished[0], store)
-    larger = {"ops": {"paper_ladder": {"config": {"scale": 1.5}}}}
+    larger = {"ops": {"ablation_study": {"config": {"scale": 1.5}}}}
     with pytest.raises(Exception, match="resolution was"):
-        run_job(definitions(small_set, store, demo_backbone), "ladder", run_config=larger)
+        run_job(definitions(small_set, store, demo_backbone), "ablation", run_config=larger)
 
 
 def failing(asset: str, definitions: dg.Definitions, split: str | None = "val") -> str:

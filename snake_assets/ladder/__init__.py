@@ -1,1 +1,0 @@
-"""The ladder: from the seed paper's recipe, faults included, to the package's own, one change at a time."""

@@ -1,0 +1,176 @@
+"""The classifier as two files: model.safetensors holds the arrays, classifier.json everything to be read."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, load_file, save_file
+
+from snake_assets.learning.cross_validation.out_of_fold import Choice
+from snake_assets.learning.decision.rules import DecisionRule
+from snake_assets.learning.errors import LearningError
+from snake_assets.learning.linear_head import LinearHead
+from snake_assets.learning.neighbours import Neighbours
+from snake_assets.learning.settings import BlockName, Positive, Recipe, Share
+from snake_assets.storage.paths import AnyPath
+
+if TYPE_CHECKING:
+    from snake_assets.learning.classifier import SpeciesClassifier
+
+MODEL_FILE, TEXT_FILE, FORMAT = "model.safetensors", "classifier.json", 3
+# Numbers beyond it are damage, and would overflow when they are multiplied.
+LARGEST = 1e9
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+ClassId = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class _Standardisation(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    mean: list[Finite]
+    scale: list[Positive]
+
+
+class _Text(BaseModel):
+    """The content of classifier.json. Floats are written so that they come back to the last bit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal[3] = 3
+    backbone_fingerprint: str
+    feature_names: dict[BlockName, Annotated[int, Field(ge=1)]]
+    class_ids: Annotated[list[ClassId], Field(min_length=1)]
+    venomous: list[bool]
+    prior: list[Annotated[float, Field(ge=0, le=1)]]
+    temperature: Positive
+    neighbours_share: Share
+    decision_rule: DecisionRule
+    recipe: Recipe
+    choice: Choice
+    standardisation: _Standardisation
+
+
+def write_classifier(classifier: "SpeciesClassifier", folder: Path) -> None:
+    """Write both files into the folder, which is made where it is missing. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    head, near = classifier.head, classifier.neighbours
+    tensors = {
+        "weight": head.weight,
+        "bias": head.bias,
+        "neighbours.mean": near.mean,
+        "neighbours.axes": near.axes,
+        "neighbours.vectors": near.vectors,
+        "neighbours.labels": near.labels,
+    }
+    try:
+        # safetensors writes the buffer as it lies, so only contiguous arrays come back as they were.
+        save_file(
+            {name: np.ascontiguousarray(values) for name, values in tensors.items()}, folder / MODEL_FILE
+        )
+    except SafetensorError as error:
+        if number := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        raise
+    text = _Text(
+        backbone_fingerprint=classifier.fingerprint,
+        feature_names=dict(classifier.features),  # type: ignore[arg-type]
+        class_ids=classifier.class_ids.tolist(),
+        venomous=classifier.venomous.tolist(),
+        prior=classifier.prior.tolist(),
+        temperature=classifier.temperature,
+        neighbours_share=classifier.share,
+        decision_rule=classifier.rule,
+        recipe=classifier.recipe,
+        choice=classifier.choice,
+        standardisation=_Standardisation(mean=head.mean.tolist(), scale=head.scale.tolist()),
+    )
+    # A line for each entry: long lists of numbers are no reading matter.
+    content = text.model_dump(mode="json")
+    lines = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in content.items())
+    (folder / TEXT_FILE).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def read_classifier(folder: AnyPath) -> "SpeciesClassifier":
+    """Read both files of a folder; errors as `SpeciesClassifier.load`."""
+    from snake_assets.learning.classifier import SpeciesClassifier
+
+    try:
+        content = (folder / TEXT_FILE).read_text(encoding="utf-8")
+        _refuse_other_format(content, folder)
+        text = _Text.model_validate_json(content)
+        model = folder / MODEL_FILE
+        tensors = load_file(model) if isinstance(model, Path) else load(model.read_bytes())
+    except FileNotFoundError as error:
+        raise LearningError(
+            f"{folder} holds no whole classifier ({Path(error.filename or '').name} is missing): "
+            f"materialize species_classifier first."
+        ) from error
+    except (ValidationError, SafetensorError, UnicodeDecodeError) as error:
+        raise LearningError(f"The classifier in {folder} is damaged, train it again: {error}") from error
+    if not _belong_together(text, tensors):
+        found = {name: (str(values.dtype), values.shape) for name, values in tensors.items()}
+        raise LearningError(
+            f"{MODEL_FILE} and {TEXT_FILE} in {folder} do not belong together ({found} for "
+            f"{sum(text.feature_names.values())} features and {len(text.class_ids)} species): train the "
+            f"classifier again."
+        )
+    mean, scale = (
+        np.array(values, np.float32) for values in (text.standardisation.mean, text.standardisation.scale)
+    )
+    near = {name.removeprefix("neighbours."): values for name, values in tensors.items() if "." in name}
+    return SpeciesClassifier(
+        class_ids=np.array(text.class_ids, dtype=np.int32),
+        features={str(name): columns for name, columns in text.feature_names.items()},
+        head=LinearHead(mean, scale, tensors["weight"], tensors["bias"]),
+        temperature=text.temperature,
+        neighbours=Neighbours(**near, classes=len(text.class_ids)),
+        share=text.neighbours_share,
+        rule=text.decision_rule,
+        prior=np.array(text.prior, dtype=np.float64),
+        venomous=np.array(text.venomous, dtype=bool),
+        fingerprint=text.backbone_fingerprint,
+        recipe=text.recipe,
+        choice=text.choice,
+    )
+
+
+def _refuse_other_format(content: str, folder: AnyPath) -> None:
+    try:
+        found = json.loads(content).get("format")
+    except (ValueError, AttributeError, RecursionError):
+        return
+    if isinstance(found, int) and found != FORMAT:
+        raise LearningError(
+            f"The classifier in {folder} is of format {found}, this version reads format {FORMAT}: it was "
+            f"trained by another version of snake-assets. Materialize species_classifier again."
+        )
+
+
+def _belong_together(text: _Text, tensors: dict[str, Any]) -> bool:
+    dims, classes = sum(text.feature_names.values()), len(text.class_ids)
+    photos, columns = tensors.get("neighbours.vectors", np.empty((0, 0))).shape[:2] or (0, 0)
+    wanted = {
+        "weight": (np.float32, (dims, classes)),
+        "bias": (np.float32, (classes,)),
+        "neighbours.mean": (np.float32, (columns,)),
+        "neighbours.axes": (np.float32, (columns, columns)),
+        "neighbours.vectors": (np.float16, (photos, columns)),
+        "neighbours.labels": (np.int32, (photos,)),
+    }
+    if {name: (values.dtype, values.shape) for name, values in tensors.items()} != wanted or not photos:
+        return False
+    labels = tensors["neighbours.labels"]
+    return (
+        {len(text.standardisation.mean), len(text.standardisation.scale)} == {dims}
+        and {len(text.venomous), len(text.prior)} == {classes}
+        and text.class_ids == sorted(set(text.class_ids))
+        and bool(text.choice.candidates)
+        and bool(((labels >= 0) & (labels < classes)).all())
+        and all(bool((np.abs(values) <= LARGEST).all()) for values in tensors.values())
+    )

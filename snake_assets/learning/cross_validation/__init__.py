@@ -1,0 +1,1 @@
+"""What may be chosen without looking at val: folds, near duplicates, scores on held-out photos."""

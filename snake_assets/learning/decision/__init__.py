@@ -1,0 +1,1 @@
+"""From the probabilities of photos to one species of an observation."""

@@ -1,0 +1,153 @@
+"""Decision rules: from an observation's probabilities to one species.
+
+All functions are pure; equal candidates are settled for the lowest class_id, whatever the column order.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from snake_assets.learning.errors import LearningError
+from snake_assets.snakeclef.metric import COSTS
+
+DecisionRule = Literal["argmax", "track1", "track2"]
+RULES: tuple[DecisionRule, ...] = ("argmax", "track1", "track2")
+
+
+def decide(
+    rule: DecisionRule,
+    probabilities: npt.NDArray[np.floating],
+    class_ids: npt.NDArray[np.integer],
+    venomous: npt.NDArray[np.bool_],
+    prior: npt.NDArray[np.floating],
+) -> npt.NDArray[np.int32]:
+    """The species of each observation under a rule: the likeliest, or that of least expected loss.
+
+    Args:
+        rule: "argmax", "track1" (`expected_track1_losses`) or "track2" (`expected_track2_costs`).
+        probabilities: one row per observation, [O, C], finite.
+        class_ids: species of each column, [C].
+        venomous: whether each column's species is medically important venomous, [C].
+        prior: share of each species among the observations, [C]; only "track1" looks at it.
+
+    Returns:
+        class_id of each observation, int32 [O].
+
+    Raises:
+        LearningError: "track1" with a prior that is no prior.
+    """
+    if rule == "argmax":
+        return argmax(probabilities, class_ids)
+    order = np.argsort(class_ids)
+    if rule == "track1":
+        losses = expected_track1_losses(probabilities[:, order], venomous[order], prior[order])
+    else:
+        losses = expected_track2_costs(probabilities[:, order], venomous[order])
+    return np.asarray(class_ids[order][losses.argmin(axis=1)], dtype=np.int32)
+
+
+def argmax(
+    probabilities: npt.NDArray[np.floating], class_ids: npt.NDArray[np.integer]
+) -> npt.NDArray[np.int32]:
+    """The most probable species: probabilities [O, C], class_ids [C] -> class_id, int32 [O]."""
+    order = np.argsort(class_ids)
+    best = probabilities[:, order].argmax(axis=1)
+    return np.asarray(class_ids[order][best], dtype=np.int32)
+
+
+def expected_track1_losses(
+    probabilities: npt.NDArray[np.floating],
+    venomous: npt.NDArray[np.bool_],
+    prior: npt.NDArray[np.floating],
+) -> npt.NDArray[np.float64]:
+    """Expected loss of Track 1 by answering each species, near the top: float64 [O, C].
+
+    With the prior q and m_t = sum of q over t's group (harmless or venomous), one confusion of truth t with
+    answer a takes from N observations' Track 1, in points x 11 N / 100,
+
+        w(t, a) / m_t                  with w = 1 (h->h), 2 (h->v), 5 (v->h), 2 (v->v), and
+        (1/(2 q_t) + 1/(2 q_a)) / C    from macro F1,
+
+    because F1 = 2TP / (2TP + FP + FN) falls from 1 by about 1/(2n) for one miss and for one false alarm, and
+    C species are averaged. The expectation is over the truth; a right answer costs nothing. A species that
+    the prior has never seen counts as half as frequent as the rarest one seen.
+
+    Args:
+        probabilities: one row per observation, [O, C], finite.
+        venomous: whether each column's species is medically important venomous, [C].
+        prior: share of each species among the observations that count, [C].
+
+    Raises:
+        LearningError: a prior that is negative, not finite or zero throughout.
+    """
+    exact = np.asarray(probabilities, dtype=np.float64)
+    shares = np.asarray(prior, dtype=np.float64)
+    if not (np.isfinite(shares).all() and (shares >= 0).all() and shares.any()):
+        raise LearningError(
+            "A prior holds a share of 0 or more for each species and not only zeros: "
+            "give the species' shares among the training observations."
+        )
+    shares = np.maximum(shares, shares[shares > 0].min() / 2)
+    # A group without a species has no truths either: what it is divided by does not matter.
+    group_sizes = tuple(float(shares[venomous == flag].sum()) or 1.0 for flag in (False, True))
+    losses = _confusion_costs(exact, venomous, group_sizes)
+    # Macro F1 of answer a: the sum over t != a of p_t (1/q_t + 1/q_a), divided by 2C.
+    half = 1 / (2 * len(shares) * shares)
+    losses += (exact * half).sum(axis=1)[:, None] + np.outer(exact.sum(axis=1), half)
+    losses -= exact * (2 * half)
+    return losses
+
+
+def expected_track2_costs(
+    probabilities: npt.NDArray[np.floating], venomous: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Expected Track 2 cost of answering each species: [O, C], [C] -> float64 [O, C].
+
+    An error costs 1 (h->h), 2 (h->v), 5 (v->h) or 2 (v->v); being right costs nothing.
+    """
+    return _confusion_costs(np.asarray(probabilities, dtype=np.float64), venomous, (1.0, 1.0))
+
+
+def _confusion_costs(
+    probabilities: npt.NDArray[np.float64], venomous: npt.NDArray[np.bool_], group_sizes: tuple[float, ...]
+) -> npt.NDArray[np.float64]:
+    # With the harmless mass H, the venomous mass V and the answer's own probability p, the cost is
+    # H c(h, answer) + V c(v, answer) - p c(own group, answer). Written so, two species of one group
+    # with equal p cost exactly the same, and ties are ties.
+    harmless = probabilities[:, ~venomous].sum(axis=1) / group_sizes[False]
+    dangerous = probabilities[:, venomous].sum(axis=1) / group_sizes[True]
+    if_answer_harmless, if_answer_venomous = (
+        harmless * COSTS[False, flag] + dangerous * COSTS[True, flag] for flag in (False, True)
+    )
+    own_harmless, own_venomous = (COSTS[flag, flag] / group_sizes[flag] for flag in (False, True))
+    costs: npt.NDArray[np.float64] = np.where(
+        venomous, if_answer_venomous[:, None], if_answer_harmless[:, None]
+    )
+    costs -= probabilities * np.where(venomous, own_venomous, own_harmless)
+    return costs
+
+
+def safest_class(
+    prior: npt.NDArray[np.floating], class_ids: npt.NDArray[np.integer], venomous: npt.NDArray[np.bool_]
+) -> int:
+    """The species of least expected Track 2 cost when only the prior [C] is known: for no readable photo."""
+    return int(decide("track2", prior[None, :], class_ids, venomous, prior)[0])
+
+
+def venom_flags(
+    class_ids: Sequence[int] | npt.NDArray[np.integer], venomous: Mapping[int, bool]
+) -> npt.NDArray[np.bool_]:
+    """Whether each species is venomous, bool [C].
+
+    Raises:
+        LearningError: the venom list lacks a species.
+    """
+    missing = [int(class_id) for class_id in class_ids if int(class_id) not in venomous]
+    if missing:
+        raise LearningError(
+            f"The venom list lacks {len(missing)} species of the training photos, class_id {missing[:5]}: "
+            f"use the venom list that came with this metadata."
+        )
+    return np.array([venomous[int(class_id)] for class_id in class_ids], dtype=bool)

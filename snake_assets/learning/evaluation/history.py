@@ -1,0 +1,66 @@
+"""How the scores on val went from one report to the next."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from snake_assets.learning.errors import LearningError
+from snake_assets.snakeclef.metric import Scores
+from snake_assets.storage.paths import AnyPath
+
+HISTORY_FILE = "history.json"
+
+
+class Scored(BaseModel):
+    """One report: its date in UTC, the digest of the classifier's files, and the official scores on val."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    date: str
+    classifier: str
+    observations: int
+    track1: float
+    track2: float
+    f1: float
+    accuracy: float
+
+
+_HISTORY = TypeAdapter(tuple[Scored, ...])
+
+
+def read_history(folder: AnyPath) -> tuple[Scored, ...]:
+    """The reports so far, oldest first; none where the folder holds no history.
+
+    Raises:
+        LearningError: the file there is damaged.
+    """
+    path = folder / HISTORY_FILE
+    try:
+        return _HISTORY.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return ()
+    except ValidationError as error:
+        raise LearningError(
+            f"{path} is damaged ({error.error_count()} faults): restore it, or remove it to begin anew."
+        ) from error
+
+
+def scored(scores: Scores, observations: int, classifier: str) -> Scored:
+    """An entry made now."""
+    return Scored(
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        classifier=classifier,
+        observations=observations,
+        track1=scores.track1,
+        track2=scores.track2,
+        f1=scores.f1,
+        accuracy=scores.accuracy,
+    )
+
+
+def write_history(history: Sequence[Scored], folder: Path) -> None:
+    """Write history.json into an existing folder."""
+    (folder / HISTORY_FILE).write_text(json.dumps([one.model_dump() for one in history], indent=1))

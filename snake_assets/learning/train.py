@@ -1,0 +1,140 @@
+"""Training a classifier: two numbers are chosen on folds of the table, then all of it is trained on."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.cross_validation.folds import grouped_folds
+from snake_assets.learning.cross_validation.near_duplicates import duplicate_groups
+from snake_assets.learning.cross_validation.out_of_fold import Choice, choose, observation_shares
+from snake_assets.learning.decision.rules import venom_flags
+from snake_assets.learning.errors import LearningError
+from snake_assets.learning.feature_table import CLS, FeatureTable
+from snake_assets.learning.linear_head import fit_heads
+from snake_assets.learning.neighbours import fit_neighbours
+from snake_assets.learning.settings import Recipe
+
+# Counts as an input: raise it when the same features would give another classifier.
+CLASSIFIER_VERSION = 5
+# From so many photos on, one part of them is held out once, for 10,000 tell candidates apart well enough and
+# every further fold would cost as much as the classifier itself.
+MANY, HELD_OUT_OF_MANY = 50_000, 10_000
+
+
+def train_classifier(
+    table: FeatureTable,
+    venomous: Mapping[int, bool],
+    recipe: Recipe,
+    fingerprint: str,
+    progress: Callable[[str], None] | None = None,
+) -> SpeciesClassifier:
+    """Choose the head's strength and the neighbours' share on folds; train the outcome on all photos.
+
+    Args:
+        table: labelled photos of the train split.
+        venomous: class_id -> is medically important venomous, at least for the table's species.
+        recipe: what is tried.
+        fingerprint: of the backbone and preprocessing behind the features.
+        progress: called with a short line now and then.
+
+    Raises:
+        LearningError: no photos, no labels, a single species, a species that the venom list lacks,
+            features that do not vary or of another backbone, none of the recipe's blocks, or nothing to hold
+            out (see `grouped_folds`).
+    """
+    class_ids, labels = _species_of(table)
+    venom_flags(class_ids, venomous)
+    _refuse_useless(table, recipe, fingerprint)
+    cls = table.blocks[CLS]
+    # Less their mean: a backbone that was never trained finds all photos alike.
+    alike = recipe.near_duplicates and duplicate_groups(cls, recipe.near_duplicates, cls.mean(axis=0))
+    many = len(table) > MANY
+    folds = grouped_folds(
+        table.observation_id,
+        labels,
+        table.sha256,
+        recipe.folds,
+        recipe.seed,
+        HELD_OUT_OF_MANY if many else None,
+        alike if isinstance(alike, np.ndarray) else None,
+    )
+    if many:
+        folds = np.minimum(folds, 0)
+    choice = choose(table, labels, class_ids, folds, recipe, venomous, progress or (lambda line: None))
+    return _trained(table, venomous, recipe, choice, fingerprint)
+
+
+def refit(
+    classifier: SpeciesClassifier, table: FeatureTable, venomous: Mapping[int, bool]
+) -> SpeciesClassifier:
+    """Train on other photos (train and val, say) with what `classifier` chose, and choose nothing anew.
+
+    Raises:
+        LearningError: as `train_classifier`, or features other than the classifier's.
+    """
+    if not classifier.features.items() <= table.dims.items():
+        raise LearningError(f"The recipe needs the blocks {classifier.features}, the table has {table.dims}.")
+    _refuse_useless(table, classifier.recipe, classifier.fingerprint)
+    return _trained(table, venomous, classifier.recipe, classifier.choice, classifier.fingerprint)
+
+
+def _trained(
+    table: FeatureTable, venomous: Mapping[int, bool], recipe: Recipe, choice: Choice, fingerprint: str
+) -> SpeciesClassifier:
+    class_ids, labels = _species_of(table)
+    features = {name: table.dims[name] for name in table.present(recipe.blocks)}
+    (head,) = fit_heads(
+        [table.blocks[name] for name in features],
+        labels,
+        len(class_ids),
+        [choice.best.strength],
+        recipe.epochs,
+        recipe.seed,
+    )
+    return SpeciesClassifier(
+        class_ids=class_ids,
+        features=features,
+        head=head,
+        temperature=choice.temperature,
+        neighbours=fit_neighbours(table.blocks[CLS], labels, len(class_ids)),
+        share=choice.best.share,
+        rule=recipe.rule,
+        prior=observation_shares(table, labels, len(class_ids)),
+        venomous=venom_flags(class_ids, venomous),
+        fingerprint=fingerprint,
+        recipe=recipe,
+        choice=choice,
+    )
+
+
+def _species_of(table: FeatureTable) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """The species, ascending, int32 [C], and the column of each photo's, int64 [N]."""
+    if len(table) == 0:
+        raise LearningError("The table holds no photo: check that the train split's photos were found.")
+    if table.class_id is None:
+        raise LearningError("The table has no class_id: a classifier is trained on labelled photos.")
+    class_ids, labels = np.unique(table.class_id, return_inverse=True)
+    if class_ids.size == 1:
+        raise LearningError(f"All photos are of class_id {class_ids[0]}: training needs two species or more.")
+    return class_ids, labels.astype(np.int64)
+
+
+def _refuse_useless(table: FeatureTable, recipe: Recipe, fingerprint: str) -> None:
+    if table.fingerprint is not None and table.fingerprint != fingerprint:
+        raise LearningError(
+            f"The table's features are of {table.fingerprint!r}, not of {fingerprint!r}: compute the "
+            f"embeddings with that backbone, or train a new classifier."
+        )
+    names = table.present(recipe.blocks)
+    if CLS not in table.blocks or not names:
+        raise LearningError(
+            f"The table holds the blocks {sorted(table.blocks)}: training needs {CLS!r} for the neighbours "
+            f"and one of {', '.join(recipe.blocks)} for the head."
+        )
+    if all(bool((table.blocks[name] == table.blocks[name][:1]).all()) for name in names):
+        raise LearningError(
+            f"All {len(table)} photos have the same features: the embeddings of this split are broken, "
+            f"compute them again."
+        )

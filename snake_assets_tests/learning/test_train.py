@@ -1,0 +1,174 @@
+"""Training: choices made on folds of train, defined outcomes for awkward sets."""
+
+import dataclasses
+from itertools import product
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from snake_assets.learning import train as module
+from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.errors import LearningError
+from snake_assets.learning.feature_table import FeatureTable, concat
+from snake_assets.learning.settings import Recipe
+from snake_assets.learning.train import refit, train_classifier
+from snake_assets.snakeclef.metric import score
+from snake_assets_tests.learning.tables import QUICK, VENOMOUS, species_table
+
+
+def train(table: FeatureTable, recipe: Recipe = QUICK) -> SpeciesClassifier:
+    return train_classifier(table, VENOMOUS, recipe, "tiny")
+
+
+def test_separable_species_are_found_in_unseen_photos() -> None:
+    classifier = train(species_table())
+    unseen = species_table(seed=1, prefix="val")
+    predictions = classifier.identify(unseen)
+    truth = np.repeat([3, 7, 12, 30], 6)
+    assert score(truth, predictions.class_id, VENOMOUS).track1 == 100.0
+
+
+def test_every_strength_and_share_is_tried_and_the_least_log_loss_chosen() -> None:
+    choice = train(species_table(spread=1.5)).choice
+    tried = [(one.strength, one.share) for one in choice.candidates]
+    assert sorted(tried) == sorted(product(QUICK.strengths, QUICK.shares))
+    assert choice.best.log_loss == min(one.log_loss for one in choice.candidates)
+    assert choice.held_out == 24
+    assert choice.track1_by_rule["argmax"] == choice.best.track1
+
+
+def test_of_a_large_set_one_part_is_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MANY", 40)
+    monkeypatch.setattr(module, "HELD_OUT_OF_MANY", 12)
+    lines: list[str] = []
+    classifier = train_classifier(species_table(), VENOMOUS, QUICK, "tiny", lines.append)
+    assert lines == ["fold 1 of 1"]
+    assert classifier.choice.held_out == 6
+
+
+def test_crops_are_seen_beside_the_whole_photo_where_there_are_any() -> None:
+    table = species_table(spread=1.5)
+    clear = species_table(spread=0.1).blocks["cls"]
+    seen = train(dataclasses.replace(table, blocks={**table.blocks, "crop_cls": clear}))
+    assert seen.features == {"cls": 8, "patch_mean": 4, "crop_cls": 8}
+    assert seen.choice.best.log_loss < train(table).choice.best.log_loss
+    assert train(table, Recipe(folds=3, blocks=("patch_mean",))).features == {"patch_mean": 4}
+
+
+def test_training_is_reproducible_to_the_last_bit() -> None:
+    first, second = train(species_table(spread=1.0)), train(species_table(spread=1.0))
+    table = species_table(spread=1.0, seed=4)
+    assert first.probabilities(table).tobytes() == second.probabilities(table).tobytes()
+    assert first.choice == second.choice
+
+
+def test_the_order_of_species_in_the_table_changes_no_class_ids() -> None:
+    table = species_table()
+    back = np.arange(len(table))[::-1]
+    turned = FeatureTable(
+        [table.image_id[row] for row in back],
+        [table.observation_id[row] for row in back],
+        {name: values[back] for name, values in table.blocks.items()},
+        table.class_id[back] if table.class_id is not None else None,
+    )
+    assert train(turned).class_ids.tolist() == [3, 7, 12, 30]
+
+
+def test_near_duplicates_of_two_observations_are_never_parted() -> None:
+    # Two observations of each species: held out together with its near duplicate, neither can be scored.
+    table = species_table(classes=(3, 7), observations=2, photos=1, spread=0.0)
+    with pytest.raises(LearningError, match="single observation"):
+        train(table)
+    apart = train(table, QUICK.model_copy(update={"near_duplicates": None}))
+    assert apart.choice.held_out == 4
+
+
+def test_a_constant_block_is_lived_with() -> None:
+    table = species_table()
+    constant = table.blocks | {"patch_mean": np.full((len(table), 4), 0.1, dtype=np.float32)}
+    predictions = train(dataclasses.replace(table, blocks=constant)).identify(table)
+    assert (predictions.class_id == np.repeat([3, 7, 12, 30], 6)).all()
+
+
+def test_a_species_of_one_photo_is_learned_though_never_scored() -> None:
+    lonely = species_table(classes=(30,), observations=1, photos=1, prefix="lonely")
+    classifier = train(concat(species_table(classes=(3, 7, 12)), lonely))
+    assert 30 in classifier.class_ids
+    assert classifier.choice.held_out == 18
+
+
+def test_fewer_observations_than_folds_still_choose() -> None:
+    table = species_table(classes=(3, 7), observations=2, photos=1)
+    choice = train(table, QUICK.model_copy(update={"folds": 50})).choice
+    assert choice.held_out == 4
+
+
+def test_refit_learns_new_photos_and_chooses_nothing() -> None:
+    classifier = train(species_table(classes=(3, 7, 12)))
+    more = concat(species_table(classes=(3, 7, 12)), species_table(classes=(30,), prefix="val"))
+    fitted = refit(classifier, more, VENOMOUS)
+    assert fitted.class_ids.tolist() == [3, 7, 12, 30]
+    assert fitted.prior.tolist() == [0.25] * 4
+    assert fitted.venomous.tolist() == [False, True, False, True]
+    assert (fitted.temperature, fitted.rule) == (classifier.temperature, classifier.rule)
+    assert fitted.choice is classifier.choice
+    assert (fitted.identify(species_table(classes=(30,), seed=2, prefix="new")).class_id == 30).all()
+
+
+def test_refit_on_the_same_photos_is_the_same_classifier() -> None:
+    table = species_table(spread=1.0)
+    classifier = train(table)
+    again = refit(classifier, table, VENOMOUS)
+    assert again.probabilities(table).tobytes() == classifier.probabilities(table).tobytes()
+
+
+def test_refit_refuses_other_features() -> None:
+    classifier = train(species_table())
+    with pytest.raises(LearningError, match="'huge', not of 'tiny'"):
+        refit(classifier, species_table(fingerprint="huge"), VENOMOUS)
+    narrow = {"cls": np.zeros((48, 2), dtype=np.float32)}
+    with pytest.raises(LearningError, match="needs the blocks"):
+        refit(classifier, dataclasses.replace(species_table(), blocks=narrow), VENOMOUS)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (species_table(observations=0), "no photo"),
+        (dataclasses.replace(species_table(), class_id=None), "no class_id"),
+        (species_table(classes=(3,)), "two species"),
+        (species_table(classes=(3, 44)), r"lacks 1 species.*\[44\]"),
+        (species_table(observations=1), "single observation"),
+        (species_table(fingerprint="huge"), "'huge', not of 'tiny'"),
+        (
+            dataclasses.replace(species_table(), blocks={"cls": np.full((48, 3), 2.5, dtype=np.float32)}),
+            "same features",
+        ),
+        (
+            dataclasses.replace(species_table(), blocks={"dct": np.eye(48, dtype=np.float32)}),
+            "holds the blocks",
+        ),
+    ],
+    ids=[
+        "empty",
+        "unlabelled",
+        "one species",
+        "venom list",
+        "nothing to hold out",
+        "fingerprint",
+        "equal",
+        "blocks",
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(table: FeatureTable, message: str) -> None:
+    with pytest.raises(LearningError, match=message):
+        train(table)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"folds": 1}, {"strengths": (0.0,)}, {"blocks": ()}, {"shares": (1.0,)}, {"fold": 3}]
+)
+def test_settings_out_of_range_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Recipe.model_validate(bad)

@@ -48,7 +48,7 @@ test: $(VENV)/.dev ## the tests, without real data
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-real: $(VENV)/.dev ## the tests on the real photos, weights and official files (../shared)
-	$(BIN)/python -m pytest -m real
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m real -n 2 --dist loadfile
 
 test-browser: $(VENV)/.dev ## the UI in headless Chromium, which has to be installed (some minutes)
 	$(BIN)/python -m pytest -m browser

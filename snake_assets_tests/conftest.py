@@ -28,6 +28,32 @@ settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=T
 settings.load_profile("fixed")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="as often as docs/reliability.md says")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The mark `fault` goes into the report that `make reliability` counts."""
+    for item in items:
+        item.user_properties += [("fault", mark.args[0]) for mark in item.iter_markers("fault")]
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether a test is to try as much as docs/reliability.md says, not the slice that CI has time for."""
+    return bool(request.config.getoption("full"))
+
+
+@pytest.fixture(scope="session")
+def quick_map() -> Iterator[None]:
+    """The map of embeddings without UMAP, whose compiling takes twenty seconds of each process."""
+    from snake_assets.plots import embedding_map
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedding_map, "flatten", lambda vectors: vectors[:, :2])
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real photos, weights and official files."""
@@ -65,7 +91,7 @@ def demo_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_run(
-    small_set: Path, demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory
+    small_set: Path, demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory, quick_map: None
 ) -> tuple[Path, dg.ExecuteInProcessResult]:
     """The store after one run of `snakeclef` over the small drawn set, and the run; not to be changed."""
     # Here, so that tests of single rooms do not load the code location.

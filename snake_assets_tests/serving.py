@@ -127,12 +127,21 @@ class Servers:
 
 
 @contextmanager
-def dev(home: Path, settings: Mapping[str, str]) -> Iterator[Servers]:
-    """`dagster dev -w workspace.yaml`, healthy; `settings` are environment variables such as SNAKE_DATA."""
+def dev(
+    home: Path, settings: Mapping[str, str], module: str = "snake_assets.definitions"
+) -> Iterator[Servers]:
+    """`dagster dev`, healthy; `settings` are environment variables such as SNAKE_DATA.
+
+    The workspace is that of the project, with another module if one is named.
+    """
     port = free_port()
     servers = _servers(home, port, settings)
+    workspace = yaml.safe_load((PROJECT / "workspace.yaml").read_text())
+    workspace["load_from"][0]["python_module"] |= {"module_name": module, "working_directory": str(PROJECT)}
+    (home / "workspace.yaml").write_text(yaml.safe_dump(workspace))
+    named = ("-w", str(home / "workspace.yaml"))
     try:
-        servers.start("dev", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port))
+        servers.start("dev", "dagster", "dev", *named, "-h", "127.0.0.1", "-p", str(port))
         servers.until_healthy()
         yield servers
     finally:

@@ -15,6 +15,8 @@ from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.conftest import photo_bytes
 
+pytestmark = pytest.mark.fault("a clock that jumps")
+
 LONG_AGO, FAR_AHEAD = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp() * 1e9) for year in (1971, 2199))
 ROWS = [PhotoRow(f"{n}.jpg", str(n), f"test/{n}.jpg") for n in range(4)]
 

@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from snake_assets.defs.assets.dependencies import FEATURE_TABLES
-from snake_assets.defs.jobs import FEATURES, LADDER
 from snake_assets_tests.deployment import Deployment
 from snake_assets_tests.places import REPOSITORY, SPLITS
 from snake_assets_tests.serving import PROJECT, apart, until
@@ -120,17 +119,20 @@ def test_the_schedule_asks_for_what_is_missing_and_a_second_tick_for_nothing(dep
     )
 
 
-def test_a_backfill_of_everything_survives_the_death_of_the_daemon(deployment: Deployment):
+def test_a_backfill_survives_the_death_of_the_daemon(deployment: Deployment):
     shutil.rmtree(deployment.store)
-    everything, before = dg.AssetSelection.all() - LADDER, deployment.materializations()
-    backfill = deployment.backfill(everything)
+    wanted, before = dg.AssetSelection.assets("submission").upstream(), deployment.materializations()
+    backfill = deployment.backfill(wanted)
     deployment.until_tables(1)
     deployment.servers.kill("daemon")
     assert deployment.instance.get_backfill(backfill).status.value == "REQUESTED"
     deployment.servers.start_daemon()
     assert deployment.until_backfill_ends(backfill) == "COMPLETED_SUCCESS"
-    by_split = {key.to_user_string() for key in FEATURES.resolve(REPOSITORY.asset_graph)}
-    whole = {key.to_user_string() for key in everything.resolve(REPOSITORY.asset_graph)} - by_split
-    once = [(asset, split) for asset in by_split for split in SPLITS] + [(asset, None) for asset in whole]
+    graph = REPOSITORY.asset_graph
+    once = [
+        (key.to_user_string(), split)
+        for key in wanted.resolve(graph)
+        for split in (SPLITS if graph.get(key).is_partitioned else [None])
+    ]
     assert deployment.materializations() - before == Counter(once)
     assert (deployment.store / "submission" / "submission.csv").exists()

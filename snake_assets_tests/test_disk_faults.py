@@ -1,7 +1,7 @@
 """A full disk, a read-only store, missing rights, two runs at once: what is there is the old or the new."""
 
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,18 +107,22 @@ def versions(writer: Writer, tmp_path: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("kind", ["disk", "quota"])
-def test_a_full_disk(writer: Writer, versions: dict[str, object], tmp_path: Path, kind: str):
+@pytest.mark.fault("a full disk or a quota, at eight fillings; a full disk for each asset")
+def test_a_full_disk(writer: Writer, versions: dict[str, object], tmp_path: Path, kind: str, full: bool):
+    rooms = ROOM if full else ROOM[::3]
     disk = tmp_path / "disk"
     if kind == "disk":
         with small_disk(disk, megabytes=1):
-            fill_up(writer, versions, disk / "store", crowded(disk))
+            fill_up(writer, versions, disk / "store", crowded(disk), rooms)
     else:
-        fill_up(writer, versions, disk, files_limited)
+        fill_up(writer, versions, disk, files_limited, rooms)
 
 
-def fill_up(writer: Writer, versions: dict[str, object], store: Path, crowd: Callable) -> None:
+def fill_up(
+    writer: Writer, versions: dict[str, object], store: Path, crowd: Callable, rooms: Sequence[int]
+) -> None:
     messages = []
-    for room in ROOM:
+    for room in rooms:
         folder = store / str(room)
         writer.write(folder, "old")
         with crowd(room):
@@ -139,6 +143,7 @@ def fill_up(writer: Writer, versions: dict[str, object], store: Path, crowd: Cal
     assert any("No space left" in message or "File too large" in message for message in messages)
 
 
+@pytest.mark.fault("a store that is read-only")
 def test_a_read_only_store(writer: Writer, versions: dict[str, object], tmp_path: Path):
     disk = tmp_path / "disk"
     with small_disk(disk, megabytes=1):
@@ -152,6 +157,7 @@ def test_a_read_only_store(writer: Writer, versions: dict[str, object], tmp_path
         assert writer.read(folder) == versions["new"]
 
 
+@pytest.mark.fault("a store that may not be written, or read")
 def test_a_store_of_somebody_else_can_be_read_and_is_left_alone(writer: Writer, versions: dict[str, object]):
     with TemporaryDirectory() as root:
         Path(root).chmod(0o755)
@@ -165,6 +171,7 @@ def test_a_store_of_somebody_else_can_be_read_and_is_left_alone(writer: Writer, 
         assert writer.read(folder) == versions["new"]
 
 
+@pytest.mark.fault("a store that may not be written, or read")
 def test_what_may_not_be_read_is_named(writer: Writer, versions: dict[str, object]):
     with TemporaryDirectory() as root:
         Path(root).chmod(0o755)
@@ -175,6 +182,7 @@ def test_what_may_not_be_read_is_named(writer: Writer, versions: dict[str, objec
             writer.read(folder)
 
 
+@pytest.mark.fault("two runs of one split at once")
 def test_of_two_runs_at_once_one_wins_and_the_other_says_so(
     writer: Writer, versions: dict[str, object], tmp_path: Path
 ):

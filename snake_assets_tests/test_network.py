@@ -73,24 +73,12 @@ def test_a_whole_run_reaches_nothing_and_loads_nothing_under_the_agpl(
         (shadows / name).mkdir(parents=True)
         (shadows / name / "__init__.py").write_text("raise AssertionError('nobody asked for this')")
     path = os.pathsep.join([str(shadows), watch.environment["PYTHONPATH"]])
+    command = [sys.executable, "-m", "dagster", "job", "execute", "-m", "snake_assets_tests.quick"]
+    environment = {**own_environment(), **settings, **watch.environment, "PYTHONPATH": path}
     run = subprocess.run(
-        [
-            Path(sys.executable).with_name("dagster"),
-            "job",
-            "execute",
-            "-w",
-            "workspace.yaml",
-            "-j",
-            "snakeclef",
-        ],
+        [*command, "-j", "snakeclef"],
         cwd=PROJECT,
-        env={
-            **own_environment(),
-            **settings,
-            **watch.environment,
-            "PYTHONPATH": path,
-            "DAGSTER_HOME": str(home),
-        },
+        env={**environment, "DAGSTER_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,

@@ -65,7 +65,10 @@ def site(small_set: Path, demo_backbone: Path, tmp_path_factory: pytest.TempPath
         "SNAKE_BACKBONE": str(demo_backbone),
         "SNAKE_DEVICE": "cpu",
     }
-    with dev(root / "home", settings) as servers, browser_page(1900, 1500) as page:
+    with (
+        dev(root / "home", settings, "snake_assets_tests.quick") as servers,
+        browser_page(1900, 1500) as page,
+    ):
         yield Site(Ui(page, servers.url), servers, root / "store", broken.name, twin.name)
 
 

@@ -15,17 +15,11 @@ def test_loads_and_returns_cls_and_patch_tokens(demo_backbone: Path) -> None:
     model = AutoModel.from_pretrained(demo_backbone).eval()
     assert model.config.model_type == "dinov2"
     with torch.inference_mode():
-        tokens = model(torch.zeros(2, 3, 224, 224)).last_hidden_state
+        images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+        tokens = model(images).last_hidden_state
     assert tokens.shape == (2, 1 + 16 * 16, model.config.hidden_size)
-    assert bool(torch.isfinite(tokens).all())
-
-
-def test_features_tell_images_apart(demo_backbone: Path) -> None:
-    model = AutoModel.from_pretrained(demo_backbone).eval()
-    images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        cls = model(images).last_hidden_state[:, 0]
-    assert not torch.allclose(cls[0], cls[1], atol=1e-3)
+    assert not torch.allclose(tokens[0, 0], tokens[1, 0], atol=1e-3)
+    assert "never trained" in (demo_backbone / "README.md").read_text()
 
 
 def test_preprocessing_is_that_of_dinov2_base(demo_backbone: Path) -> None:
@@ -35,10 +29,6 @@ def test_preprocessing_is_that_of_dinov2_base(demo_backbone: Path) -> None:
     processor = BitImageProcessor.from_pretrained(demo_backbone)
     pixels = processor(torch.zeros(3, 240, 320, dtype=torch.uint8), return_tensors="pt")["pixel_values"]
     assert pixels.shape == (1, 3, 224, 224)
-
-
-def test_readme_says_untrained(demo_backbone: Path) -> None:
-    assert "never trained" in (demo_backbone / "README.md").read_text()
 
 
 def test_same_weights_every_time_and_global_randomness_untouched(demo_backbone: Path, tmp_path: Path) -> None:

@@ -1,47 +1,53 @@
-"""The written demo set: layout, columns, faults on disk, determinism, all or nothing."""
+"""The demo set: its species, its plan, and what is written: the official layout, faults, all or nothing."""
 
 import csv
 import hashlib
 import io
+import re
 import shutil
+from collections import Counter, defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from snake_assets.demo import dataset
-from snake_assets.demo.dataset import demo_counts, demo_test_truth, draw_demo_set, plan_demo_set
-from snake_assets.demo.species import DEMO_SPECIES
+from snake_assets.demo.dataset import (
+    FAULTS,
+    SPLITS,
+    demo_counts,
+    demo_test_truth,
+    draw_demo_set,
+    plan_demo_set,
+)
+from snake_assets.demo.scene import draw_photo, meet_individual
+from snake_assets.demo.species import DEMO_SPECIES, PHOTOLESS_CLASSES
 from snake_assets_tests.conftest import SMALL
 
+PLAN = plan_demo_set()
+INAT, HM, VAL, TEST = (
+    *("SnakeCLEF2023-TrainMetadata-iNat.csv", "SnakeCLEF2023-TrainMetadata-HM.csv"),
+    *("SnakeCLEF2023-ValMetadata.csv", "SnakeCLEF2024-TestMetadata.csv"),
+)
 COLUMNS = {
-    "SnakeCLEF2023-TrainMetadata-iNat.csv": (
-        "observation_id,endemic,binomial_name,code,image_path,class_id,subset"
-    ),
-    "SnakeCLEF2023-TrainMetadata-HM.csv": (
-        "observation_id,binomial_name,image_path,subset,code,endemic,class_id"
-    ),
-    "SnakeCLEF2023-ValMetadata.csv": (
-        "observation_id,captive,endemic,binomial_name,code,image_path,class_id,subset"
-    ),
-    "SnakeCLEF2024-TestMetadata.csv": "observation_id,filename",
+    INAT: "observation_id,endemic,binomial_name,code,image_path,class_id,subset",
+    HM: "observation_id,binomial_name,image_path,subset,code,endemic,class_id",
+    VAL: "observation_id,captive,endemic,binomial_name,code,image_path,class_id,subset",
+    TEST: "observation_id,filename",
     "venomous_status_list.csv": "class_id,MIVS",
 }
-FOLDERS = {
-    "SnakeCLEF2023-TrainMetadata-iNat.csv": "train/SnakeCLEF2023-small_size",
-    "SnakeCLEF2023-TrainMetadata-HM.csv": "train",
-    "SnakeCLEF2023-ValMetadata.csv": "val/SnakeCLEF2023-small_size",
-}
+FOLDERS = {INAT: "train/SnakeCLEF2023-small_size", HM: "train", VAL: "val/SnakeCLEF2023-small_size"}
+SUBSETS = {INAT: "train", HM: "train-hm", VAL: "val"}
 
 
-def _rows(root: Path, name: str) -> list[dict[str, str]]:
+def rows_of(root: Path, name: str) -> list[dict[str, str]]:
     with (root / "metadata" / name).open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 
 
-def _digests(root: Path) -> dict[str, str]:
+def digests(root: Path) -> dict[str, str]:
     return {
         file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in root.rglob("*")
@@ -49,14 +55,13 @@ def _digests(root: Path) -> dict[str, str]:
     }
 
 
-def _fault(file: Path) -> str | None:
+def fault_of(file: Path) -> str | None:
     if not file.exists():
         return "missing"
-    coded = file.read_bytes()
-    if not coded:
+    if not file.stat().st_size:
         return "empty"
     try:
-        image = Image.open(io.BytesIO(coded))
+        image = Image.open(io.BytesIO(file.read_bytes()))
     except UnidentifiedImageError:
         return "text"
     try:
@@ -66,126 +71,168 @@ def _fault(file: Path) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("name", COLUMNS)
-def test_columns_are_the_official_ones(small_set: Path, name: str) -> None:
-    assert (small_set / "metadata" / name).read_text().splitlines()[0] == COLUMNS[name]
+def test_species_are_invented_and_harmless_ones_imitate_venomous_ones():
+    by_name = {species.binomial_name: species for species in DEMO_SPECIES}
+    class_ids = sorted(species.class_id for species in DEMO_SPECIES)
+    assert len(DEMO_SPECIES) == len(by_name) == len(set(class_ids)) >= 12
+    assert class_ids[0] >= 0 and class_ids[-1] <= 1783
+    assert all(later - earlier > 1 for earlier, later in pairwise(class_ids))
+    assert not set(class_ids) & {class_id for class_id, _ in PHOTOLESS_CLASSES}
+    for species in DEMO_SPECIES:
+        assert re.fullmatch(r"[A-Z][a-z]+ [a-z]+", species.binomial_name)
+        assert species.folder == "_".join(species.binomial_name.split())
+        assert all(re.fullmatch(r"[A-Z]{2}", code) for code in species.codes)
+    pairs = [(species, by_name[species.imitates]) for species in DEMO_SPECIES if species.imitates]
+    assert len(pairs) >= 3
+    for harmless, model in pairs:
+        assert model.venomous and not harmless.venomous and harmless.look != model.look
+    sizes = sorted(species.train_observations for species in DEMO_SPECIES)
+    assert sizes[0] == 3 and sizes[-1] >= 8 * sizes[0]
 
 
-def test_only_the_official_files_are_there(small_set: Path) -> None:
-    assert {entry.name for entry in small_set.iterdir() if not entry.name.startswith(".")} == {
-        "metadata",
-        "train",
-        "val",
-        "test",
-    }
-    assert {file.name for file in (small_set / "metadata").iterdir()} == set(COLUMNS)
+def test_the_full_set_has_about_six_hundred_photos_in_observations_of_one_to_five():
+    counts = demo_counts()
+    assert 380 <= counts["train"].photos <= 420
+    assert 85 <= counts["val"].photos <= 115 and 85 <= counts["test"].photos <= 115
+    assert {split: counts[split].photos for split in SPLITS} == Counter(photo.split for photo in PLAN)
+    assert set(Counter(photo.observation_id for photo in PLAN).values()) == {1, 2, 3, 4, 5}
+    extensions = Counter(re.sub(r".*\.", ".", photo.file) for photo in PLAN)
+    assert set(extensions) == {".jpg", ".jpeg", ".JPG", ".png", ".PNG"}
+    assert extensions[".png"] + extensions[".PNG"] < len(PLAN) / 4
+    origins = defaultdict(set)
+    for photo in PLAN:
+        origins[photo.observation_id].add((photo.split, photo.source, photo.species.class_id, photo.code))
+    assert all(len(found) == 1 for found in origins.values())
+    assert len({photo.file for photo in PLAN}) == len({photo.photo_seed for photo in PLAN}) == len(PLAN)
+    assert plan_demo_set() == PLAN
+    assert {photo.file for photo in plan_demo_set(7)} != {photo.file for photo in PLAN}
+
+
+@pytest.mark.parametrize("share", [1.0, 0.2, 0.01])
+def test_every_split_has_every_species_and_one_file_of_each_fault(share: float):
+    plan = plan_demo_set(share=share)
+    observations = defaultdict(set)
+    for photo in plan:
+        observations[photo.split, photo.species.class_id].add(photo.observation_id)
+    for split in SPLITS:
+        for species in DEMO_SPECIES:
+            assert len(observations[split, species.class_id]) >= (3 if split == "train" else 1)
+        faults = [photo.fault for photo in plan if photo.split == split and photo.fault]
+        assert sorted(faults) == sorted(FAULTS)
+        assert demo_counts(share=share)[split].broken == len(FAULTS)
+
+
+def test_one_test_observation_has_no_sound_photo_and_the_truth_covers_them_all():
+    faults = defaultdict(list)
+    for photo in PLAN:
+        faults[photo.split, photo.observation_id].append(photo.fault)
+    assert [split for (split, _), found in faults.items() if all(found)] == ["test"]
+    truth = demo_test_truth()
+    assert set(truth) == {photo.observation_id for photo in PLAN if photo.split == "test"}
+    assert set(truth.values()) == {species.class_id for species in DEMO_SPECIES}
+
+
+@pytest.mark.parametrize("share", [0.0, -1.0, 1.5, float("nan")])
+def test_an_impossible_share_is_refused(share: float):
+    with pytest.raises(ValueError, match="share"):
+        plan_demo_set(share=share)
+
+
+def test_files_and_columns_are_the_official_ones(small_set: Path):
+    entries = {entry.name for entry in small_set.iterdir() if not entry.name.startswith(".")}
+    assert entries == {"metadata", "train", "val", "test"}
+    heads = {file.name: file.read_text().splitlines()[0] for file in (small_set / "metadata").iterdir()}
+    assert heads == COLUMNS
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_labelled_rows_name_species_and_paths_rightly(small_set: Path, name: str) -> None:
+def test_labelled_rows_name_species_and_paths_rightly(small_set: Path, name: str):
     by_class = {species.class_id: species for species in DEMO_SPECIES}
-    subset = {"HM": "train-hm", "iN": "train", "Va": "val"}
-    rows = _rows(small_set, name)
-    assert rows
+    rows = rows_of(small_set, name)
+    assert {row["subset"] for row in rows} == {SUBSETS[name]}
     for row in rows:
         species = by_class[int(row["class_id"])]
-        assert row["binomial_name"] == species.binomial_name
-        assert row["endemic"] == str(species.endemic)
+        assert (row["binomial_name"], row["endemic"]) == (species.binomial_name, str(species.endemic))
         assert row["code"] in species.codes
         first, folder, _ = row["image_path"].split("/")
         assert folder == species.folder
-        is_hm = row["subset"] == "train-hm"
-        assert (first == "HMP") == is_hm == row["observation_id"].startswith("HM ")
-        assert is_hm or 1990 < int(first) < 2030
-    key = name.removeprefix("SnakeCLEF2023-").removeprefix("TrainMetadata-")[:2]
-    assert {row["subset"] for row in rows} == {subset[key]}
+        assert (name == HM) == (first == "HMP") == row["observation_id"].startswith("HM ")
+        assert name == HM or 1990 < int(first) < 2030
 
 
-def test_faults_on_disk_are_the_planned_ones(small_set: Path) -> None:
+def test_photos_are_those_of_the_plan_and_of_the_metadata(small_set: Path):
+    found = {name: digest for name, digest in digests(small_set).items() if name.split("/")[0] in SPLITS}
+    sound = []
     for photo in plan_demo_set(share=SMALL):
-        assert _fault(small_set / photo.file) == photo.fault, photo.file
-
-
-def test_metadata_and_folders_hold_the_same_files(small_set: Path) -> None:
-    listed = {
-        f"{folder}/{row['image_path']}" for name, folder in FOLDERS.items() for row in _rows(small_set, name)
-    }
-    listed |= {f"test/{row['filename']}" for row in _rows(small_set, "SnakeCLEF2024-TestMetadata.csv")}
-    counts = demo_counts(share=SMALL)
-    assert len(listed) == sum(count.photos for count in counts.values())
-    found = {
-        file.relative_to(small_set).as_posix()
-        for split in ("train", "val", "test")
-        for file in (small_set / split).rglob("*")
-        if file.is_file()
-    }
-    assert found < listed
-    assert len(listed - found) == 3
-
-
-def test_pixels_match_extension_and_no_photo_comes_twice(small_set: Path) -> None:
-    digests = []
-    for photo in plan_demo_set(share=SMALL):
+        assert fault_of(small_set / photo.file) == photo.fault, photo.file
         if photo.fault is None:
+            sound.append(found[photo.file])
             with Image.open(small_set / photo.file) as image:
                 assert image.format == ("PNG" if photo.file.lower().endswith("png") else "JPEG")
                 assert image.size == photo.size
-            digests.append(hashlib.sha256((small_set / photo.file).read_bytes()).digest())
-    assert len(set(digests)) == len(digests)
+    listed = {
+        f"{folder}/{row['image_path']}"
+        for name, folder in FOLDERS.items()
+        for row in rows_of(small_set, name)
+    } | {f"test/{row['filename']}" for row in rows_of(small_set, TEST)}
+    assert len(listed) == sum(count.photos for count in demo_counts(share=SMALL).values())
+    assert len(set(sound)) == len(sound)
+    assert found.keys() < listed and len(listed - found.keys()) == 3
+    assert {row["observation_id"] for row in rows_of(small_set, TEST)} == set(demo_test_truth(share=SMALL))
 
 
-def test_test_metadata_is_unlabelled_and_matches_the_truth(small_set: Path) -> None:
-    rows = _rows(small_set, "SnakeCLEF2024-TestMetadata.csv")
-    assert {row["observation_id"] for row in rows} == set(demo_test_truth(share=SMALL))
-
-
-def test_venom_list_covers_all_species_and_more(small_set: Path) -> None:
-    mivs = {int(row["class_id"]): row["MIVS"] for row in _rows(small_set, "venomous_status_list.csv")}
-    for species in DEMO_SPECIES:
-        assert mivs[species.class_id] == str(int(species.venomous))
+def test_the_venom_list_covers_all_species_and_more(small_set: Path):
+    mivs = {int(row["class_id"]): row["MIVS"] for row in rows_of(small_set, "venomous_status_list.csv")}
+    assert all(mivs[species.class_id] == str(int(species.venomous)) for species in DEMO_SPECIES)
     assert len(mivs) > len(DEMO_SPECIES)
 
 
-def test_same_seed_gives_same_bytes(small_set: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_a_complete_set_is_left_alone(
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     draw_demo_set(tmp_path / "again", share=SMALL)
-    assert _digests(tmp_path / "again") == _digests(small_set)
-
-
-def test_complete_set_is_left_alone(small_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: object) -> None:
-        raise AssertionError("drawn again")
-
-    monkeypatch.setattr(dataset, "draw_photo", never)
+    assert digests(tmp_path / "again") == digests(small_set)
+    monkeypatch.setattr(dataset, "draw_photo", None)
     draw_demo_set(small_set, share=SMALL)
 
 
-def test_failure_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = []
-
-    def fail_at_the_third(*_: object) -> NDArray[np.uint8]:
-        drawn.append(1)
-        if len(drawn) == 3:
-            raise OSError("disk full")
-        return np.zeros((8, 8, 3), np.uint8)
-
-    monkeypatch.setattr(dataset, "draw_photo", fail_at_the_third)
-    with pytest.raises(OSError, match="disk full"):
+def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    drawn = iter([np.zeros((8, 8, 3), np.uint8)] * 2)
+    monkeypatch.setattr(dataset, "draw_photo", lambda *_: next(drawn))
+    with pytest.raises((StopIteration, RuntimeError)):
         draw_demo_set(tmp_path / "set", share=SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_set_drawn_meanwhile_by_another_is_kept(
+def test_a_set_drawn_meanwhile_by_another_is_kept(
     small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = tmp_path / "set"
-    write_venom_list = dataset._write_venom_list
+):
+    root, drawn = tmp_path / "set", iter([shutil.copytree])
 
-    def other_is_faster(file: Path, seed: int) -> None:
-        write_venom_list(file, seed)
-        shutil.copytree(small_set, root)
+    def other_is_faster(*_: object) -> np.ndarray:
+        for copy in drawn:
+            copy(small_set, root)
+        return np.zeros((8, 8, 3), np.uint8)
 
-    monkeypatch.setattr(dataset, "_write_venom_list", other_is_faster)
-    monkeypatch.setattr(dataset, "draw_photo", lambda *_: np.zeros((8, 8, 3), np.uint8))
+    monkeypatch.setattr(dataset, "draw_photo", other_is_faster)
     draw_demo_set(root, share=SMALL)
-    assert _digests(root) == _digests(small_set)
+    assert digests(root) == digests(small_set)
     assert list(tmp_path.iterdir()) == [root]
+
+
+@pytest.mark.parametrize("seed", range(len(DEMO_SPECIES)))
+def test_a_photo_of_every_species_has_its_shape_some_contrast_and_is_the_same_each_time(seed: int):
+    first, second = (draw_photo(DEMO_SPECIES[seed], np.random.default_rng(seed), (120, 90)) for _ in range(2))
+    assert first.shape == (90, 120, 3) and first.dtype == np.uint8 and first.std() > 8
+    assert np.array_equal(first, second)
+
+
+def test_species_show_and_photos_of_one_individual_differ():
+    individual = meet_individual(DEMO_SPECIES[0], np.random.default_rng(0))
+
+    def draw(species: int, seed: int) -> np.ndarray:
+        return draw_photo(DEMO_SPECIES[species], np.random.default_rng(seed), (120, 90), individual)
+
+    # The same generator state gives the same place, so that nothing but the snake can differ.
+    assert not np.array_equal(draw(-2, 3), draw(-1, 3))
+    assert not np.array_equal(draw(0, 1), draw(0, 2))

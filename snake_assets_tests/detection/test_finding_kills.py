@@ -14,7 +14,7 @@ from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.detection.marks import MarkFinder, image_table, marked
 from snake_assets_tests.interrupting import Job, Runner, interruptible
 
-pytestmark = pytest.mark.daemon
+pytestmark = [pytest.mark.daemon, pytest.mark.fault("a pass of the finder, killed at random")]
 
 PHOTOS, SHARD_ROWS, KILLS = 20, 4, 5
 SETTINGS = FindingSettings(batch_size=2)

@@ -11,7 +11,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from snake_assets_tests.fuzz.driving import Tally, child_command, drive, keep_fault
+from snake_assets_tests.fuzz.driving import Tally, drive
 from snake_assets_tests.fuzz.readers import build_targets
 from snake_assets_tests.fuzz.target import Target
 
@@ -26,6 +26,8 @@ def main() -> int:
         "--keep", type=Path, default=Path(".snake/fuzz"), help="for inputs that were not right"
     )
     options = parser.parse_args()
+    child = [sys.executable, "-m", "snake_assets_tests.fuzz.child"]
+    clean = True
     with (
         tempfile.TemporaryDirectory(prefix="snake-fuzz-seeds-") as workspace,
         ThreadPoolExecutor(2) as drivers,
@@ -33,25 +35,24 @@ def main() -> int:
         targets = build_targets(Path(workspace))
         chosen = options.targets or list(targets)
         share = -(-options.cases // len(chosen))
-        tallies = drivers.map(lambda name: drive(name, child_command(name, options.seed), share), chosen)
-        clean = True
-        for tally in tallies:
+        for tally in drivers.map(lambda name: drive(name, [*child, name, options.seed], share), chosen):
             sys.stdout.write(json.dumps(tally.row()) + "\n")
             sys.stdout.flush()
             clean = clean and not tally.faults
-            tell_faults(tally, targets[tally.target], options.seed, options.keep)
+            keep_faults(tally, targets[tally.target], options.seed, options.keep)
     return 0 if clean else 1
 
 
-def tell_faults(tally: Tally, target: Target, seed: str, folder: Path) -> None:
-    """Say which cases were not right, and keep their inputs."""
+def keep_faults(tally: Tally, target: Target, seed: str, folder: Path) -> None:
+    """Say which cases were not right, and keep their inputs and faults, to be tried again."""
     for number, fault in tally.faults.items():
         chosen, content = target.content(seed, number)
-        kept = keep_fault(folder, f"{target.name}-{seed}-{number}", content, f"{chosen.name}\n{fault}")
-        last = fault.strip().splitlines()[-1]
-        sys.stderr.write(
-            f"{target.name}, seed {seed}, case {number} ({chosen.name}): {last[:200]} -> {kept}\n"
-        )
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = folder / f"{target.name}-{seed}-{number}"
+        kept.with_suffix(".txt").write_text(f"{chosen.name}\n{fault}")
+        kept.with_suffix(".bin").write_bytes(content)
+        last = fault.strip().splitlines()[-1][:200]
+        sys.stderr.write(f"{target.name}, seed {seed}, case {number} ({chosen.name}): {last} -> {kept}.bin\n")
 
 
 if __name__ == "__main__":

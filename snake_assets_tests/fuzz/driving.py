@@ -3,11 +3,10 @@
 import json
 import signal
 import subprocess
-import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from queue import Empty, Queue
 from threading import Thread
 
@@ -19,28 +18,23 @@ CASES_A_CHILD = 2000
 
 @dataclass
 class Tally:
-    """What came of a target's cases; `faults` are crashed and hung ones, by number."""
+    """What came of a target's cases: how many were read, refused, crashed, hung; the last two by number."""
 
     target: str
-    cases: int = 0
-    read: int = 0
-    refused: int = 0
-    crashed: int = 0
-    hung: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
     peak_mb: int = 0
     seconds: float = 0.0
     faults: dict[int, str] = field(default_factory=dict)
 
     def row(self) -> dict[str, object]:
         """As a row of a table."""
-        row = asdict(self)
-        del row["faults"]
-        return row | {"seconds": round(self.seconds, 1)}
+        outcomes = {name: self.outcomes[name] for name in ("read", "refused", "crashed", "hung")}
+        counts = {"target": self.target, "cases": self.outcomes.total(), **outcomes}
+        return counts | {"peak_mb": self.peak_mb, "seconds": round(self.seconds, 1)}
 
-    def count(self, number: int, outcome: str, fault: str = "") -> None:
+    def count(self, number: int, outcome: str, fault: str) -> None:
         """Add a case."""
-        self.cases += 1
-        setattr(self, outcome, getattr(self, outcome) + 1)
+        self.outcomes[outcome] += 1
         if outcome in ("crashed", "hung"):
             self.faults[number] = fault
 
@@ -54,11 +48,10 @@ def drive(target: str, command: Sequence[str], cases: int, most_seconds: float =
         cases: how many.
         most_seconds: that a child may be silent.
     """
-    tally = Tally(target)
-    began = time.monotonic()
-    while tally.cases < cases:
-        end = min(cases, tally.cases + CASES_A_CHILD)
-        _drive_child([*command, str(tally.cases), str(end)], tally, most_seconds)
+    tally, began = Tally(target), time.monotonic()
+    while (done := tally.outcomes.total()) < cases:
+        end = min(cases, done + CASES_A_CHILD)
+        _drive_child([*command, str(done), str(end)], tally, most_seconds)
     tally.seconds = time.monotonic() - began
     return tally
 
@@ -66,7 +59,7 @@ def drive(target: str, command: Sequence[str], cases: int, most_seconds: float =
 def _drive_child(command: Sequence[str], tally: Tally, most_seconds: float) -> None:
     """Count what a child says, and the case that it died of."""
     running: int | None = None
-    before = tally.cases
+    before = tally.outcomes.total()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
         lines: Queue[str | None] = Queue()
         listener = Thread(target=_listen, args=(child.stdout, lines))
@@ -85,7 +78,7 @@ def _drive_child(command: Sequence[str], tally: Tally, most_seconds: float) -> N
     if running is not None:
         hung = status in (-signal.SIGKILL, -signal.SIGPROF)
         tally.count(running, "hung" if hung else "crashed", f"the process ended with {status}")
-    elif tally.cases == before:
+    elif tally.outcomes.total() == before:
         raise RuntimeError(f"{' '.join(command)} ended with {status} before its first case")
 
 
@@ -93,16 +86,3 @@ def _listen(stdout: Iterable[str], lines: "Queue[str | None]") -> None:
     for line in stdout:
         lines.put(line)
     lines.put(None)
-
-
-def keep_fault(folder: Path, name: str, content: bytes, fault: str) -> Path:
-    """Write a case's input and its fault to files, to be tried again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.txt").write_text(fault)
-    (folder / f"{name}.bin").write_bytes(content)
-    return folder / f"{name}.bin"
-
-
-def child_command(target: str, seed: str) -> list[str]:
-    """What `drive` starts for a target."""
-    return [sys.executable, "-m", "snake_assets_tests.fuzz.child", target, seed]

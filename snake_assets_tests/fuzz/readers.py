@@ -37,8 +37,9 @@ KNOWN = {10: False, 20: True}
 def metadata_seeds() -> list[Seed]:
     """Metadata of every split, and the venom list."""
     labelled = "observation_id,endemic,binomial_name,code,image_path,class_id,subset\n"
+    names = ("Aus bus", '"Cus ""dus"""')
     rows = "".join(
-        f"{n},{n % 2 == 0},Aus bus,PH,2017/Aus_bus/{n}.JPG,{10 + n % 2 * 10},x\n" for n in range(5)
+        f"{n},{n % 2 == 0},{names[n % 2]},PH,2017/Aus_bus/{n}.JPG,{10 + n % 2 * 10},x\n" for n in range(5)
     )
     quoted = '"HM 1,2",,"Cus ""dus""",,HMP/Cus_dus/3.png,20,hm\r\n'
     return [

@@ -1,16 +1,12 @@
 """What is fuzzed: a reader, the valid files that its inputs are made of, and the errors that are its own."""
 
 import random
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from snake_assets_tests.fuzz.mutations import mutated
-
-Outcome = Literal["read", "refused"]
 
 
 @dataclass(frozen=True)
@@ -44,28 +40,25 @@ class Target:
 
     def content(self, seed: str, number: int) -> tuple[Seed, bytes]:
         """The input of a case: the same for the same seed and number, on every machine."""
-        rng = random.Random(f"{seed}/{self.name}/{number}")
-        chosen = rng.choice(self.seeds)
         # The first of all are the valid files themselves.
         if number < len(self.seeds):
             return self.seeds[number], self.seeds[number].finish(self.seeds[number].data)
+        rng = random.Random(f"{seed}/{self.name}/{number}")
+        chosen = rng.choice(self.seeds)
         data = mutated(chosen.data, rng, [seed.data for seed in self.seeds])
+        if rng.random() < 0.8:
+            return chosen, chosen.finish(data)
         # Now and then behind the packing too.
-        content = (
-            chosen.finish(data) if rng.random() < 0.8 else mutated(chosen.finish(chosen.data), rng, [data])
-        )
-        return chosen, content
+        return chosen, mutated(chosen.finish(chosen.data), rng, [data])
 
-    def try_case(self, seed: str, number: int) -> Outcome:
-        """Read the input of a case. Raises whatever is not one of the target's own errors."""
+    def try_case(self, seed: str, number: int) -> str:
+        """How a case ends: read or refused. Raises whatever is not one of the target's own errors."""
         chosen, content = self.content(seed, number)
-        folder = Path(tempfile.mkdtemp(prefix="snake-fuzz-"))
-        try:
-            self.read(chosen.name, content, folder)
-        except self.errors:
-            if number < len(self.seeds):
-                raise
-            return "refused"
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="snake-fuzz-", ignore_cleanup_errors=True) as folder:
+            try:
+                self.read(chosen.name, content, Path(folder))
+            except self.errors:
+                if number < len(self.seeds):
+                    raise
+                return "refused"
         return "read"

@@ -20,6 +20,8 @@ from snake_assets_tests.gcs.faults import NothingHalf, now_and_then, only
 from snake_assets_tests.gcs.server import BUCKET, HALF, LOST, SILENCE, Cloud
 from snake_assets_tests.storage.test_everywhere import fill, numbers, plain, put
 
+pytestmark = pytest.mark.fault("requests that fail, stall or are cut short; refusals")
+
 SHORT = Patience(connection=1, silence=0.1, altogether=5, first_pause=0.001)
 OLD, NEW = {"a": (1,), "b": (2,)}, {"a": (1,), "c": (3,), "d": (4,)}
 

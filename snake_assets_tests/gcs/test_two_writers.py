@@ -24,6 +24,8 @@ from snake_assets_tests.storage.test_everywhere import (
     shards_of,
 )
 
+pytestmark = pytest.mark.fault("two writers, and writers that stop half way")
+
 OVERTAKEN = "Another run has written .* since this one began.*: run again"
 
 

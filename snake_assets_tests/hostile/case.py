@@ -1,6 +1,5 @@
 """One hostile input, and what is held besides: nothing was written elsewhere, nothing was executed."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +8,17 @@ import pytest
 
 from snake_assets.storage.fingerprints import file_digest
 
-# What a payload would touch if it ran; every payload is made to (see `payload`).
+# What a payload would touch if it ran; every payload is made to.
 CANARY = "SNAKE_CANARY"
+AROUND = ("home/.bashrc", "store/part-00000.parquet", "a.jpg")
 
 
 @dataclass(frozen=True)
 class Case:
     """A hostile input.
 
-    `run` gets an empty folder to work in, and raises an AssertionError where it does not end right. What is
-    `slow` is left to the command (python -m snake_assets_tests.hostile).
+    `run` gets an empty folder to work in, and raises where it does not end right. What is `slow` is left to
+    the command (python -m snake_assets_tests.hostile).
     """
 
     name: str
@@ -44,31 +44,25 @@ def refused(kind: type[Exception], call: Callable[[], object], *words: str) -> N
 
 def try_case(case: Case, root: Path) -> Ending:
     """Run a case in a folder of `root` among files that it must leave alone."""
-    around = root / "around"
-    for name in ("home/.bashrc", "store/part-00000.parquet", "a.jpg"):
+    around, canary, fault = root / "around", root / "executed", None
+    for name in AROUND:
         (around / name).parent.mkdir(parents=True, exist_ok=True)
         (around / name).write_bytes(name.encode())
     inside = around / "inside" / "deep"
     inside.mkdir(parents=True)
     before = _digests(around, inside)
-    canary = root / "executed"
-    os.environ[CANARY] = str(canary)
-    fault = None
-    try:
-        case.run(inside)
-    except (AssertionError, pytest.fail.Exception) as error:
-        fault = str(error)
-    except Exception as error:
-        fault = f"{type(error).__name__}: {error}"
-    finally:
-        del os.environ[CANARY]
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(CANARY, str(canary))
+        try:
+            case.run(inside)
+        except (Exception, pytest.fail.Exception) as error:
+            fault = f"{type(error).__name__}: {error}"
     after = _digests(around, inside)
-    lost = sum(after.get(name) != digest for name, digest in before.items())
     if canary.exists():
         fault = fault or "code of the input was executed"
     elif after.keys() - before.keys():
         fault = fault or f"written outside: {sorted(after.keys() - before.keys())}"
-    return Ending(fault, lost)
+    return Ending(fault, sum(after.get(name) != digest for name, digest in before.items()))
 
 
 def _digests(around: Path, inside: Path) -> dict[str, str]:

@@ -91,26 +91,7 @@ def good_files() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (Path(folder) / "model").iterdir()}
 
 
-def refusal(change: Change, *words: str) -> Callable[[Path], None]:
-    """A model folder that must be refused, changed in this way."""
-
-    def run(folder: Path) -> None:
-        home = _laid(folder, change)
-        refused(BackboneError, lambda: load_backbone(str(home), device="cpu"), *words)
-
-    return run
-
-
-def reading(change: Change) -> Callable[[Path], None]:
-    """A model folder that must be loaded without what was put into it."""
-
-    def run(folder: Path) -> None:
-        assert load_backbone(str(_laid(folder, change)), device="cpu").model is not None
-
-    return run
-
-
-def _laid(folder: Path, change: Change) -> Path:
+def laid(folder: Path, change: Change) -> Path:
     home = folder / "model"
     home.mkdir()
     for name, data in good_files().items():
@@ -119,107 +100,103 @@ def _laid(folder: Path, change: Change) -> Path:
     return home
 
 
-def classifier(name: str, make: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+def bad(name: str, change: Change, *words: str) -> Case:
+    """A model folder that must be refused, changed in this way."""
+
+    def run(folder: Path) -> None:
+        home = laid(folder, change)
+        refused(BackboneError, lambda: load_backbone(str(home), device="cpu"), *words)
+
+    return Case(name, run)
+
+
+def good(name: str, change: Change) -> Case:
+    """A model folder that must be loaded without what was put into it."""
+
+    def run(folder: Path) -> None:
+        assert load_backbone(str(laid(folder, change)), device="cpu").model is not None
+
+    return Case(name, run)
+
+
+def bad_classifier(name: str, file: str, make: Callable[[bytes], bytes]) -> Case:
     """A classifier one file of which was changed."""
 
     def run(folder: Path) -> None:
         for seed in classifier_seeds(folder / "seeds"):
             (folder / seed.name.rpartition("/")[2]).write_bytes(seed.data)
-        (folder / name).write_bytes(make((folder / name).read_bytes()))
+        (folder / file).write_bytes(make((folder / file).read_bytes()))
         refused(LearningError, lambda: SpeciesClassifier.load(folder), str(folder))
 
-    return run
+    return Case(f"classifier: {name}", run)
 
 
-def _config(key: str, value: Any) -> Change:
-    return lambda folder: changed(folder, CONFIG, **{key: value})
+def config(file: str, key: str, value: Any) -> Change:
+    return lambda folder: changed(folder, file, **{key: value})
 
 
-def _preprocessor(key: str, value: Any) -> Change:
-    return lambda folder: changed(folder, PREPROCESSOR, **{key: value})
+def replaced(old: str, new: str) -> Callable[[bytes], bytes]:
+    return lambda data: data.replace(old.encode(), new.encode(), 1)
 
 
-LYING = {
-    "a header of 0 bytes": 0,
-    "a header of 100 MB": 100_000_000,
-    "a header of 2^63 bytes": 2**63,
+SIZES = {
+    "num_hidden_layers": 100_000,
+    "hidden_size": 10**6,
+    "image_size": 10**9,
+    "num_channels": 10**6,
+    "patch_size": 0,
+    "num_attention_heads": 0,
+    "quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True},
 }
+CLASSIFIER_TEXTS = {
+    '"temperature": 1.5': '"temperature": 0',
+    "1.5": "NaN",
+    "[3, 7, 12, 30]": "[7, 3, 12, 30]",
+    "[3, 7": "[3, 99999999999",
+    '"cls": 6': '"cls": 1000000000000',
+    '"format"': '"x": 1, "format"',
+    "{": "[" * 5000,
+}
+PICKLES = ("pytorch_model.bin", "model.pt", "model.pth", "tf_model.h5")
+INDEXED = ("evil.bin", "evil.pt", "../evil.safetensors", "deep/evil.safetensors")
+SIDE = {"height": 10**6, "width": 10**6}
+NESTED = functools.reduce(lambda inner, _: [inner], range(900), 1)
+
 CASES = [
-    Case("as it should be", reading(lambda _: None)),
+    good("as it should be", lambda _: None),
+    *(bad(f"pickled weights {n}", lambda to, n=n: pickled(to, n), "safetensors") for n in PICKLES),
+    bad("pickle called safetensors", lambda folder: pickled(folder, WEIGHTS), WEIGHTS.split(".")[0]),
+    *(bad(f"index that names {n}", lambda to, n=n: indexed(to, n), "cannot be read") for n in INDEXED),
+    good("code of its own", own_code),
     *(
-        Case(f"pickled weights {name}", refusal(lambda folder, n=name: pickled(folder, n), "safetensors"))
-        for name in ("pytorch_model.bin", "model.pt", "model.pth", "tf_model.h5")
-    ),
-    Case(
-        "pickle called safetensors", refusal(lambda folder: pickled(folder, WEIGHTS), WEIGHTS.split(".")[0])
-    ),
-    *(
-        Case(f"index that names {name}", refusal(lambda folder, n=name: indexed(folder, n), "cannot be read"))
-        for name in ("evil.bin", "evil.pt", "../evil.safetensors", "deep/evil.safetensors")
-    ),
-    Case("code of its own", reading(own_code)),
-    Case("attention from the hub", refusal(_config("_attn_implementation", "some/kernel"), "elsewhere")),
-    Case(
-        "attention from the hub, other key",
-        refusal(_config("attn_implementation", "some/kernel"), "elsewhere"),
+        bad(f"{key} from the hub", config(CONFIG, key, "some/kernel"), "elsewhere")
+        for key in ("_attn_implementation", "attn_implementation")
     ),
     *(
-        Case(
-            f"config with {key} {value}",
-            refusal(_config(key, value), "config.json" if "layers" in key else ""),
+        bad(f"config with {key} {value}", config(CONFIG, key, value), CONFIG if "layers" in key else "")
+        for key, value in SIZES.items()
+    ),
+    bad("config of 20 MB", config(CONFIG, "x", "y" * 20_000_000), CONFIG, "bytes"),
+    bad("config nested 900 deep", config(CONFIG, "x", NESTED)),
+    bad("no JSON", lambda folder: (folder / CONFIG).write_bytes(b"\xff" * 99)),
+    bad("photos of a million pixels a side", config(PREPROCESSOR, "crop_size", SIDE), "1000000"),
+    bad("photos of -5 pixels", config(PREPROCESSOR, "size", {"shortest_edge": -5}), "-5"),
+    bad("division by a deviation of 0", config(PREPROCESSOR, "image_std", [0, 0, 0]), "image_std"),
+    *(
+        bad(f"safetensors with a header of {n} bytes", lambda to, n=n: header_length(to, n), "header")
+        for n in (0, 100_000_000, 2**63)
+    ),
+    bad("tensor of 10^18", lambda folder: header_entry(folder, shape=[10**9, 10**9]), "header"),
+    bad("offsets behind its end", lambda to: header_entry(to, data_offsets=[0, 2**50]), "header"),
+    bad("safetensors cut short", lambda folder: os.truncate(folder / WEIGHTS, 500), "header"),
+    bad_classifier("cut short", WEIGHTS, lambda data: data[:-4]),
+    bad_classifier("a lying header", WEIGHTS, lambda data: (2**40).to_bytes(8, "little") + data[8:]),
+    bad_classifier("a pickle", WEIGHTS, lambda _: pickle.dumps(Payload())),
+    bad_classifier("no number", WEIGHTS, lambda data: data[:-4] + b"\xff" * 4),
+    *(
+        bad_classifier(
+            new[:40], "classifier.json", lambda d, o=old, n=new: d.replace(o.encode(), n.encode(), 1)
         )
-        for key, value in {
-            "num_hidden_layers": 100_000,
-            "hidden_size": 10**6,
-            "image_size": 10**9,
-            "num_channels": 10**6,
-            "patch_size": 0,
-            "num_attention_heads": 0,
-            "quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True},
-        }.items()
-    ),
-    Case("config of 20 MB", refusal(_config("x", "y" * 20_000_000), "config.json", "bytes")),
-    Case("config nested 900 deep", refusal(_config("x", functools.reduce(lambda a, _: [a], range(900), 1)))),
-    Case("no JSON", refusal(lambda folder: (folder / CONFIG).write_bytes(b"\xff" * 99))),
-    Case(
-        "photos of a million pixels a side",
-        refusal(_preprocessor("crop_size", {"height": 10**6, "width": 10**6}), "1000000"),
-    ),
-    Case("photos of -5 pixels", refusal(_preprocessor("size", {"shortest_edge": -5}), "-5")),
-    Case("division by a deviation of 0", refusal(_preprocessor("image_std", [0, 0, 0]), "image_std")),
-    *(
-        Case(f"safetensors with {name}", refusal(lambda folder, n=length: header_length(folder, n), "header"))
-        for name, length in LYING.items()
-    ),
-    Case(
-        "safetensors with a tensor of 10^18",
-        refusal(lambda folder: header_entry(folder, shape=[10**9, 10**9]), "header"),
-    ),
-    Case(
-        "safetensors with offsets behind its end",
-        refusal(lambda folder: header_entry(folder, data_offsets=[0, 2**50]), "header"),
-    ),
-    Case("safetensors cut short", refusal(lambda folder: os.truncate(folder / WEIGHTS, 500), "header")),
-    Case("classifier cut short", classifier(WEIGHTS, lambda data: data[:-4])),
-    Case(
-        "classifier with a lying header",
-        classifier(WEIGHTS, lambda data: (2**40).to_bytes(8, "little") + data[8:]),
-    ),
-    Case("classifier as a pickle", classifier(WEIGHTS, lambda _: pickle.dumps(Payload()))),
-    Case("classifier with no number", classifier(WEIGHTS, lambda data: data[:-4] + b"\xff" * 4)),
-    *(
-        Case(
-            f"classifier.json with {new[:40]}",
-            classifier("classifier.json", lambda data, o=old, n=new: data.replace(o.encode(), n.encode(), 1)),
-        )
-        for old, new in {
-            '"temperature": 1.5': '"temperature": 0',
-            "1.5": "NaN",
-            "[3, 7, 12, 30]": "[7, 3, 12, 30]",
-            "[3, 7": "[3, 99999999999",
-            '"cls": 6': '"cls": 1000000000000',
-            '"format"': '"x": 1, "format"',
-            "{": "[" * 5000,
-        }.items()
+        for old, new in CLASSIFIER_TEXTS.items()
     ),
 ]

@@ -21,16 +21,16 @@ def read(folder: Path) -> pa.Table:
     return open_table(folder).read()
 
 
-def refusal(name: str, change: Change) -> Callable[[Path], None]:
+def bad(name: str, file: str, change: Change) -> Case:
     """A table of which a file was changed."""
 
     def run(folder: Path) -> None:
         shard_seeds(folder / "table")
-        file = folder / "table" / name
-        file.write_bytes(change(file.read_bytes()))
+        changed = folder / "table" / file
+        changed.write_bytes(change(changed.read_bytes()))
         refused(StorageError, lambda: read(folder / "table"), str(folder / "table"))
 
-    return run
+    return Case(name, run)
 
 
 def cuts(step: int) -> Callable[[Path], None]:
@@ -74,35 +74,20 @@ def manifest(**values: object) -> Change:
     return change
 
 
+NAMES = ("../../../a.jpg", "/etc/passwd", "sub/part.parquet", "", "..", "part\0.parquet", "other.parquet")
+NUMBER_FOR_SHARDS = b'"shards": 7, "x": ['
 CASES = [
     Case("cut after any byte", cuts(1), slow=True),
     Case("cut after every 50th byte", cuts(50)),
     Case("any byte of a value changed", changed_values),
-    Case("bytes behind its end", refusal(SHARD, lambda data: data + b"PAR1")),
-    Case("zeros of the same length", refusal(SHARD, lambda data: bytes(len(data)))),
-    Case("footer longer than the file", refusal(SHARD, lambda data: data[:-8] + b"\xff\xff\xff\x7fPAR1")),
-    *(
-        Case(f"manifest that names {name!r}", refusal(MANIFEST, manifest(file=name)))
-        for name in (
-            "../../../a.jpg",
-            "/etc/passwd",
-            "sub/part.parquet",
-            "",
-            "..",
-            "part\0.parquet",
-            "other.parquet",
-        )
-    ),
-    *(
-        Case(f"manifest with {size} bytes", refusal(MANIFEST, manifest(bytes=size)))
-        for size in (-1, 2**70, "7", None)
-    ),
-    Case("manifest nested 100,000 deep", refusal(MANIFEST, lambda _: b"[" * 100_000)),
-    Case("manifest that is a list", refusal(MANIFEST, lambda _: b"[]")),
-    Case(
-        "manifest with a number for its shards",
-        refusal(MANIFEST, lambda data: data.replace(b'"shards": [', b'"shards": 7, "x": [')),
-    ),
-    Case("manifest with rejects that are none", refusal(MANIFEST, manifest(rejects=[{"a": 1}]))),
-    Case("manifest that is not UTF-8", refusal(MANIFEST, lambda data: b"\xff" + data)),
+    bad("bytes behind its end", SHARD, lambda data: data + b"PAR1"),
+    bad("zeros of the same length", SHARD, lambda data: bytes(len(data))),
+    bad("footer longer than the file", SHARD, lambda data: data[:-8] + b"\xff\xff\xff\x7fPAR1"),
+    *(bad(f"manifest that names {name!r}", MANIFEST, manifest(file=name)) for name in NAMES),
+    *(bad(f"manifest with {size} bytes", MANIFEST, manifest(bytes=size)) for size in (-1, 2**70, "7", None)),
+    bad("manifest nested 100,000 deep", MANIFEST, lambda _: b"[" * 100_000),
+    bad("manifest that is a list", MANIFEST, lambda _: b"[]"),
+    bad("number for shards", MANIFEST, lambda data: data.replace(b'"shards": [', NUMBER_FOR_SHARDS)),
+    bad("manifest with rejects that are none", MANIFEST, manifest(rejects=[{"a": 1}])),
+    bad("manifest that is not UTF-8", MANIFEST, lambda data: b"\xff" + data),
 ]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from snake_assets_tests.hostile.__main__ import CLASSES
 from snake_assets_tests.hostile.case import Case, try_case
-from snake_assets_tests.hostile.classes import CLASSES
 
 ALL = [
     pytest.param(case, id=f"{name}: {case.name}")

@@ -1,9 +1,8 @@
 """The passes from photos to vectors in a process of their own, under limits; prints what they took."""
 
-import argparse
 import json
 import resource
-import shutil
+import sys
 from pathlib import Path
 
 from snake_assets.snakeclef.image_table import ingest
@@ -17,48 +16,27 @@ from snake_assets.vision.inference.runner import peak_memory_bytes
 from snake_assets.vision.preprocessing.transforms import View
 
 
-def run() -> None:
-    """Take the inventory of test, ingest it, and embed it."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("data", type=Path)
-    parser.add_argument("store", type=Path)
-    parser.add_argument("backbone")
-    parser.add_argument("--shard-rows", type=int, default=512)
-    parser.add_argument("--files", type=int, help="open files that are allowed")
-    parser.add_argument("--address-space", type=int, help="bytes that are allowed")
-    asked = parser.parse_args()
-    for limit, value in ((resource.RLIMIT_NOFILE, asked.files), (resource.RLIMIT_AS, asked.address_space)):
-        if value:
-            resource.setrlimit(limit, (value, value))
-    raw, images = asked.store / "raw_images" / "test", asked.store / "image_table" / "test"
-    take_inventory(asked.data, "test", raw)
-    photos = read_inventory(open_table(raw), asked.data)
-    rows = read_metadata(asked.data, "test", {})
-    ingest(rows, photos, "test", images, asked.shard_rows)
-    after_ingest = peak_memory_bytes()
+def run(data: Path, store: Path, model: str, shard_rows: int, files: int, address_space: int) -> None:
+    """Take the inventory of test, ingest it, and embed it, with so many files open and so many bytes."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    raw, images = store / "raw_images" / "test", store / "image_table" / "test"
+    take_inventory(data, "test", raw)
+    photos = read_inventory(open_table(raw), data)
+    ingest(read_metadata(data, "test", {}), photos, "test", images, shard_rows)
     table = open_table(images)
     # Nine patches: photos are what is many here.
-    backbone = open_backbone(asked.backbone, device="cpu", precision="fp32", view=View(resolution=42))
-    _ = backbone.model
-    before = peak_memory_bytes()
-    folders = {name: asked.store / name / "test" for name in (DINOV2, DCT)}
-    done = embed(table, folders, backbone, EmbeddingSettings())
-    vectors = open_table(folders[DINOV2])
-    print(  # noqa: T201
-        json.dumps(
-            {
-                "shards": len(table.manifest.shards),
-                "rows": vectors.read(["image_id"]).num_rows,
-                "computed": done.computed,
-                "ingest_mib": after_ingest >> 20,
-                "model_mib": before >> 20,
-                "peak_mib": peak_memory_bytes() >> 20,
-                "seconds": round(done.seconds, 1),
-            }
-        )
-    )
-    shutil.rmtree(asked.store)
+    backbone = open_backbone(model, device="cpu", precision="fp32", view=View(resolution=42))
+    folders = {name: store / name / "test" for name in (DINOV2, DCT)}
+    computed = embed(table, folders, backbone, EmbeddingSettings()).computed
+    told = {
+        "shards": len(table.manifest.shards),
+        "rows": open_table(folders[DINOV2]).read(["image_id"]).num_rows,
+        "computed": computed,
+        "peak_mib": peak_memory_bytes() >> 20,
+    }
+    print(json.dumps(told))  # noqa: T201
 
 
 if __name__ == "__main__":
-    run()
+    run(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))

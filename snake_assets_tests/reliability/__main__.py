@@ -15,8 +15,7 @@ from typing import Any
 
 from snake_assets_tests.kills.trial import kill_and_tell
 from snake_assets_tests.reliability.faults import CRASHES, WHOLE_JOB, rows_of_faults
-from snake_assets_tests.reliability.page import with_table
-from snake_assets_tests.reliability.row import Row
+from snake_assets_tests.reliability.page import Row, with_table
 
 PAGE = Path("docs/reliability.md")
 HOSTILE, CHANGED = "hostile files", "valid files changed at random"

@@ -16,7 +16,6 @@ from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.image_table import IMAGE_SCHEMA, copies_under_two_species, ingest
 from snake_assets.snakeclef.metadata import PhotoRow, read_metadata
 from snake_assets.snakeclef.raw.inventory import read_inventory, take_inventory
-from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables.manifest import Manifest
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets_tests.conftest import photo_bytes
@@ -230,12 +229,6 @@ def test_a_refused_archive_leaves_nothing_behind(tmp_path: Path):
     assert not list((tmp_path / "store").rglob("*.jpg"))
 
 
-def test_an_empty_split_says_which_and_where(tmp_path: Path):
-    (tmp_path / "data").mkdir()
-    with pytest.raises(DataError, match=r"'val'.*data/val"):
-        take_inventory(tmp_path / "data", "val", tmp_path / "store")
-
-
 def packed_set(tmp_path: Path) -> Path:
     """A test split that is an archive."""
     loose = build(tmp_path / "loose", {f"{n}.jpg": photo_bytes(n) for n in range(3)})
@@ -274,11 +267,6 @@ def test_an_inventory_of_another_root_is_refused(tmp_path: Path):
     take_inventory(root, "test", tmp_path / "raw")
     with pytest.raises(DataError, match="materialize raw_images"):
         read_inventory(open_table(tmp_path / "raw"), tmp_path / "other")
-
-
-def test_a_table_that_was_never_made_says_what_to_do(tmp_path: Path):
-    with pytest.raises(StorageError, match="materialize image_table for test first"):
-        open_table(tmp_path / "image_table" / "test")
 
 
 def test_a_disk_that_is_away_is_an_error_and_not_a_table_without_photos(tmp_path: Path):

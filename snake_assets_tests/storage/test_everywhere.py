@@ -147,6 +147,7 @@ def test_a_shard_that_is_gone_is_named_and_made_again(root: AnyPath):
     assert numbers(root) == [1, 2]
 
 
+@pytest.mark.fault("a shard that was exchanged for a valid one")
 def test_another_file_in_the_place_of_a_shard_is_noticed(root: AnyPath):
     fill(root, {"a": (1,), "b": (2,)})
     first, second = (shard.file for shard in open_table(root).manifest.shards)

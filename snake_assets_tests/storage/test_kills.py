@@ -87,6 +87,7 @@ def kill_everywhere(
     record_property("tried", step - 1)
 
 
+@pytest.mark.fault("a table, its writer killed at each of its steps")
 def test_a_table_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(
     runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
 ):
@@ -115,6 +116,7 @@ def test_a_table_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(
     assert seen == {(1, 2, 3), (1, 2, 4, 5)}
 
 
+@pytest.mark.fault("a table, its writer killed at each of its steps")
 def test_a_first_table_is_whole_or_not_there_wherever_its_writer_is_killed(
     runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
 ):
@@ -135,6 +137,7 @@ def texts_of(folder: Path) -> set[str]:
     return {bundle.recipe["text"], *(bundle.path(name).read_text() for name in bundle.files)}
 
 
+@pytest.mark.fault("a bundle, its writer killed at each of its steps")
 def test_a_bundle_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(
     runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
 ):
@@ -162,6 +165,7 @@ def add_a_line(folder: Path, line: str) -> None:
         (aside / "lines").write_text(before + line)
 
 
+@pytest.mark.fault("a bundle, its writer killed at each of its steps")
 def test_a_bundle_that_goes_on_from_the_one_before_loses_nothing_of_it(
     runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
 ):
@@ -174,6 +178,7 @@ def test_a_bundle_that_goes_on_from_the_one_before_loses_nothing_of_it(
         assert (folder / "lines").read_text() == committed + "c"
 
 
+@pytest.mark.fault("the lock of a writer that was killed")
 def test_a_kill_frees_the_lock_although_a_helper_lives_on(runner: Runner, tmp_path: Path):
     end = runner.run(die_with_a_helper, (tmp_path / "table", tmp_path / "alive"), -1)
     assert end.exitcode == KILLED

@@ -178,7 +178,7 @@ def embeddings(
 
 @dg.asset(
     name=CROP_EMBEDDINGS,
-    deps=[image_table, yolo_crops],
+    deps=[yolo_crops],
     group_name="features",
     kinds={"pytorch", "parquet"},
     code_version=str(EMBEDDING_VERSION),

@@ -6,8 +6,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.raw.archives import ArchiveLimits, find_archives, unpack
@@ -56,45 +54,6 @@ def test_files_of_any_name_are_written_and_the_rest_is_counted(tmp_path: Path, m
     assert (tmp_path / "out" / "HMP/A_b/2.png").read_bytes() == b"two"
 
 
-@pytest.mark.parametrize("name", ["../out.jpg", "a/../../out.jpg", "/tmp/out.jpg", "..\\out.jpg"])
-def test_paths_that_lead_out_are_refused(tmp_path: Path, name: str):
-    inside = tmp_path / "a" / "b"
-    for archive in (tar(tmp_path / "a.tar.gz", {name: b"x"}), zipped(tmp_path / "a.zip", {name: b"x"})):
-        with pytest.raises(DataError, match="outside"):
-            unpack(archive, inside)
-    assert files_below(tmp_path) == {"a.tar.gz", "a.zip"}
-
-
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
-def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes):
-    with pytest.raises(DataError, match="link or a device"):
-        unpack(tar(tmp_path / "a.tar.gz", {}, member=kind), tmp_path / "out")
-    assert not list((tmp_path / "out").rglob("*"))
-
-
-def test_link_in_a_zip_is_refused(tmp_path: Path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as bundle:
-        info = zipfile.ZipInfo("link.jpg")
-        info.external_attr = 0o120777 << 16
-        bundle.writestr(info, "/etc/passwd")
-    with pytest.raises(DataError, match="link or a device"):
-        unpack(tmp_path / "a.zip", tmp_path / "out")
-
-
-def test_bombs_are_refused_before_they_fill_the_disk(tmp_path: Path):
-    archive = zipped(tmp_path / "a.zip", {"a.jpg": bytes(50_000_000)})
-    with pytest.raises(DataError, match="plausible"):
-        unpack(archive, tmp_path / "out")
-    written = sum(path.stat().st_size for path in (tmp_path / "out").rglob("*.jpg"))
-    assert written <= 100 * archive.stat().st_size
-
-
-def test_too_many_members_are_refused(tmp_path: Path):
-    archive = tar(tmp_path / "a.tar.gz", {f"{number}.jpg": b"x" for number in range(5)})
-    with pytest.raises(DataError, match="more than 4 members"):
-        unpack(archive, tmp_path / "out", ArchiveLimits(members=4))
-
-
 def test_too_many_members_that_are_no_photos_are_refused(tmp_path: Path):
     members = {"a.jpg": b"x", **{f"{number}.txt": b"x" for number in range(4)}}
     for archive in (tar(tmp_path / "a.tar.gz", members), zipped(tmp_path / "a.zip", members)):
@@ -110,44 +69,6 @@ def test_long_names_and_times_in_extended_headers_are_read(tmp_path: Path):
             info.mtime, info.size = 1.5, 1
             bundle.addfile(info, io.BytesIO(b"x"))
     assert unpack(tmp_path / "a.tar.gz", tmp_path / "out", ArchiveLimits(members=600)).files == 600
-
-
-def test_a_member_that_stands_twice_is_refused(tmp_path: Path):
-    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as bundle:
-        for data in (b"one", b"two"):
-            info = tarfile.TarInfo("a.jpg")
-            info.size = len(data)
-            bundle.addfile(info, io.BytesIO(data))
-    with pytest.raises(DataError, match="twice"):
-        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
-
-
-@pytest.mark.parametrize("name", ["a.tar.gz", "a.zip"])
-@given(content=st.binary(max_size=200))
-def test_damaged_archives_are_data_errors(
-    tmp_path_factory: pytest.TempPathFactory, name: str, content: bytes
-):
-    folder = tmp_path_factory.mktemp("damaged")
-    (folder / name).write_bytes(content)
-    with pytest.raises(DataError, match="damaged"):
-        unpack(folder / name, folder / "out")
-
-
-@given(position=st.integers(0, 10_000), value=st.integers(0, 255))
-def test_a_changed_byte_never_writes_outside_or_crashes(
-    tmp_path_factory: pytest.TempPathFactory, position: int, value: int
-):
-    folder = tmp_path_factory.mktemp("changed")
-    for archive in (tar(folder / "a.tar.gz", PHOTOS), zipped(folder / "a.zip", PHOTOS)):
-        data = bytearray(archive.read_bytes())
-        data[position % len(data)] = value
-        archive.write_bytes(data)
-        try:
-            unpack(archive, folder / archive.suffix / "out")
-        except DataError as error:
-            assert archive.name in str(error)
-    outside = {path for path in files_below(folder) if "/out/" not in path}
-    assert outside == {"a.tar.gz", "a.zip"}
 
 
 def test_archives_are_found_by_split(tmp_path: Path):

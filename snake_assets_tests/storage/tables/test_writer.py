@@ -206,6 +206,7 @@ def photos_in(folder: Path) -> Table:
 
 
 @pytest.mark.parametrize("columns", [["n"], ["photo"], None])
+@pytest.mark.fault("a shard with a flipped bit, of which a part is read")
 def test_whichever_bit_flips_reading_gives_what_was_written_or_says_so(
     tmp_path: Path, record_property: Callable[[str, int], None], columns: list[str] | None
 ):

@@ -1,13 +1,21 @@
-"""Cutting: the window is in the photo, the snake is in the window, and what is left of it is large enough."""
+"""What a crop shows, of which photos it is, and the mask of its animal."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
+from snake_assets.storage.errors import StorageError
+from snake_assets.storage.tables.manifest import Shard
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.storage.tables.writer import write_table
 from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.errors import EmbeddingError
 from snake_assets.vision.preprocessing.crops import (
@@ -15,10 +23,12 @@ from snake_assets.vision.preprocessing.crops import (
     CropInput,
     CropSettings,
     MaskError,
+    mask_from_bytes,
     mask_to_bytes,
     window_around,
+    without_background,
 )
-from snake_assets.vision.preprocessing.regions import WHOLE_FRAME, Region
+from snake_assets.vision.preprocessing.regions import WHOLE_FRAME, Region, Regions, crop_schema, unit_made_of
 from snake_assets.vision.preprocessing.transforms import BackboneInput, Preprocessing
 from snake_assets_tests.vision.boxes import box
 from snake_assets_tests.vision.conftest import encode, mean_difference, picture
@@ -159,3 +169,99 @@ def test_a_damaged_mask_is_named_and_a_useless_setting_refused():
     for wrong in ({"margin": -0.1}, {"margin": 5}, {"background": "pink"}, {"least_side": 0}):
         with pytest.raises(EmbeddingError):
             CropSettings(**wrong)
+
+
+SHARDS = [Shard(f"part-0000{n}.parquet", str(n), 1, 1, f"digest {n}") for n in range(3)]
+ROWS = [
+    [("a", "aa", 0.25, 0.5, 0.75, 1.0, 0.5, "snake", 2, b"mask"), ("b", "bb", 0, 0, 1, 1, 0, "", 0, None)],
+    [("c", "aa", 0.25, 0.5, 0.75, 1.0, 0.5, "snake", 2, b"mask")],
+]
+
+
+@pytest.fixture
+def crops(tmp_path: Path) -> Table:
+    schema = crop_schema({"finder": "by hand", "threshold": 0.25})
+    with write_table(tmp_path, "yolo_crops", "val", schema, {"finder": "by hand"}) as writer:
+        for photos, rows in zip(SHARDS, ROWS, strict=False):
+            table = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
+            writer.write(unit_made_of(photos), table.to_batches())
+        writer.commit([unit_made_of(photos) for photos in SHARDS[:2]])
+    return open_table(tmp_path)
+
+
+def test_regions_are_found_by_shard_and_digest(crops: Table):
+    regions = Regions(crops)
+    found = Region(0.25, 0.5, 0.75, 1.0, 0.5, "snake", b"mask")
+    assert regions.of(SHARDS[0]) == {"aa": found, "bb": WHOLE_FRAME}
+    assert regions.of(SHARDS[1]) == {"aa": found}
+    assert regions.shard_for(SHARDS[1]) == crops.manifest.shards[1]
+
+
+def test_crops_of_other_photos_are_refused(crops: Table):
+    with pytest.raises(StorageError, match="materialize yolo_crops for val again"):
+        Regions(crops).of(SHARDS[2])
+
+
+def test_the_table_explains_itself(crops: Table):
+    told = {key.decode(): json.loads(value) for key, value in crops.schema.metadata.items()}
+    assert told == {"finder": "by hand", "threshold": 0.25}
+    assert crops.schema.field("mask").nullable
+    assert {str(crops.schema.field(side).type) for side in ("x0", "y0", "x1", "y1", "score")} == {"float"}
+
+
+MASKS = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=40))
+
+
+@given(MASKS)
+def test_bytes_give_the_mask_back(mask: np.ndarray):
+    again = mask_from_bytes(mask_to_bytes(mask))
+    assert again.dtype == np.bool_
+    assert np.array_equal(again, mask)
+
+
+def test_the_largest_mask_is_small():
+    noise = np.random.default_rng(0).random((1024, 1024)) < 0.5
+    assert len(mask_to_bytes(noise)) < 140_000
+    snake = np.zeros((1024, 1024), dtype=bool)
+    snake[300:500, 100:900] = True
+    assert len(mask_to_bytes(snake)) < 1_000
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1025, 2), (2, 2, 2), (4,)])
+def test_what_is_no_mask_is_not_kept(shape: tuple[int, ...]):
+    with pytest.raises(MaskError, match="sides are 1 to 1024"):
+        mask_to_bytes(np.ones(shape, dtype=bool))
+
+
+@given(MASKS, st.data())
+def test_cut_or_changed_bytes_are_refused(mask: np.ndarray, data: st.DataObject):
+    whole = mask_to_bytes(mask)
+    cut = data.draw(st.integers(0, len(whole) - 13))  # what is behind the data's end says nothing
+    with pytest.raises(MaskError, match="cannot be read"):
+        mask_from_bytes(whole[:cut])
+    place = data.draw(st.integers(0, len(whole) - 13))
+    changed = bytearray(whole)
+    changed[place] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(MaskError):
+        mask_from_bytes(bytes(changed))
+
+
+@given(st.binary(max_size=200))
+def test_other_bytes_are_refused(data: bytes):
+    with pytest.raises(MaskError, match="materialize it again"):
+        mask_from_bytes(data)
+
+
+def test_only_the_background_changes():
+    rgb = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    mask = np.zeros((20, 30), dtype=bool)
+    mask[5:15, 10:20] = True
+    inside = np.kron(mask, np.ones((2, 2), dtype=bool))
+    assert without_background(rgb, mask, "keep") is rgb
+    grey = without_background(rgb, mask, "grey")
+    blurred = without_background(rgb, mask, "blur")
+    for changed in (grey, blurred):
+        assert changed.dtype == np.uint8
+        assert (changed[inside] == rgb[inside]).all()
+    assert (grey[~inside] == 127).all()
+    assert blurred[~inside].std() < rgb[~inside].std() / 2

@@ -1,5 +1,7 @@
-"""Rows held against what went in: whatever is lost, added, shifted or changed is a fault with a name."""
+"""Rows held against what went in, and one fingerprint a table: whatever is wrong is a fault with a name."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,8 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snake_assets.data_quality.findings import account_for_rows, changed_files, repeated_ids, too_many_rejects
+from snake_assets.data_quality.findings import (
+    account_for_rows,
+    changed_files,
+    of_one_recipe,
+    repeated_ids,
+    too_many_rejects,
+)
 from snake_assets.storage.tables.manifest import Reject
+from snake_assets.storage.tables.table import Table
 from snake_assets_tests.written import write
 
 
@@ -83,3 +92,62 @@ def test_a_shard_that_was_changed_or_is_gone_is_named_whoever_reads_it(tmp_path:
         "part-00001.parquet is not the file that was committed",
         "part-00002.parquet cannot be read (No such file or directory)",
     ]
+
+
+BASE = {"backbone": "vit", "precision": "fp32"}
+
+
+def made_rows(recipe: dict[str, object], column: str = "n") -> pa.Table:
+    return pa.table({column: [1, 2]}).replace_schema_metadata(
+        {key: json.dumps(value) for key, value in recipe.items()}
+    )
+
+
+def made(folder: Path, **recipe: object) -> Table:
+    return write(folder, [made_rows({**BASE, **recipe})], {**BASE, **recipe})
+
+
+def test_tables_of_one_recipe(tmp_path: Path):
+    val, train = made(tmp_path / "cls" / "val"), made(tmp_path / "cls" / "train")
+    dct = made(tmp_path / "dct" / "val", kept=8)
+    found = of_one_recipe(val, same_pass=[dct], same_table=train)
+    assert not found.faults
+    assert found.figures["shards"] == 1
+
+
+def test_a_split_of_another_recipe_is_told_by_what_differs(tmp_path: Path):
+    val = made(tmp_path / "cls" / "val", precision="bf16", flip=True)
+    train = made(tmp_path / "cls" / "train")
+    assert of_one_recipe(val, same_table=train).faults == [
+        "flip is true where train has null",
+        'precision is "bf16" where train has "fp32"',
+    ]
+
+
+def test_a_table_of_the_same_pass_differs_only_in_what_both_have(tmp_path: Path):
+    cls = made(tmp_path / "cls" / "val")
+    dct = made(tmp_path / "dct" / "val", backbone="dino", kept=8)
+    assert of_one_recipe(cls, same_pass=[dct]).faults == ['backbone is "vit" where dct has "dino"']
+
+
+def test_a_shard_that_names_another_recipe(tmp_path: Path):
+    mixed = write(tmp_path / "cls" / "val", [made_rows(BASE)], {**BASE, "precision": "bf16"})
+    assert of_one_recipe(mixed).faults == ["part-00000.parquet names another recipe than the manifest"]
+
+
+def test_a_shard_with_other_columns(tmp_path: Path):
+    folder = tmp_path / "cls" / "val"
+    committed = write(folder, [made_rows(BASE), made_rows(BASE)], BASE)
+    second = committed.manifest.shards[1]
+    other = write(tmp_path / "other" / "val", [made_rows(BASE, column="m")], BASE)
+    odd = replace(other.manifest.shards[0], file=second.file)
+    (folder / second.file).write_bytes((other.folder / other.manifest.shards[0].file).read_bytes())
+    manifest = replace(committed.manifest, shards=(committed.manifest.shards[0], odd))
+    assert of_one_recipe(Table(folder, manifest)).faults == [
+        "part-00001.parquet has other columns, or names another recipe, than part-00000.parquet"
+    ]
+
+
+def test_a_table_that_names_no_recipe_in_its_files(tmp_path: Path):
+    plain = write(tmp_path / "image_table" / "val", [pa.table({"n": [1]})], {"version": 1})
+    assert not of_one_recipe(plain).faults

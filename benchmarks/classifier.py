@@ -109,7 +109,8 @@ def answers_of_all(
         photos: npt.NDArray[np.floating], class_ids: npt.NDArray[np.int32], pooling: Pooling = "mean"
     ) -> npt.NDArray[np.int32]:
         _, pooled = pool_observations(photos, test.observation_id, None, pooling)
-        return class_ids[pooled.argmax(axis=1)]
+        answers: npt.NDArray[np.int32] = class_ids[pooled.argmax(axis=1)]
+        return answers
 
     own = classifier.observe(classifier.blended(heads, votes), test.observation_id)
     return {

@@ -19,9 +19,8 @@ from snake_assets.defs.checks import all_checks
 from snake_assets.defs.jobs import all_jobs
 from snake_assets.defs.lib.partitions import ON_DEVICE
 from snake_assets.defs.resources.backbone import BackboneSetting
-from snake_assets.defs.resources.detector_training import DetectorTraining
 from snake_assets.defs.resources.engine import Engine
-from snake_assets.defs.resources.finder import Crops
+from snake_assets.defs.resources.finder import Crops, DetectorTraining
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.defs.resources.thresholds import Limits
 

@@ -58,7 +58,7 @@ detector = dg.define_asset_job(
     "detector",
     selection=DETECTOR,
     description="A YOLO detector of snakes of our own, trained on boxes that a person drew. If it fails "
-    "because there are none, set SNAKE_BOXES; weights to start from are set by SNAKE_DETECTOR_START.",
+    "because there are none, set SNAKE_BOXES; weights to start from are set by `start` of snake_detector.",
 )
 
 all_jobs = [snakeclef, features, train, predict, ablation, detector]

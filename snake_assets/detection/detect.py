@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,56 +32,9 @@ from snake_assets.vision.inference.runner import (
 )
 from snake_assets.vision.preprocessing.regions import BOX, CROPS, DIGEST, Region, crop_schema
 
-# What a finder found in a split, in a few figures.
-
-
-@dataclass(frozen=True)
-class FindCounts:
-    """A split's finds.
-
-    Attributes:
-        photos: that the finder saw.
-        without: of these, those without a find, which have the whole frame.
-        with_more: of these, those with more than one find, of which the table has the best.
-        median_score: of the photos with a find, 0 to 1; None where there is no find.
-        median_area: of their boxes, as a share of the photo; None where there is no find.
-        labels: what was found, in the finder's words -> photos, most frequent first.
-    """
-
-    photos: int
-    without: int
-    with_more: int
-    median_score: float | None
-    median_area: float | None
-    labels: dict[str, int]
-
-    @property
-    def share_without(self) -> float:
-        """Share of the photos without a find, 0 to 1; 0 where there is no photo."""
-        return self.without / self.photos if self.photos else 0.0
-
-
-def count_finds(crops: Table) -> FindCounts:
-    """The finds of the `yolo_crops` of one split. Raises StorageError: a shard cannot be read."""
-    rows = crops.read([*BOX, "score", "label", "finds"])
-    finds = rows["finds"].to_numpy()
-    found = rows.filter(pc.greater(rows["finds"], 0))
-    x0, y0, x1, y1 = (found[side].to_numpy() for side in BOX)
-    counted = {one["values"]: one["counts"] for one in found["label"].value_counts().to_pylist()}
-    return FindCounts(
-        photos=rows.num_rows,
-        without=int((finds == 0).sum()),
-        with_more=int((finds > 1).sum()),
-        median_score=float(np.median(found["score"].to_numpy())) if found.num_rows else None,
-        median_area=float(np.median((x1 - x0) * (y1 - y0))) if found.num_rows else None,
-        labels=dict(sorted(counted.items(), key=lambda one: (-one[1], one[0]))),
-    )
-
-
 # Counts as an input: raise it when the same photos and finder would give other rows.
-FINDING_VERSION = 1
+FINDING_VERSION = 2
 KEYS = ["image_id", DIGEST]
-DECODERS = 2
 
 Photos = list[NDArray[np.uint8]]
 
@@ -108,18 +62,7 @@ class FindingSettings:
 
     def decoding_threads(self, device: str) -> int:
         """`decoders`, or the device's own."""
-        of_device = max(1, (os.cpu_count() or 2) - 1) if device.startswith("cuda") else DECODERS
-        return self.decoders or of_device
-
-
-def finding_recipe(finder: Finder, settings: FindingSettings) -> dict[str, Json]:
-    """Everything that decides the rows of the table besides the photos."""
-    return {
-        "version": FINDING_VERSION,
-        "batch_size": settings.photos_in_a_batch(finder),
-        "longest_side": finder.longest_side,
-        **finder.fingerprint_parts(),
-    }
+        return self.decoders or (max(1, (os.cpu_count() or 2) - 1) if device.startswith("cuda") else 2)
 
 
 def find_snakes(
@@ -143,22 +86,23 @@ def find_snakes(
         DetectionError: the finder fails; shards that are finished are kept.
         EngineError: Ray is wanted and cannot go on; likewise.
     """
-    recipe = finding_recipe(finder, settings)
+    batch_size = settings.photos_in_a_batch(finder)
+    # Everything that decides the rows besides the photos.
+    recipe: dict[str, Json] = {
+        "version": FINDING_VERSION,
+        "batch_size": batch_size,
+        "longest_side": finder.longest_side,
+        **finder.fingerprint_parts(),
+    }
     wanted = WantedTable(CROPS, folder, crop_schema(recipe), recipe)
     decoders = settings.decoding_threads(finder.device)
 
     def begin(to_compute: int) -> Work[Photos, list[BestFind]]:
         on_ray = settings.ray if to_compute else None
         away = on_ray.running(partial(_looking_on, finder), finder.device, decoders) if on_ray else None
-        return Work(
-            _Looking(finder),
-            _FinderInput(finder.longest_side),
-            decoders,
-            settings.read_ahead,
-            elsewhere=away,
-        )
+        input_of = _FinderInput(finder.longest_side)
+        return Work(_Looking(finder), input_of, decoders, settings.read_ahead, elsewhere=away)
 
-    batch_size = settings.photos_in_a_batch(finder)
     return make_tables(PhotoDataset(images, KEYS), [wanted], batch_size, begin, progress)
 
 
@@ -210,3 +154,34 @@ def _looking_on(finder: Finder, device: str) -> _Looking:
     """The finder in another process, by its files: it loads its model there."""
     moved = finder if finder.device == device else cast(Finder, replace(cast(Any, finder), device=device))
     return _Looking(moved)
+
+
+def count_finds(crops: Table) -> dict[str, Any]:
+    """The finds of the `yolo_crops` of one split, in a few figures.
+
+    Returns:
+        photos; of these photos_without_a_find, which have the whole frame, their share_without_a_find, and
+        photos_with_more_than_one_find; of those with a find (None without one) median_score and
+        median_share_of_the_photo, 0 to 1; labels: the finder's words -> photos, most frequent first.
+
+    Raises:
+        StorageError: a shard cannot be read.
+    """
+    rows = crops.read([*BOX, "score", "label", "finds"])
+    finds = rows["finds"].to_numpy()
+    found = rows.filter(pc.greater(rows["finds"], 0))
+    x0, y0, x1, y1 = (found[side].to_numpy() for side in BOX)
+    counted = Counter(found["label"].to_pylist())
+
+    def middle(values: NDArray[np.float32]) -> float | None:
+        return round(float(np.median(values)), 3) if len(values) else None
+
+    return {
+        "photos": rows.num_rows,
+        "photos_without_a_find": int((finds == 0).sum()),
+        "share_without_a_find": round(float((finds == 0).mean()), 4) if len(finds) else 0.0,
+        "photos_with_more_than_one_find": int((finds > 1).sum()),
+        "median_score": middle(found["score"].to_numpy()),
+        "median_share_of_the_photo": middle((x1 - x0) * (y1 - y0)),
+        "labels": dict(sorted(counted.items(), key=lambda one: (-one[1], one[0]))),
+    }

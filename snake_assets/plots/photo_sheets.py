@@ -3,7 +3,6 @@
 import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,28 +109,18 @@ BOX_COLUMNS = 5
 BOX_TILE, BOX_CAPTION, BOX_GAP = 132, 16, 4
 BOX_FONT_SIZE = 10
 BOX_PAPER, BOX_INK, BLANK = (255, 255, 255), (40, 40, 40), (225, 225, 225)
-Kind = Literal["find", "truth", "wrong"]
-# Told apart by colour-blind people, and by their lines: what a person drew is thinner.
-LINES: dict[Kind, tuple[str, int]] = {
-    "find": (PALETTE[1], 3),
-    "truth": (PALETTE[4], 1),
-    "wrong": (PALETTE[5], 3),
-}
+BOX_LINE = 3
 
 
 @dataclass(frozen=True)
 class DrawnBox:
-    """A box: its sides in shares of the photo's width and height, what stands beside it, and what it is.
-
-    A "find" is what a finder found, the "truth" what a person drew, "wrong" a find that is none.
-    """
+    """A box: its sides in shares of the photo's width and height, and what stands beside it."""
 
     x0: float
     y0: float
     x1: float
     y1: float
     text: str = ""
-    kind: Kind = "find"
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,10 +173,10 @@ def _tile(cell: BoxCell) -> Image.Image:
     left, top = (BOX_TILE - width) // 2, (BOX_TILE - height) // 2
     tile.paste(photo.resize((width, height), Image.Resampling.LANCZOS), (left, top))
     for box in cell.boxes:
-        colour, line = LINES[box.kind]
+        colour = PALETTE[1]
         x0, x1 = left + box.x0 * (width - 1), left + box.x1 * (width - 1)
         y0, y1 = top + box.y0 * (height - 1), top + box.y1 * (height - 1)
-        pen.rectangle((x0, y0, x1, y1), outline=colour, width=line)
+        pen.rectangle((x0, y0, x1, y1), outline=colour, width=BOX_LINE)
         if box.text:
             _label(pen, box.text, (x0, y0), colour)
     return tile

@@ -1,5 +1,6 @@
-"""Photos with boxes: what is read is what stands there, and whatever is wrong is named by file and line."""
+"""Boxes of every tool; whatever is wrong is named by file and line; copies of a photo stay together."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,141 +8,189 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snake_assets.detection.box_files import pixels_of, read_box_files
-from snake_assets.detection.errors import DetectionError
-from snake_assets.detection.label_text import LabelledBox, label_text, parse_labels
-from snake_assets_tests.detection.boxed import MARK, label_line, write_boxes
+from snake_assets.detection.box_files import BoxFiles, hold_out, read_box_files
+from snake_assets.detection.finders.base import DetectionError
+from snake_assets_tests.detection.boxed import MARK, label_line, write_files
 from snake_assets_tests.vision.conftest import encode, picture
 
-PHOTO = encode(picture(20, 16))
+PHOTO, OTHER = encode(picture(40, 20)), encode(picture(40, 20, 1))
 LINE = label_line(MARK)
+COCO = {
+    "images": [
+        {"id": 7, "file_name": "C:\\shots\\a.jpg", "width": 40, "height": 20},
+        {"id": 8, "file_name": "b.jpg", "width": 80, "height": 40},
+    ],
+    "annotations": [
+        {"id": 1, "image_id": 7, "category_id": 0, "bbox": [10, 5, 20, 10]},
+        {"id": 2, "image_id": 7, "category_id": 0, "bbox": [0, 0, 40, 20], "iscrowd": 1},
+    ],
+    "categories": [{"id": 0, "name": "snake"}],
+}
+VOC = (
+    "<annotation><filename>x.jpg</filename><size><width>40</width><height>20</height></size><object>"
+    "<name>snake</name><bndbox><xmin>10</xmin><ymin>5</ymin><xmax>30</xmax><ymax>15</ymax></bndbox>"
+    "</object></annotation>"
+)
+CVAT = (
+    '<annotations><image name="a.jpg" width="40" height="20"><box label="snake" xtl="10" ytl="5" xbr="30" '
+    'ybr="15"/></image><image name="b.jpg" width="40" height="20"/></annotations>'
+)
+TWO = {"images/a.jpg": PHOTO, "images/b.jpg": OTHER}
+LAYOUTS = {
+    "yolo": TWO | {"labels/a.txt": LINE, "labels/classes.txt": "snake"},
+    "one folder": {"a.JPG": PHOTO, "b.JPEG": OTHER, "a.TXT": LINE, "Thumbs.db": b"\0", "b.txt": ""},
+    "confidence and 0.0": {"a.jpg": PHOTO, "b.jpg": OTHER, "a.txt": "0.0 0.5 0.5 0.5 0.5 0.93\n"},
+    "polygon": TWO | {"labels/a.txt": "0 .25 .25 .75 .25 .75 .75 .5 .75"},
+    "coco": TWO | {"annotations/instances_default.json": json.dumps(COCO)},
+    "voc": {"JPEGImages/a.jpg": PHOTO, "JPEGImages/b.jpg": OTHER, "Annotations/a.xml": VOC},
+    "cvat": TWO | {"annotations.xml": CVAT, "labels.json": "{}"},
+    "cvat's yolo": {
+        "obj_train_data/a.jpg": PHOTO,
+        "obj_train_data/b.jpg": OTHER,
+        "obj_train_data/a.txt": LINE,
+        "train.txt": "obj_train_data/a.jpg",
+        "obj.names": "snake",
+    },
+}
 
 
-@st.composite
-def boxes(draw: st.DrawFn) -> LabelledBox:
-    sides = [sorted(draw(st.lists(st.integers(0, 1000), min_size=2, max_size=2, unique=True))) for _ in "xy"]
-    (x0, x1), (y0, y1) = [[side / 1000 for side in pair] for pair in sides]
-    return LabelledBox(draw(st.integers(0, 80)), x0, y0, x1, y1)
+def read(folder: Path, **files: bytes | str) -> BoxFiles:
+    return read_box_files(write_files(folder, files))
 
 
-@given(st.lists(boxes(), unique=True))
-def test_boxes_come_back_from_their_text(drawn: list[LabelledBox]) -> None:
-    read, wrong = parse_labels(label_text(drawn))
-    assert not wrong
-    assert [box.number for box in read] == [box.number for box in drawn]
-    for before, after in zip(drawn, read, strict=True):
-        assert np.allclose(
-            [before.x0, before.y0, before.x1, before.y1], [after.x0, after.y0, after.x1, after.y1], atol=1e-8
-        )
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_boxes_of_every_tool_are_the_same(tmp_path: Path, layout: str) -> None:
+    found = read(tmp_path, **LAYOUTS[layout])
+    a, b = found.photos
+    assert np.allclose(a.boxes, [MARK]) and b.boxes.shape == (0, 4)
+    assert Path(a.name).stem == "a" and a.held_out is None
+    assert sum(found.classes.values()) == 1
+    assert not {"a.TXT", "labels/a.txt"} & set(found.not_read)
 
 
-@given(st.text("0123456789.-+einfa \n\t\x00x", max_size=80))
-def test_whatever_the_text_each_line_is_a_sound_box_or_a_fault(text: str) -> None:
-    read, wrong = parse_labels(text)
-    assert len(read) + len(wrong) == sum(bool(line.strip()) for line in text.splitlines())
-    for box in read:
-        assert 0 <= box.x0 < box.x1 <= 1 and 0 <= box.y0 < box.y1 <= 1 and box.number >= 0
+def test_what_is_neither_photo_nor_label_is_named(tmp_path: Path) -> None:
+    files = {**LAYOUTS["yolo"], "data.yaml": "nc: 1", "images/Thumbs.db": b"", "images/.DS_Store": b""}
+    assert read(tmp_path, **files).not_read == ("data.yaml", "images/Thumbs.db", "labels/classes.txt")
+
+
+def test_folders_of_roboflow_say_what_is_held_out(tmp_path: Path) -> None:
+    files = {
+        f"{side}/{kind}/a.{end}": content
+        for side, photo in (("train", PHOTO), ("valid", OTHER), ("test", PHOTO))
+        for kind, end, content in (("images", "jpg", photo), ("labels", "txt", LINE))
+    }
+    found = read(tmp_path, **files, **{"data.yaml": "nc: 1", "README.roboflow.txt": "words"})
+    assert [photo.held_out for photo in found.photos] == [True, False, True]
+    assert all(len(photo.boxes) == 1 for photo in found.photos)
+    (tmp_path / "stray.jpg").write_bytes(PHOTO)
+    with pytest.raises(DetectionError, match=r"stray\.jpg: lies in none of the folders train"):
+        read_box_files(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
         ("0 0.5 0.5 0.5", "4 numbers instead of 5"),
-        ("0 0.5 0.5 0.5 0.5 0.9", "6 numbers instead of 5"),
+        ("0 .1 .1 .2 .1 .2 .2 .1", "8 numbers instead of 5"),
         ("-1 0.5 0.5 0.5 0.5", "class is '-1'"),
+        ("0.5 0.5 0.5 0.5 0.5", r"class is '0\.5'"),
         ("snake 0.5 0.5 0.5 0.5", "class is 'snake'"),
-        ("0 nan 0.5 0.5 0.5", "centre x is nan"),
-        ("0 0.5 inf 0.5 0.5", "centre y is inf"),
-        ("0 0.5 0.5 1.5 0.5", "width is 1.5"),
-        ("0 0.5 0.5 0.5 -0.5", "height is -0.5"),
-        ("0 0.5 0.5 0.5 tall", "height is 'tall', not a number"),
-        ("0 0.1 0.5 0.5 0.5", "beyond the photo"),
+        ("0 0,5 0,5 0,5 0,5", "'0,5' is not a number"),
+        ("0 nan 0.5 0.5 0.5", "nan is not a share"),
+        ("0 120 64 30 20", "120 is not a share"),
+        ("0 0.5 0.5 0.5 -0.5", "-0.5 is not a share"),
+        ("0 0.9 0.5 0.5 0.5", "reaches beyond the photo"),
         ("0 0.5 0.5 0 0.5", "no area"),
-        (LINE.strip(), "twice"),
+        (LINE, "the same box stands there twice"),
     ],
 )
-def test_a_fault_is_named_by_file_and_line(line: str, fault: str, tmp_path: Path) -> None:
-    folder = write_boxes(tmp_path, {"a.jpg": (PHOTO, LINE), "b.jpg": (PHOTO, f"{LINE}\n{line}\n")})
-    with pytest.raises(DetectionError, match=rf"labels/b\.txt, line 3: .*{fault}"):
-        read_box_files(folder)
-
-
-def test_a_box_that_rounding_put_over_the_edge_is_cut_to_the_photo() -> None:
-    ((box,), wrong) = parse_labels("0 0.25 0.5 0.506 1")
-    assert not wrong
-    assert (box.x0, box.y0, box.y1) == (0, 0, 1) and box.x1 == pytest.approx(0.503)
-
-
-def test_photos_with_and_without_a_snake(tmp_path: Path) -> None:
-    photos = {
-        "a.jpg": (PHOTO, f"\ufeff{LINE}{label_line((0, 0, 0.5, 0.5), 7)}"),
-        "b.JPG": (PHOTO, None),
-        "c.png": (encode(picture(20, 16, 1), "PNG"), "\n"),
-    }
-    folder = write_boxes(tmp_path, photos)
-    (folder / "labels" / "classes.txt").write_text("snake\n")
-    (folder / "images" / ".DS_Store").write_bytes(b"")
-    read = read_box_files(folder)
-    assert [photo.name for photo in read.photos] == ["a.jpg", "b.JPG", "c.png"]
-    assert read.photos[0].boxes.tolist() == [list(MARK), [0, 0, 0.5, 0.5]]
-    assert [photo.boxes.shape for photo in read.photos[1:]] == [(0, 4), (0, 4)]
-    assert (read.without_label_file, read.empty, dict(read.classes)) == (("b.JPG",), ("c.png",), {0: 1, 7: 1})
-    assert {photo.side for photo in read.photos} == {None}
-    assert pixels_of(read.photos[0], 10).shape == (8, 10, 3)
-
-
-def test_the_digest_is_of_all_that_is_learnt_from(tmp_path: Path) -> None:
-    folder = write_boxes(tmp_path, {"a.jpg": (PHOTO, LINE), "b.jpg": (PHOTO, None)})
-    first = read_box_files(folder).digest
-    assert read_box_files(folder).digest == first
-    (folder / "labels" / "b.txt").write_text(LINE)
-    second = read_box_files(folder).digest
-    (folder / "images" / "b.jpg").write_bytes(encode(picture(20, 16, 1)))
-    assert len({first, second, read_box_files(folder).digest}) == 3
-
-
-def test_official_sides_are_kept(tmp_path: Path) -> None:
-    folder = write_boxes(tmp_path, {"train/a.jpg": (PHOTO, LINE), "val/x/a.jpg": (PHOTO, LINE)})
-    read = read_box_files(folder)
-    assert {photo.name: photo.side for photo in read.photos} == {"train/a.jpg": "train", "val/x/a.jpg": "val"}
-    assert all(len(photo.boxes) == 1 for photo in read.photos)
+def test_a_wrong_line_is_named_by_file_and_number(tmp_path: Path, line: str, fault: str) -> None:
+    files = {**LAYOUTS["yolo"], "labels/a.txt": f"{LINE}\n{line}\n"}
+    with pytest.raises(DetectionError, match=rf"labels/a\.txt, line 3: .*{fault}"):
+        read(tmp_path, **files)
 
 
 @pytest.mark.parametrize(
-    ("photos", "faults"),
+    ("changes", "fault"),
     [
-        ({"a.jpg": (PHOTO, LINE), "notes.md": (b"", None)}, ["images/notes.md: is no photo by its name"]),
-        ({"a.jpg": (PHOTO, LINE), "more/b.jpg": (PHOTO, None)}, ["images/more: is a folder"]),
-        ({"a.jpg": (PHOTO, LINE), "a.png": (PHOTO, LINE)}, ["images/a.png: has the label file of a.jpg"]),
-        ({"a.jpg": (PHOTO[:300], LINE)}, ["images/a.jpg: cannot be read"]),
-        ({"train/a.jpg": (PHOTO, LINE)}, ["images/val: has no photo"]),
-        ({"val/a.jpg": (PHOTO, LINE), "b.jpg": (PHOTO, None)}, ["images/b.jpg: beside"]),
-        ({"a.jpg": (PHOTO, "0 1\n0 2\n"), "b.jpg": (b"", LINE)}, ["line 1", "line 2", "images/b.jpg"]),
+        ({"labels/c.txt": LINE}, r"labels/c\.txt: .*there is no photo of this name in images"),
+        ({"images/a.png": PHOTO}, r"labels/a\.txt: is about images/a, and 2 photos are called so"),
+        ({"a.xml": VOC}, r"has boxes in another file too"),
+        ({"images/b.jpg": b"no photo"}, r"images/b\.jpg: cannot be read"),
+        ({"images/b.jpg": OTHER[:-9]}, r"images/b\.jpg: cannot be read"),
+        ({"labels/b.txt": b"\xff\xfe\0"}, r"labels/b\.txt: is not as its format"),
+        ({"images/b\udcff.jpg": OTHER}, r"images/b\\udcff\.jpg: cannot be read"),
+        ({"more.json": "{"}, r"more\.json: is not as its format"),
+        ({"more.json": '{"images": [3], "annotations": []}'}, r"more\.json: is not as its format"),
+        ({"more.xml": "<annotation>"}, r"more\.xml: is not as its format"),
+        ({"more.xml": "<annotations><track/></annotations>"}, r"more\.xml: .*of a video"),
+        ({"b.xml": VOC.replace("40", "20")}, r"b\.xml, object 1: the box reaches beyond"),
+        ({"b.xml": VOC.replace("40", "0")}, r"b\.xml, object 1: it tells a width and height of 0x20"),
+        ({"b.xml": VOC.replace("xmin", "x")}, r"b\.xml, object 1: a side is not a number"),
     ],
-    ids=lambda value: " ".join(value),
 )
-def test_files_that_do_not_belong_there_are_named(photos, faults: list[str], tmp_path: Path) -> None:
-    with pytest.raises(DetectionError) as raised:
-        read_box_files(write_boxes(tmp_path, photos))
-    assert f"{len(faults)} faults" in str(raised.value)
-    for fault in faults:
-        assert fault in str(raised.value)
+def test_other_faults_are_named_by_file(tmp_path: Path, changes: dict[str, bytes | str], fault: str) -> None:
+    with pytest.raises(DetectionError, match=fault):
+        read(tmp_path, **{**LAYOUTS["yolo"], **changes})
 
 
-def test_labels_without_a_photo_or_that_are_no_text_are_named(tmp_path: Path) -> None:
-    folder = write_boxes(tmp_path, {"a.jpg": (PHOTO, LINE)})
-    (folder / "labels" / "a.txt").write_bytes(b"\xff\xfe0")
-    (folder / "labels" / "gone.txt").write_text(LINE)
-    with pytest.raises(
-        DetectionError, match=r"(?s)labels/a\.txt: cannot be read.*labels/gone\.txt: there is no"
-    ):
-        read_box_files(folder)
-
-
-@pytest.mark.parametrize("there", [{}, {"a.jpg": (PHOTO, None)}])
-def test_a_folder_without_photos_or_boxes_is_refused(there, tmp_path: Path) -> None:
-    with pytest.raises(DetectionError, match=r"no folder images|no box"):
-        read_box_files(write_boxes(tmp_path, there))
-    (tmp_path / "empty" / "images").mkdir(parents=True)
+def test_folders_without_photos_or_boxes_say_so(tmp_path: Path) -> None:
     with pytest.raises(DetectionError, match="holds no photo"):
-        read_box_files(tmp_path / "empty")
+        read(tmp_path, **{"a.txt": LINE})
+    with pytest.raises(DetectionError, match=r"1 photos and no box.*notes\.md"):
+        read(tmp_path / "b", **{"a.jpg": PHOTO, "notes.md": ""})
+
+
+def test_many_faults_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(DetectionError, match=r"25 faults(.|\n)*and 5 more"):
+        read(tmp_path, **{**LAYOUTS["yolo"], "labels/a.txt": "x\n" * 25})
+
+
+@given(st.text("0123456789.-+einfa \n\t\x00x", max_size=80))
+def test_whatever_the_text_boxes_are_sound_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    try:
+        found = read(tmp_path_factory.mktemp("any"), **{"a.png": PHOTO, "a.txt": text})
+    except DetectionError:
+        return
+    for x0, y0, x1, y1 in found.photos[0].boxes:
+        assert 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1
+
+
+def test_what_is_learnt_from_is_in_the_digest(tmp_path: Path) -> None:
+    before = read(tmp_path, **LAYOUTS["yolo"]).digest
+    assert read(tmp_path, **{"README.md": "words"}).digest == before
+    assert read(tmp_path, **{"labels/b.txt": LINE}).digest != before
+
+
+def copies(folder: Path, count: int, held_out: str = "") -> BoxFiles:
+    """`count` photos, each twice and with a box."""
+    files: dict[str, bytes | str] = {}
+    for number in range(count):
+        for place in ("one", held_out or "two"):
+            files[f"{place}/{number}.png"] = encode(picture(30, 20, number), "PNG")
+            files[f"{place}/{number}.txt"] = LINE
+    return read(folder, **files)
+
+
+def test_exact_copies_stay_on_one_side_and_a_photo_more_moves_few(tmp_path: Path) -> None:
+    few, more = (hold_out(copies(tmp_path / str(n), n).photos, 0.2, 0) for n in (20, 21))
+    sides = [{photo.sha256 for photo in some} for some in (few.training, few.held_out)]
+    assert not sides[0] & sides[1] and (len(few.training), len(few.held_out)) == (32, 8)
+    assert len({photo.sha256 for photo in more.held_out} ^ sides[1]) <= 2
+    other = hold_out(copies(tmp_path / "20", 20).photos, 0.2, 1)
+    assert {photo.sha256 for photo in other.held_out} != sides[1]
+
+
+def test_a_training_photo_that_repeats_one_held_out_is_left_out(tmp_path: Path) -> None:
+    files = {"train/a.jpg": PHOTO, "train/b.jpg": OTHER, "val/c.jpg": PHOTO}
+    files |= {f"{name[:-4]}.txt": LINE for name in files}  # type: ignore[misc]
+    sides = hold_out(read(tmp_path, **files).photos, 0.2, 0)
+    names = [[photo.name for photo in some] for some in (sides.training, sides.held_out, sides.left_out)]
+    assert names == [["train/b.jpg"], ["val/c.jpg"], ["train/a.jpg"]]
+
+
+def test_a_side_without_a_box_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DetectionError, match="none of them has a box"):
+        hold_out(read(tmp_path, **LAYOUTS["yolo"]).photos, 0.2, 0)

@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from snake_assets.detection.detect import FindingSettings, find_snakes
-from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.detect import FindingSettings, count_finds, find_snakes
+from snake_assets.detection.finders.base import DetectionError
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.inference.runner import STAGES, PassRun
+from snake_assets.vision.inference.runner import PassRun
 from snake_assets.vision.preprocessing.crops import mask_from_bytes
+from snake_assets.vision.preprocessing.regions import Region
 from snake_assets_tests.detection.marks import Finds, MarkFinder, image_table, marked
 from snake_assets_tests.vision.conftest import encode, picture
 
@@ -70,7 +71,7 @@ def test_the_table_is_that_of_the_contract_and_explains_itself(tmp_path: Path):
         "mask": "binary",
     }
     told = {key.decode(): json.loads(value) for key, value in schema.metadata.items()}
-    assert told == {"version": 1, "batch_size": 3, "longest_side": 200, "finder": "marks", "masks": False}
+    assert told == {"version": 2, "batch_size": 3, "longest_side": 200, "finder": "marks", "masks": False}
 
 
 def test_masks_are_kept(tmp_path: Path):
@@ -87,20 +88,6 @@ def test_large_photos_are_shown_small_and_boxes_stay_those_of_the_photo(tmp_path
     assert finder.shown == [(150, 200, 3), (200, 67, 3)]
     for row in rows(tmp_path).values():
         assert np.allclose(box_of(row), BOX, atol=0.02)
-
-
-def test_a_second_pass_looks_at_nothing_and_changes_nothing(tmp_path: Path):
-    images = image_table(tmp_path, photos(6))
-    first, second = run(tmp_path, images), run(tmp_path, images)
-    assert (first.computed, second.computed) == (6, 0)
-    assert second.manifests == first.manifests
-
-
-def test_another_finder_takes_nothing_over(tmp_path: Path):
-    images = image_table(tmp_path, photos(3))
-    run(tmp_path, images)
-    assert run(tmp_path, images, MarkFinder("another")).computed == 3
-    assert run(tmp_path, images, MarkFinder("another"), batch_size=2).computed == 3
 
 
 def test_ten_added_photos_are_ten_looks(tmp_path: Path):
@@ -133,12 +120,6 @@ def test_a_photo_that_fails_to_decode_is_a_reject_and_shifts_nothing(tmp_path: P
     assert rows(tmp_path)["05.png"]["x0"] == pytest.approx(5 / 40, abs=0.02)
 
 
-def test_a_shard_without_a_readable_photo_is_an_empty_one(tmp_path: Path):
-    given = {f"{n}.jpg": half_photo() + bytes(n) for n in range(4)} | photos(2)
-    result = run(tmp_path, image_table(tmp_path, given))
-    assert [shard.rows for shard in result.manifests["yolo_crops"].shards] == [0, 2]
-
-
 def test_odd_photos(tmp_path: Path):
     """Of one pixel, and a strip of 20,000 x 50: both are looked at, and both have a row."""
     given = {
@@ -155,13 +136,6 @@ def test_odd_photos(tmp_path: Path):
     assert np.allclose(box_of(found["high.png"]), (0, 0.5, 1, 0.75), atol=0.02)
 
 
-def test_how_it_is_read_changes_no_row(tmp_path: Path):
-    images = image_table(tmp_path, photos(9))
-    one = run(tmp_path / "one", images)
-    other = run(tmp_path / "other", images, decoders=3, read_ahead=5)
-    assert one.manifests["yolo_crops"].digest == other.manifests["yolo_crops"].digest
-
-
 def test_a_finder_that_fails_keeps_what_is_finished(tmp_path: Path):
     class Fails(MarkFinder):
         def find(self, given):
@@ -175,30 +149,31 @@ def test_a_finder_that_fails_keeps_what_is_finished(tmp_path: Path):
     assert run(tmp_path, images, batch_size=2).computed == 4
 
 
-def test_progress_and_stages_are_told_of(tmp_path: Path):
-    seen: list[tuple[int, int]] = []
-    images = image_table(tmp_path, photos(6))
-    settings = FindingSettings(batch_size=4)
-    result = find_snakes(
-        images, tmp_path / "crops", MarkFinder(), settings, lambda done, of: seen.append((done, of))
-    )
-    assert seen == [(4, 6), (6, 6)]
-    assert set(result.stages) == set(STAGES)
-    assert (result.devices, result.peak_device_bytes) == (("cpu",), None)
-
-
-def test_there_is_a_row_for_each_photo_however_many_finds(tmp_path: Path):
-    from snake_assets.vision.preprocessing.regions import Region
-
-    ten = tuple(Region(n / 20, 0, 1, 1, (n * 7 % 10) / 10 + 0.05, f"number {n}") for n in range(10))
-    run(tmp_path, image_table(tmp_path, photos(5)), Finds(ten))
-    assert len(rows(tmp_path)) == 5
-    for row in rows(tmp_path).values():
-        assert (row["label"], row["finds"]) == ("number 7", 10)
-
-
 def test_the_table_of_no_photo_is_empty(tmp_path: Path):
     run(tmp_path, image_table(tmp_path, {"0.jpg": half_photo()}))
     table = open_table(tmp_path / "crops").read()
     assert table.num_rows == 0
     assert table.schema.field("mask").type == pa.binary()
+
+
+def test_finds_are_counted(tmp_path: Path):
+    boxes = {"a": (0, 0, 0.5, 0.5), "b": None, "c": (0.5, 0.5, 1, 1), "d": None, "e": None}
+    photos = {f"{name}.png": marked(80, 40, box, ord(name), "PNG") for name, box in boxes.items()}
+    images = image_table(tmp_path, photos)
+    run(tmp_path, images)
+    assert count_finds(open_table(tmp_path / "crops")) == {
+        "photos": 5,
+        "photos_without_a_find": 3,
+        "share_without_a_find": 0.6,
+        "photos_with_more_than_one_find": 0,
+        "median_score": 0.75,
+        "median_share_of_the_photo": 0.25,
+        "labels": {"mark": 2},
+    }
+    finds = Region(0, 0, 1, 0.5, 0.9, "snake"), Region(0, 0, 0.1, 0.1, 0.4, "eel")
+    run(tmp_path / "two", images, Finds(finds))
+    two = count_finds(open_table(tmp_path / "two" / "crops"))
+    assert (two["photos_with_more_than_one_find"], two["labels"]) == (5, {"snake": 5})
+    run(tmp_path / "none", images, Finds(()))
+    none = count_finds(open_table(tmp_path / "none" / "crops"))
+    assert (none["share_without_a_find"], none["median_score"], none["labels"]) == (1, None, {})

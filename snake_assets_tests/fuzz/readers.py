@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from snake_assets.detection.box_files import read_box_files
-from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.finders.base import DetectionError
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import FeatureTable
@@ -199,6 +199,22 @@ def build_targets(workspace: Path) -> dict[str, Target]:
         Seed("labels/a.txt", b"0 0.5 0.5 0.2 0.3\n2 0.25 0.75 0.5 0.5\n\n"),
         Seed("labels/b.txt", b"1 0.100000 0.200000 0.199999 0.1\r\n"),
         Seed("images/a.jpg", encoded(picture(40, 33), "JPEG")),
+        Seed(
+            "coco.json",
+            b'{"images": [{"id": 1, "file_name": "b.png", "width": 24, "height": 17}], '
+            b'"annotations": [{"id": 1, "image_id": 1, "bbox": [2, 3, 10.5, 8], "category_id": 0}], '
+            b'"categories": [{"id": 0, "name": "snake"}]}',
+        ),
+        Seed(
+            "b.xml",
+            b"<annotation><size><width>24</width><height>17</height></size><object><name>a</name><bndbox>"
+            b"<xmin>2</xmin><ymin>3</ymin><xmax>9.5</xmax><ymax>16</ymax></bndbox></object></annotation>",
+        ),
+        Seed(
+            "annotations.xml",
+            b'<annotations><image name="b.png" width="24" height="17"><box label="a" xtl="2" ytl="3" xbr="9" '
+            b'ybr="16"/><polygon label="a" points="1,2;9.5,3;4,16"/></image></annotations>',
+        ),
     ]
     targets = [
         Target("metadata", metadata_seeds(), (DataError,), read_table_text),

@@ -1,7 +1,5 @@
 """Where in each photo the snake is."""
 
-from typing import Any
-
 import dagster as dg
 from pydantic import Field
 
@@ -22,15 +20,13 @@ from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.detection.detect import (
     FINDING_VERSION,
-    FindCounts,
     FindingSettings,
     count_finds,
     find_snakes,
 )
-from snake_assets.detection.tuning import FinderTuning
+from snake_assets.detection.finders.base import FinderTuning
 from snake_assets.plots.photo_sheets import crop_sheet
-from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.inference.ray import RayEngine
+from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.preprocessing.regions import CROPS
 
 OFF = "off: set SNAKE_CROPS to yolo, owlvit or sam, and SNAKE_DETECTOR to its weights"
@@ -62,6 +58,11 @@ class CropsConfig(StepConfig):
         description="For yolo: the longer side that photos are scaled to, 32 to 4,096 pixels in steps of 32. "
         "Default: the size that the detector was trained at.",
     )
+    classes: list[str] = Field(
+        default=[],
+        description="For yolo: names of the detector's classes that are snakes. Default: its only class; of "
+        "several, those named after a snake, else those named after an animal, else none.",
+    )
     queries: list[str] = Field(
         default=["a photo of a snake"],
         min_length=1,
@@ -90,11 +91,9 @@ class CropsConfig(StepConfig):
 
     def tuning(self) -> FinderTuning:
         """Which finds count."""
-        return FinderTuning(self.confidence, self.iou, self.image_size, tuple(self.queries), self.most)
-
-    def settings(self, ray: RayEngine | None) -> FindingSettings:
-        """How the pass is run, here or on Ray."""
-        return FindingSettings(self.batch_size, self.decoders, self.read_ahead, ray)
+        return FinderTuning(
+            self.confidence, self.iou, self.image_size, tuple(self.classes), tuple(self.queries), self.most
+        )
 
 
 @dg.asset(
@@ -128,7 +127,7 @@ def yolo_crops(
         for split in context.partition_keys:
             context.add_asset_metadata({"dagster/row_count": 0, "crops": OFF}, partition_key=split)
         return dg.MaterializeResult()
-    settings = config.settings(engine.open())
+    settings = FindingSettings(config.batch_size, config.decoders, config.read_ahead, engine.open())
     finder = crops.open(raw_data.folder(), config.tuning())
     if finder.warning:
         context.log.warning(finder.warning)
@@ -141,36 +140,20 @@ def yolo_crops(
             run = find_snakes(images, folder, finder, settings, report)
         table = open_table(folder)
         digests[split] = table.manifest.digest
-        counts = count_finds(table)
-        if counts.photos and counts.without == counts.photos:
-            context.log.warning(f"Nothing was found in any of the {counts.photos:,} photos of {split}.")
+        counts = {name: value for name, value in count_finds(table).items() if value is not None}
+        if counts["photos"] and counts["photos_without_a_find"] == counts["photos"]:
+            context.log.warning(f"Nothing was found in any of the {counts['photos']:,} photos of {split}.")
+        sheet = crop_sheet(images, table)
         context.add_asset_metadata(
             {
                 **table_metadata(table),
                 **pass_metadata(run),
-                **_shown(counts),
+                **counts,
+                "labels": markdown_table(["label", "photos"], list(counts["labels"].items())[:20]),
                 "warning": finder.warning or "none",
                 "recipe": dg.MetadataValue.json(dict(table.manifest.recipe)),
-                "boxes": _sheet(images, table, split),
+                "boxes": picture(sheet, f"finds in {split}, from the surest to none", "webp"),
             },
             partition_key=split,
         )
     return dg.MaterializeResult(data_version=split_version(digests))
-
-
-def _shown(counts: FindCounts) -> dict[str, Any]:
-    middle = {
-        "median_score": counts.median_score,
-        "median_share_of_the_photo": counts.median_area,
-    }
-    return {
-        "photos_without_a_find": counts.without,
-        "share_without_a_find": round(counts.share_without, 4),
-        "photos_with_more_than_one_find": counts.with_more,
-        **{name: round(value, 3) for name, value in middle.items() if value is not None},
-        "labels": markdown_table(["label", "photos"], list(counts.labels.items())[:20]),
-    }
-
-
-def _sheet(images: Table, table: Table, split: str) -> dg.MarkdownMetadataValue:
-    return picture(crop_sheet(images, table), f"finds in {split}, from the surest to none", "webp")

@@ -1,6 +1,5 @@
-"""The settings of what finds snakes in photos, as resources (see settings.py)."""
+"""The settings of what finds snakes in photos, and of the training of a finder (see settings.py)."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +8,11 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.resources.backbone import Device
-from snake_assets.defs.resources.settings import choice, setting
+from snake_assets.defs.resources.settings import SettingError, choice, setting
+from snake_assets.storage.paths import local_root
 
 if TYPE_CHECKING:
-    from snake_assets.detection.finders.base import Finder
-    from snake_assets.detection.tuning import FinderTuning
+    from snake_assets.detection.finders.base import Finder, FinderTuning
 
 
 class CropMode(StrEnum):
@@ -42,7 +41,12 @@ class Crops(dg.ConfigurableResource[None]):
     detector_sha256: str | None = Field(
         default=None,
         description="SHA-256 that the weights must have, 64 hex digits; others are refused before anything "
-        "of them is loaded. Default: SNAKE_DETECTOR_SHA256, else no pin.",
+        "of them is loaded. Default: no pin.",
+    )
+    detector_in_data: bool = Field(
+        default=False,
+        description="Whether weights that are pickles (.pt), which can run code, may lie inside the raw "
+        "data. Default: they are refused.",
     )
     prompter: str | None = Field(
         default=None,
@@ -51,8 +55,7 @@ class Crops(dg.ConfigurableResource[None]):
     )
     prompter_sha256: str | None = Field(
         default=None,
-        description="SHA-256 that the prompter must have, 64 hex digits. Default: SNAKE_PROMPTER_SHA256, "
-        "else no pin.",
+        description="SHA-256 that the prompter must have, 64 hex digits. Default: no pin.",
     )
     device: Device | None = Field(
         default=None,
@@ -67,8 +70,7 @@ class Crops(dg.ConfigurableResource[None]):
         """The finder, whose model loads at first use.
 
         Args:
-            data: root of the raw data, inside of which pickled weights are refused unless
-                SNAKE_DETECTOR_IN_DATA=1 allows them.
+            data: root of the raw data, inside of which pickled weights are refused unless `detector_in_data`.
             tuning: which finds count.
 
         Raises:
@@ -77,14 +79,43 @@ class Crops(dg.ConfigurableResource[None]):
         """
         from snake_assets.detection.finders.registry import open_finder
 
-        allowed_in_data = os.environ.get("SNAKE_DETECTOR_IN_DATA") == "1"
         return open_finder(
             self.checked(),
             setting(self.detector, "SNAKE_DETECTOR", "") or None,
-            pinned_sha256=setting(self.detector_sha256, "SNAKE_DETECTOR_SHA256", "") or None,
+            pinned_sha256=self.detector_sha256,
             prompter=setting(self.prompter, "SNAKE_PROMPTER", "") or None,
-            prompter_sha256=setting(self.prompter_sha256, "SNAKE_PROMPTER_SHA256", "") or None,
+            prompter_sha256=self.prompter_sha256,
             device=setting(self.device, "SNAKE_DEVICE", "auto"),
             tuning=tuning,
-            data_root=None if allowed_in_data else data,
+            data_root=None if self.detector_in_data else data,
         )
+
+
+class DetectorTraining(dg.ConfigurableResource[None]):
+    """What a detector of our own learns from, and where."""
+
+    boxes: str | None = Field(
+        default=None,
+        description="A folder with photos and boxes that a person drew: YOLO text, COCO JSON, Pascal VOC or "
+        "CVAT XML. Default: SNAKE_BOXES, else none, and nothing can be trained.",
+    )
+    device: Device | None = Field(
+        default=None,
+        description="What the training runs on: auto, cpu, cuda or mps. Default: SNAKE_DEVICE, else auto.",
+    )
+
+    def boxes_folder(self) -> Path | None:
+        """The folder of photos with boxes; None where none is set. Raises SettingError where it is none."""
+        named = setting(self.boxes, "SNAKE_BOXES", "")
+        if not named:
+            return None
+        folder = local_root(named, "SNAKE_BOXES")
+        if not folder.is_dir():
+            raise SettingError(f"SNAKE_BOXES={folder} is not a folder: set it to one with photos and boxes.")
+        return folder
+
+    def resolved_device(self) -> str:
+        """The device that is there. Raises BackboneError for another."""
+        from snake_assets.vision.backbone.devices import resolve_device
+
+        return resolve_device(setting(self.device, "SNAKE_DEVICE", "auto"))

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,43 @@ from PIL import Image
 from snake_assets.storage.fingerprints import Json
 from snake_assets.vision.preprocessing.regions import WHOLE_FRAME, Region
 
-# Of all that a finder found in a photo, what the table of crops keeps.
+
+class DetectionError(ValueError):
+    """A finder, weights or boxes that cannot be used; the message says what was found, where, what to do."""
+
+
+@dataclass(frozen=True)
+class FinderTuning:
+    """What decides which finds count, for all finders alike.
+
+    Attributes:
+        confidence: finds of a lower score are left out, 0 to 1; None: the finder's own (YOLO 0.25, OWL 0.1,
+            SAM without a prompter 0.88, which is a predicted IoU). With a prompter it is the prompter's.
+        iou: of finds that overlap by more than this, the best is kept, 0 to 1.
+        image_size: the longer side that YOLO scales photos to, pixels, a multiple of 32; None: that of its
+            training. OWL and SAM take photos at that of theirs alone.
+        classes: which of YOLO's classes make a crop; none: see `YoloFinder`.
+        queries: what OWL is to look for, in words.
+        most: finds per photo, at most.
+    """
+
+    confidence: float | None = None
+    iou: float = 0.7
+    image_size: int | None = None
+    classes: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ("a photo of a snake",)
+    most: int = 10
+
+    def __post_init__(self) -> None:
+        if not self.queries or not all(query.strip() for query in self.queries):
+            raise DetectionError("There is no query, or one without words: say what OWL is to look for.")
+
+
+class LazyModel:
+    """A dataclass whose model goes to no other process: there it is loaded anew, at first use."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -43,9 +79,6 @@ def within_frame(region: Region) -> Region | None:
     if x0 >= x1 or y0 >= y1:
         return None
     return replace(region, x0=x0, y0=y0, x1=x1, y1=y1, score=score)
-
-
-# Photos no larger than their finder makes use of.
 
 
 def fitted(rgb: NDArray[np.uint8], longest_side: int) -> NDArray[np.uint8]:

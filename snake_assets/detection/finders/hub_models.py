@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.finders.base import DetectionError
 from snake_assets.detection.finders.yolo_weights import check_pin
 from snake_assets.vision.backbone.encoder import loaded, quiet_transformers
 from snake_assets.vision.backbone.model_files import ModelKind
@@ -22,16 +22,9 @@ if TYPE_CHECKING:
 _CONFIG = "config.json"
 # Published folders have the first; transformers 5 writes the second.
 _PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
-# Without them transformers makes an empty vocabulary, and no error.
-_VOCABULARY = ("tokenizer.json", "vocab.json")
-_MERGES = ("tokenizer.json", "merges.txt")
-_TOKENIZER_FILES = (
-    *_VOCABULARY,
-    "merges.txt",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-)
+# Without one of each transformers makes an empty vocabulary, and no error.
+_VOCABULARY, _MERGES = ("tokenizer.json", "vocab.json"), ("tokenizer.json", "merges.txt")
+_FURTHER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
 @dataclass(frozen=True)
@@ -53,9 +46,8 @@ class HubKind:
 
 def owl(variable: str) -> HubKind:
     """OWL-ViT and OWLv2, named by a setting."""
-    files = ModelKind(
-        variable, (_CONFIG,), (*_PREPROCESSING, *_TOKENIZER_FILES), DetectionError, fetched=False
-    )
+    further = (*_PREPROCESSING, *dict.fromkeys((*_VOCABULARY, *_MERGES, *_FURTHER)))
+    files = ModelKind(variable, (_CONFIG,), further, DetectionError, fetched=False)
     return HubKind("OWL-ViT or OWLv2", files, (_PREPROCESSING, _VOCABULARY, _MERGES), ("owlvit", "owlv2"))
 
 
@@ -67,15 +59,7 @@ def sam(variable: str) -> HubKind:
 
 @dataclass(frozen=True)
 class HubModel:
-    """A model that was found and is not loaded.
-
-    Attributes:
-        name: what the user calls it.
-        folder: where its files are.
-        kind: what it is wanted for.
-        sha256: `ModelKind.digest` of the folder.
-        model_type: as its config.json says.
-    """
+    """A model that was found and is not loaded: what the user calls it, its folder, digest and type."""
 
     name: str
     folder: Path

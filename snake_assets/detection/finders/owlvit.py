@@ -1,7 +1,7 @@
 """Snakes found by their name: OWL-ViT and OWLv2 (transformers)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from snake_assets.detection.errors import DetectionError
-from snake_assets.detection.finders.base import fitted
+from snake_assets.detection.finders.base import DetectionError, LazyModel, fitted
 from snake_assets.detection.finders.hub_models import HubModel, failures_told
 from snake_assets.storage.fingerprints import Json
 from snake_assets.vision.preprocessing.regions import Region
 
 
 @dataclass(frozen=True)
-class OwlFinder:
+class OwlFinder(LazyModel):
     """A `Finder` that asks OWL-ViT or OWLv2; its model loads at first use.
 
     Attributes:
@@ -36,10 +35,6 @@ class OwlFinder:
     confidence: float = 0.1
     iou: float = 0.7
     most: int = 10
-
-    def __getstate__(self) -> dict[str, Any]:
-        """To other processes it goes without its model, which each loads itself."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @cached_property
     def model(self) -> Any:
@@ -107,18 +102,15 @@ class OwlFinder:
             inputs = processor(
                 text=queries, images=images, padding="max_length", max_length=most, return_tensors="pt"
             )
-            self._refuse_long_queries(inputs["input_ids"].shape[1], most)
+            if (tokens := inputs["input_ids"].shape[1]) > most:
+                raise DetectionError(
+                    f"A query is too long: {self.files.name} reads {most} tokens, the longest of "
+                    f"{self.queries} has {tokens}. Use fewer words."
+                )
             found = processor.post_process_grounded_object_detection(
                 model(**inputs.to(self.device)), self.confidence, sizes, queries
             )
         return [self._regions(one, size) for one, size in zip(found, sizes, strict=True)]
-
-    def _refuse_long_queries(self, tokens: int, most: int) -> None:
-        if tokens > most:
-            raise DetectionError(
-                f"A query is too long: {self.files.name} reads {most} tokens, the longest of {self.queries} "
-                f"has {tokens}. Use fewer words."
-            )
 
     def _regions(self, found: dict[str, Any], size: tuple[int, ...]) -> list[Region]:
         """Finds as regions of the photo of `size` (height, width), best first.

@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-from snake_assets.detection.errors import DetectionError
-from snake_assets.detection.finders.base import Finder
+from snake_assets.detection.finders.base import DetectionError, Finder, FinderTuning
 from snake_assets.detection.finders.hub_models import open_hub_model, owl, sam
 from snake_assets.detection.finders.owlvit import OwlFinder
 from snake_assets.detection.finders.sam import SamFinder
 from snake_assets.detection.finders.yolo import YoloFinder, trained_size
 from snake_assets.detection.finders.yolo_weights import open_weights
-from snake_assets.detection.tuning import FinderTuning
 from snake_assets.vision.backbone.devices import resolve_device
 from snake_assets.vision.errors import BackboneError
 
@@ -62,51 +60,23 @@ def open_finder(
         device = resolve_device(device)
     except BackboneError as error:
         raise DetectionError(str(error)) from error
-    if mode == "yolo":
-        return _open_yolo(named, pinned_sha256, device, tuning, data_root)
-    if mode == "owlvit":
-        return _open_owl("SNAKE_DETECTOR", named, pinned_sha256, device, tuning)
+
+    def boxes_by(variable: str, model: str, pin: str | None, yolo: bool) -> YoloFinder | OwlFinder:
+        confidence, iou, most = tuning.confidence, tuning.iou, tuning.most
+        if not yolo:
+            files = open_hub_model(owl(variable), model, pin)
+            return OwlFinder(files, tuning.queries, device, confidence or OwlFinder.confidence, iou, most)
+        weights = open_weights(model, pin, data_root)
+        size = tuning.image_size or trained_size(weights)
+        least = confidence or YoloFinder.confidence
+        return YoloFinder(weights, device, least, iou, size, most, tuning.classes)
+
+    if mode != "sam":
+        return boxes_by("SNAKE_DETECTOR", named, pinned_sha256, mode == "yolo")
     files = open_hub_model(sam("SNAKE_DETECTOR"), named, pinned_sha256)
-    if not prompter:
-        least_iou = SamFinder.least_iou if tuning.confidence is None else tuning.confidence
-        return SamFinder(files, None, device, least_iou=least_iou, iou=tuning.iou, most=tuning.most)
-    if _is_yolo(prompter):
-        return SamFinder(files, _open_yolo(prompter, prompter_sha256, device, tuning, data_root), device)
-    return SamFinder(files, _open_owl("SNAKE_PROMPTER", prompter, prompter_sha256, device, tuning), device)
-
-
-def _is_yolo(named: str) -> bool:
-    """A .pt file, or a folder that holds no model of transformers."""
-    path = Path(named).expanduser()
-    return path.suffix == ".pt" or (path.is_dir() and not (path / "config.json").is_file())
-
-
-def _open_yolo(
-    named: str, pinned_sha256: str | None, device: str, tuning: FinderTuning, data_root: Path | None
-) -> YoloFinder:
-    weights = open_weights(named, pinned_sha256, data_root)
-    return YoloFinder(
-        weights,
-        device,
-        confidence=YoloFinder.confidence if tuning.confidence is None else tuning.confidence,
-        iou=tuning.iou,
-        image_size=tuning.image_size or trained_size(weights),
-        most=tuning.most,
-    )
-
-
-def _open_owl(
-    variable: str,
-    named: str,
-    pinned_sha256: str | None,
-    device: str,
-    tuning: FinderTuning,
-) -> OwlFinder:
-    return OwlFinder(
-        open_hub_model(owl(variable), named, pinned_sha256),
-        tuning.queries,
-        device,
-        confidence=OwlFinder.confidence if tuning.confidence is None else tuning.confidence,
-        iou=tuning.iou,
-        most=tuning.most,
-    )
+    if prompter:
+        path = Path(prompter).expanduser()
+        yolo = path.suffix == ".pt" or (path.is_dir() and not (path / "config.json").is_file())
+        return SamFinder(files, boxes_by("SNAKE_PROMPTER", prompter, prompter_sha256, yolo), device)
+    least_iou = tuning.confidence or SamFinder.least_iou
+    return SamFinder(files, None, device, least_iou=least_iou, iou=tuning.iou, most=tuning.most)

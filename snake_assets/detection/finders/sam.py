@@ -1,30 +1,25 @@
 """Snakes cut out along their outline: SAM (transformers), prompted by another finder's box or by itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from snake_assets.detection.finders.base import Finder, best_find, fitted
+from snake_assets.detection.finders.base import Finder, LazyModel, best_find, fitted
 from snake_assets.detection.finders.hub_models import HubModel, failures_told
 from snake_assets.storage.fingerprints import Json
 from snake_assets.vision.preprocessing.crops import MOST_PIXELS_A_SIDE, mask_to_bytes
 from snake_assets.vision.preprocessing.regions import Region
 
-if TYPE_CHECKING:
-    import torch
-
-
-# From the masks of a photo to regions, and which of many masks may be a snake.
-
-
-# A mask that covers less is a speck, one that covers more is the ground.
+# A mask that covers less of the photo is a speck, one that covers more is the ground.
 LEAST_SHARE = 0.005
 MOST_SHARE = 0.8
+# Of the masks of so many points, at most, there are pixels in memory at once.
+POINTS_AT_ONCE = 32
 
 
 def region_of_mask(mask: NDArray[np.bool_], score: float, label: str) -> Region | None:
@@ -39,37 +34,20 @@ def region_of_mask(mask: NDArray[np.bool_], score: float, label: str) -> Region 
         return None
     height, width = mask.shape
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    return Region(
-        float(columns[0]) / width,
-        float(rows[0]) / height,
-        (float(columns[-1]) + 1) / width,
-        (float(rows[-1]) + 1) / height,
-        score=min(1.0, max(0.0, score)),
-        label=label,
-        mask=mask_to_bytes(mask),
-    )
-
-
-def may_be_a_snake(masks: "torch.Tensor") -> "torch.Tensor":
-    """Which of some masks, bool [n, h, w], cover between 0.5 % and 80 % of their photo: bool [n]."""
-    shares = masks.float().mean((1, 2))
-    return (shares >= LEAST_SHARE) & (shares <= MOST_SHARE)
-
-
-# Of the masks of so many points, at most, there are pixels in memory at once.
-POINTS_AT_ONCE = 32
-LABEL = "mask"
+    x0, x1 = float(columns[0]) / width, (float(columns[-1]) + 1) / width
+    y0, y1 = float(rows[0]) / height, (float(rows[-1]) + 1) / height
+    return Region(x0, y0, x1, y1, min(1.0, max(0.0, score)), label, mask_to_bytes(mask))
 
 
 @dataclass(frozen=True)
-class SamFinder:
+class SamFinder(LazyModel):
     """A `Finder` that asks SAM; its model loads at first use.
 
     With a prompter, the mask is the best by SAM's predicted IoU of those (three) that it gives for the
     prompter's best box; score and label stay the prompter's. Without one, SAM is asked at each point of a
-    grid, and what it is sure of, is stable, covers 0.5 % to 80 % of the photo, and overlaps no better one is
-    a find, its score the predicted IoU. Those are the rules and defaults of "Segment Anything" (Kirillov et
-    al. 2023, appendix B) but for the share.
+    grid by transformers' pipeline "mask-generation", with the rules and defaults of "Segment Anything"
+    (Kirillov et al. 2023, appendix B); of its masks those that cover 0.5 % to 80 % of the photo are finds,
+    their score the predicted IoU.
 
     Attributes:
         files: the model.
@@ -91,10 +69,6 @@ class SamFinder:
     iou: float = 0.7
     points_a_side: int = 32
     most: int = 10
-
-    def __getstate__(self) -> dict[str, Any]:
-        """To other processes it goes without its model, which each loads itself."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @cached_property
     def model(self) -> Any:
@@ -124,28 +98,22 @@ class SamFinder:
     @property
     def longest_side(self) -> int:
         """SAM's side, or its prompter's where that is longer."""
-        return max(self._side, self.prompter.longest_side if self.prompter else 0)
+        return max(int(self.processor.target_size), self.prompter.longest_side if self.prompter else 0)
 
     def fingerprint_parts(self) -> dict[str, Json]:
         """What decides the finds besides the photos."""
         import transformers
 
-        asked: dict[str, Json] = (
-            {"prompter": dict(self.prompter.fingerprint_parts())}
-            if self.prompter
-            else {
-                "least_iou": self.least_iou,
-                "least_stability": self.least_stability,
-                "iou": self.iou,
-                "points_a_side": self.points_a_side,
-                "most": self.most,
-            }
-        )
+        alone = ("least_iou", "least_stability", "iou", "points_a_side", "most")
         return {
             "finder": "sam",
             "weights": self.files.sha256,
             "transformers": transformers.__version__.split(".")[0],
-            **asked,
+            **(
+                {"prompter": dict(self.prompter.fingerprint_parts())}
+                if self.prompter
+                else {name: getattr(self, name) for name in alone}
+            ),
         }
 
     def find(self, photos: Sequence[NDArray[np.uint8]]) -> list[list[Region]]:
@@ -158,13 +126,9 @@ class SamFinder:
             for photo, prompt in zip(photos, prompts, strict=True)
         ]
 
-    @property
-    def _side(self) -> int:
-        return int(self.processor.target_size)
-
     def _seen(self, photo: NDArray[np.uint8]) -> Image.Image:
         # As a PIL image: of an array of 3 x 50 x 3 nobody can tell which side is the colours.
-        return Image.fromarray(fitted(photo, min(self._side, MOST_PIXELS_A_SIDE)))
+        return Image.fromarray(fitted(photo, min(int(self.processor.target_size), MOST_PIXELS_A_SIDE)))
 
     def _prompted(self, photo: Image.Image, prompt: Region) -> list[Region]:
         import torch
@@ -186,52 +150,23 @@ class SamFinder:
         return [region] if region else []
 
     def _automatic(self, photo: Image.Image) -> list[Region]:
-        """The steps of transformers' pipeline "mask-generation", without crops of the photo."""
-        import torch
+        from transformers import MaskGenerationPipeline
 
-        model, images = self.model, self.processor.image_processor
-        kept: list[tuple[list[Any], Any, Any]] = []
-        with failures_told(self.files, self.device), torch.inference_mode():
-            _, points, _, labels = images.generate_crop_boxes(
-                photo, self._side, points_per_crop=self.points_a_side, device=self.device
-            )
-            inputs = images(photo, return_tensors="pt")
-            embedding = model.get_image_embeddings(inputs["pixel_values"].to(self.device))
-            for start in range(0, points.shape[1], POINTS_AT_ONCE):
-                few = slice(start, start + POINTS_AT_ONCE)
-                outputs = model(
-                    image_embeddings=embedding, input_points=points[:, few], input_labels=labels[:, few]
-                )
-                kept.append(self._sure(outputs.pred_masks[0], outputs.iou_scores[0], inputs))
-            runs = [mask for some, _, _ in kept for mask in some]
-            if not runs:
-                return []
-            scores = torch.cat([some for _, some, _ in kept]).cpu()
-            boxes = torch.cat([some for _, _, some in kept]).cpu()
-            masks, scores, _, _ = images.post_process_for_mask_generation(runs, scores, boxes, self.iou)
-        regions = (
-            region_of_mask(mask.numpy(), float(score), LABEL)
-            for mask, score in zip(masks[: self.most], scores, strict=False)
-        )
-        return [region for region in regions if region]
-
-    def _sure(self, logits: Any, scores: Any, inputs: Any) -> tuple[list[Any], Any, Any]:
-        """Masks (as runs of equal pixels), predicted IoUs and boxes of the masks that may be a snake's.
-
-        Those of a low predicted IoU go before the masks have pixels, which are 4 MB each; and those of a
-        wrong size before one overlaps another, lest the ground under a snake replace it.
-        """
+        pipeline: Any = MaskGenerationPipeline
         images = self.processor.image_processor
-        sure = scores > self.least_iou
-        (size,) = inputs["original_sizes"].tolist()
-        masks = logits.new_zeros(0, 1, *size)
-        if sure.any():
-            (masks,) = images.post_process_masks(
-                [logits[sure][:, None]], [size], inputs["reshaped_input_sizes"], binarize=False
+        with failures_told(self.files, self.device):
+            found = pipeline(model=self.model, image_processor=images, device=self.device)(
+                photo,
+                points_per_batch=POINTS_AT_ONCE,
+                points_per_crop=self.points_a_side,
+                pred_iou_thresh=self.least_iou,
+                stability_score_thresh=self.least_stability,
+                crops_nms_thresh=self.iou,
             )
-        right = may_be_a_snake(masks[:, 0] > 0)
-        frame = [0, 0, *size[::-1]]
-        found: tuple[list[Any], Any, Any] = images.filter_masks(
-            masks[right], scores[sure][right][:, None], size, frame, self.least_iou, self.least_stability
-        )
-        return found
+        masks = (np.asarray(mask, dtype=bool) for mask in found["masks"])
+        regions = [
+            region_of_mask(mask, float(score), "mask")
+            for mask, score in zip(masks, found["scores"], strict=True)
+            if LEAST_SHARE <= mask.mean() <= MOST_SHARE
+        ]
+        return [region for region in regions if region][: self.most]

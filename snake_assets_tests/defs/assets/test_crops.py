@@ -12,8 +12,8 @@ from snake_assets.defs.resources.engine import Engine
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.detection.detect import FindingSettings, find_snakes
+from snake_assets.detection.finders.base import FinderTuning
 from snake_assets.detection.finders.registry import open_finder
-from snake_assets.detection.tuning import FinderTuning
 from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.detection.detectors import save_detector
 from snake_assets_tests.detection.marks import image_table, marked
@@ -31,7 +31,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with an image_table of val in its store, and nothing set."""
-    for name in ("CROPS", "DETECTOR", "DETECTOR_SHA256", "PROMPTER", "PROMPTER_SHA256", "DETECTOR_IN_DATA"):
+    for name in ("CROPS", "DETECTOR", "PROMPTER"):
         monkeypatch.delenv(f"SNAKE_{name}", raising=False)
     table = image_table(tmp_path, {f"{n}.png": marked(64, 48, None, n, "PNG") for n in range(5)})
     (tmp_path / "store" / "image_table").mkdir(parents=True)
@@ -91,7 +91,7 @@ def test_the_table_is_the_rooms_and_told_in_full(root: Path, detector: Path, mon
     [
         ({"mode": "yolo"}, "SNAKE_DETECTOR"),
         ({"mode": "yolo", "detector_sha256": "0" * 64, "detector": "DETECTOR"}, "not the pinned"),
-        ({"mode": "yolo", "detector": "INSIDE"}, "SNAKE_DETECTOR_IN_DATA=1"),
+        ({"mode": "yolo", "detector": "INSIDE"}, "detector_in_data"),
     ],
 )
 def test_weights_that_cannot_be_used_stop_it_with_what_to_do(
@@ -106,8 +106,8 @@ def test_weights_that_cannot_be_used_stop_it_with_what_to_do(
     assert not (root / "store" / "yolo_crops").exists()
 
 
-def test_weights_inside_the_data_can_be_allowed(root: Path, detector: Path, monkeypatch: pytest.MonkeyPatch):
+def test_weights_inside_the_data_can_be_allowed(root: Path, detector: Path):
     inside = root / "data" / "detector.pt"
     inside.write_bytes(detector.read_bytes())
-    monkeypatch.setenv("SNAKE_DETECTOR_IN_DATA", "1")
-    assert materialized(root, mode="yolo", detector=str(inside))["dagster/row_count"] == 5
+    shown = materialized(root, mode="yolo", detector=str(inside), detector_in_data=True)
+    assert shown["dagster/row_count"] == 5

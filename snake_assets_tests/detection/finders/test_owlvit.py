@@ -6,17 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 from transformers import AutoModelForZeroShotObjectDetection, CLIPTokenizer, pipeline
 
-from snake_assets.detection.detect import FindingSettings, find_snakes
-from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.finders.base import DetectionError
 from snake_assets.detection.finders.hub_models import open_hub_model, owl
 from snake_assets.detection.finders.owlvit import OwlFinder
-from snake_assets.storage.tables.table import open_table
-from snake_assets_tests.detection.hub_folders import OWL, OWL_SIDE, save_owl
-from snake_assets_tests.detection.marks import image_table
-from snake_assets_tests.vision.conftest import encode, picture
+from snake_assets_tests.detection.hub_folders import OWL, OWL_SIDE
+from snake_assets_tests.vision.conftest import picture
 
 KINDS = ("owlvit", "owlv2")
 QUERIES = ("a photo of a snake", "a rope")
@@ -56,24 +52,6 @@ def test_finds_are_those_of_transformers_own_pipeline(owl_folders: dict[str, Pat
             assert same.any()
             compared += 1
     assert compared > 15
-
-
-def test_owlvit_stretches_a_photo_and_owlv2_pads_it(tmp_path: Path):
-    """Boxes of a patch's size round each patch's corner: of 4 x 4 over the photo, or over its square."""
-    # (center x, center y, width, height) of a corner: a quarter of the input each; 80 x 40 pixels.
-    wide = photo(80, 40)
-    for kind, rows, tall in (("owlvit", (0.25, 0.5, 0.75, 1.0), 0.25), ("owlv2", (0.5, 1.0), 0.5)):
-        folder = save_owl(tmp_path / kind, kind, wandering=0.0)  # type: ignore[arg-type]
-        (found,) = finder(folder, confidence=1e-6, iou=0.9999, most=99).find([wide])
-        expected = {
-            (max(0, x - 0.125), max(0, y - tall / 2), min(1, x + 0.125), min(1, y + tall / 2))
-            for x in (0.25, 0.5, 0.75, 1.0)
-            for y in rows
-        }
-        sides = sorted((r.x0, r.y0, r.x1, r.y1) for r in found)
-        # The architecture's corners are a ten thousandth off; OWLv2's third row begins at the photo's end.
-        seen = [box for box in sides if box[3] - box[1] > 0.01]
-        assert np.allclose(seen, sorted(expected), atol=2e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -128,29 +106,3 @@ def test_a_query_of_too_many_words_is_refused(owl_folders: dict[str, Path]):
         assert finder(owl_folders["owlvit"], queries=queries).find([photo(60, 40)])
     with pytest.raises(DetectionError, match=r"reads 16 tokens.*has 17.*fewer words"):
         finder(owl_folders["owlvit"], queries=("snake " * 15,)).find([photo(60, 40)])
-
-
-def test_a_pass_resumes_and_keeps_each_photos_own_find(owl_folders: dict[str, Path], tmp_path: Path):
-    ours = finder(owl_folders["owlv2"])
-    given = {f"{n}.png": encode(picture(60 + n, 50, n), "PNG") for n in range(5)}
-    settings = FindingSettings(batch_size=2)
-    few = dict(list(given.items())[:3])
-    first = find_snakes(image_table(tmp_path, few, 3), tmp_path / "crops", ours, settings)
-    images = image_table(tmp_path, given, 3)
-    again = find_snakes(images, tmp_path / "crops", ours, settings)
-    assert (first.computed, again.computed) == (3, 2)
-    rows = open_table(tmp_path / "crops").read().to_pylist()
-    for number, row in enumerate(rows):
-        (found,) = ours.find([np.array(Image.open(tmp_path / "data" / "train" / f"{number}.png"))])
-        assert row["finds"] == len(found) > 0 and row["label"] == found[0].label
-        sides = found[0].x0, found[0].y0, found[0].x1, found[0].y1, found[0].score
-        told = [row[name] for name in ("x0", "y0", "x1", "y1", "score")]
-        assert np.allclose(told, sides, atol=0.05)
-
-
-@pytest.mark.parametrize(("kind", "side", "longest"), [("owlvit", 768, 1536), ("owlv2", 960, 960)])
-def test_at_the_size_of_the_published_models(tmp_path: Path, kind: str, side: int, longest: int):
-    ours = finder(save_owl(tmp_path / kind, kind, side), confidence=1e-3)  # type: ignore[arg-type]
-    assert ours.longest_side == longest
-    (found,) = ours.find([photo(1500, 1000)])
-    assert len(found) == 10

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.finders.base import DetectionError
 from snake_assets.detection.finders.yolo_weights import quiet_ultralytics
 
 LOOK = """
@@ -65,5 +65,5 @@ def test_a_download_is_an_error_that_names_it() -> None:
     quiet_ultralytics()
     from ultralytics.utils.downloads import safe_download
 
-    with pytest.raises(DetectionError, match=r"download .*yolov8n\.pt: nothing is ever downloaded"):
+    with pytest.raises(DetectionError, match=r"download .*yolov8n\.pt: nothing is downloaded"):
         safe_download("https://example.com/yolov8n.pt")

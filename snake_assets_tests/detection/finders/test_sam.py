@@ -7,16 +7,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from transformers import SamImageProcessor, SamModel, pipeline
+from transformers import SamImageProcessor, SamModel
 
-from snake_assets.detection.detect import FindingSettings, find_snakes
 from snake_assets.detection.finders.hub_models import open_hub_model, sam
-from snake_assets.detection.finders.sam import LEAST_SHARE, MOST_SHARE, SamFinder
-from snake_assets.storage.tables.table import open_table
+from snake_assets.detection.finders.sam import SamFinder
 from snake_assets.vision.preprocessing.crops import mask_from_bytes
 from snake_assets.vision.preprocessing.regions import Region
-from snake_assets_tests.detection.hub_folders import SAM_SIDE, save_sam
-from snake_assets_tests.detection.marks import Finds, MarkFinder, image_table, marked
+from snake_assets_tests.detection.hub_folders import SAM_SIDE
+from snake_assets_tests.detection.marks import Finds
 from snake_assets_tests.vision.conftest import picture
 
 SNAKE = Finds((Region(0.1, 0.1, 0.2, 0.2, 0.3, "rope"), Region(0.25, 0.5, 0.75, 1.0, 0.7, "snake")))
@@ -53,22 +51,6 @@ def plant(finder: SamFinder, masks: list[tuple[slice, slice, float, float]]) -> 
 
 def sides(region: Region) -> tuple[float, ...]:
     return region.x0, region.y0, region.x1, region.y1
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "box"),
-    [(80, 40, (16, 16, 48, 32)), (40, 80, (8, 32, 24, 64)), (32, 32, (16, 32, 48, 64))],
-)
-def test_the_best_box_reaches_sam_in_its_own_pixels(
-    prompted: SamFinder, width: int, height: int, box: tuple[int, ...]
-):
-    """Of the photo's longer side SAM makes 64 pixels; the shorter is padded."""
-    asked: list[torch.Tensor] = []
-    prompted.model.prompt_encoder.register_forward_pre_hook(
-        lambda module, given, named: asked.append(named["input_boxes"]), with_kwargs=True
-    )
-    prompted.find([photo(width, height)])
-    assert [one.tolist() for one in asked] == [[[list(box)]]]
 
 
 def test_of_three_masks_the_one_of_the_highest_predicted_iou_is_kept(prompted: SamFinder):
@@ -133,33 +115,6 @@ def test_automatic_masks_are_sure_stable_of_a_fair_size_and_apart(automatic: Sam
     assert one.find([photo(80, 40)]) == [found[:1]]
 
 
-def test_automatic_masks_are_those_of_transformers_own_pipeline(sam_folder: Path, automatic: SamFinder):
-    ours = replace(automatic, iou=0.9999, most=99, least_iou=0.5, least_stability=0.8)
-    reference = pipeline(
-        "mask-generation",
-        model=SamModel.from_pretrained(sam_folder),
-        image_processor=SamImageProcessor.from_pretrained(sam_folder),
-    )
-    (found,) = ours.find([photo(60, 40)])
-    told = reference(
-        picture(60, 40),
-        points_per_crop=4,
-        pred_iou_thresh=0.5,
-        stability_score_thresh=0.8,
-        crops_nms_thresh=0.9999,
-    )
-    masks = [mask.numpy() for mask in told["masks"]]
-    fair = [number for number, mask in enumerate(masks) if LEAST_SHARE <= mask.mean() <= MOST_SHARE]
-    assert found
-    for region in found:
-        mask = mask_from_bytes(region.mask)
-        assert any(
-            (mask == masks[number]).mean() > 0.999
-            and abs(float(told["scores"][number]) - region.score) < 1e-4
-            for number in fair
-        )
-
-
 @pytest.mark.parametrize("prompter", [None, SNAKE])
 def test_odd_photos_and_any_company_give_what_each_gives_alone(automatic: SamFinder, prompter: Finds | None):
     ours = replace(automatic, prompter=prompter)
@@ -198,35 +153,3 @@ def test_what_it_is_asked_with_is_in_the_fingerprint_and_the_warning(
     changes = {"least_iou": 0.5, "least_stability": 0.5, "iou": 0.5, "points_a_side": 8, "most": 1}
     other = replace(automatic, **changes).fingerprint_parts()
     assert {name for name in alone if alone[name] != other[name]} == set(changes)
-
-
-def test_a_pass_resumes_and_keeps_masks(prompted: SamFinder, tmp_path: Path):
-    by_marks = replace(prompted, prompter=MarkFinder())
-    given = {
-        f"{n}.png": marked(60 + n, 40, (0.25, 0.5, 0.75, 1.0) if n % 2 else None, n, "PNG") for n in range(5)
-    }
-    settings = FindingSettings(batch_size=2)
-    few = dict(list(given.items())[:3])
-    first = find_snakes(image_table(tmp_path, few, 3), tmp_path / "crops", by_marks, settings)
-    again = find_snakes(image_table(tmp_path, given, 3), tmp_path / "crops", by_marks, settings)
-    assert (first.computed, again.computed) == (3, 2)
-    for number, row in enumerate(open_table(tmp_path / "crops").read().to_pylist()):
-        assert row["finds"] == number % 2
-        if number % 2:
-            mask = mask_from_bytes(row["mask"])
-            assert mask.shape == (40, 60 + number)
-            columns = np.flatnonzero(mask.any(axis=0))
-            assert row["x0"] == pytest.approx(columns[0] / (60 + number))
-            assert (row["score"], row["label"]) == (0.75, "mark")
-        else:
-            assert (row["mask"], row["score"]) == (None, 0)
-
-
-@pytest.mark.parametrize("prompter", [None, SNAKE])
-def test_at_the_size_of_the_published_models(tmp_path: Path, prompter: Finds | None):
-    files = open_hub_model(sam("SNAKE_DETECTOR"), str(save_sam(tmp_path / "sam", side=1024, patch=16)))
-    ours = SamFinder(files, prompter, points_a_side=2)
-    assert ours.longest_side == 1024
-    (found,) = ours.find([photo(1500, 1000)])
-    assert found
-    assert {mask_from_bytes(region.mask).shape for region in found} == {(683, 1024)}

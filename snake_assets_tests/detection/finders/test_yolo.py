@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from snake_assets.detection.errors import DetectionError
+from snake_assets.detection.finders.base import DetectionError
 from snake_assets.detection.finders.yolo import YoloFinder
 from snake_assets.detection.finders.yolo_weights import open_weights
 from snake_assets.vision.decoding.decode import decode
@@ -56,44 +57,55 @@ def test_a_photos_finds_do_not_depend_on_its_company(eager: YoloFinder) -> None:
         )
 
 
-def test_nothing_found_is_an_empty_list(eager: YoloFinder) -> None:
-    picky = YoloFinder(eager.weights, confidence=0.999, image_size=64)
-    assert picky.find([noise(40, 60), noise(1, 1)]) == [[], []]
-    assert picky.find([]) == []
-
-
-def test_weights_without_a_snake_are_taken_with_a_warning(eager: YoloFinder, tmp_path: Path) -> None:
-    stock = YoloFinder(
-        open_weights(str(save_detector(tmp_path / "stock.pt", ["person", "tie"]))), image_size=64
-    )
-    assert eager.warning is None
-    assert stock.warning is not None
-    assert "knows no snakes" in stock.warning and "person" in stock.warning and "SNAKE_BOXES" in stock.warning
-    assert stock.find([noise(40, 60)]) is not None
-
-
 def test_what_decides_the_finds_is_in_the_fingerprint(eager: YoloFinder, tmp_path: Path) -> None:
     parts = eager.fingerprint_parts()
     assert parts["weights"] == eager.weights.sha256 and parts["ultralytics"] == "8"
-    other = YoloFinder(eager.weights, confidence=0.5, iou=0.5, image_size=96, most=1).fingerprint_parts()
-    assert {name for name in parts if parts[name] != other[name]} == {
-        "confidence",
-        "iou",
-        "image_size",
-        "most",
-    }
+    changes = {"confidence": 0.5, "iou": 0.5, "image_size": 96, "most": 1, "classes": ("snake",)}
+    other = replace(eager, **changes).fingerprint_parts()
+    assert {name for name in parts if parts[name] != other[name]} == set(changes)
 
 
-def test_settings_that_cannot_be_are_refused(eager: YoloFinder) -> None:
-    for wrong in ({"image_size": 100}, {"confidence": 0.0}, {"iou": 1.0}, {"precision": "fp16"}, {"most": 0}):
-        with pytest.raises(DetectionError):
-            YoloFinder(eager.weights, **wrong)
+@pytest.mark.parametrize(
+    ("names", "named", "counted", "warned"),
+    [
+        (["snake"], (), ["snake"], None),
+        (["cat"], (), ["cat"], "may be anything but the snake"),
+        (["Sea snake", "eel", "snakes"], (), ["Sea snake", "snakes"], None),
+        (["animal", "person", "vehicle"], (), ["animal"], None),
+        (["animal", "snake"], (), ["snake"], None),
+        (["person", "banana"], (), [], "no photo is cropped"),
+        (["Naja naja", "person", "Vipera"], ("Naja naja", "Vipera"), ["Naja naja", "Vipera"], None),
+    ],
+)
+def test_only_what_can_be_a_snake_makes_a_crop(
+    tmp_path: Path, names: list[str], named: tuple[str, ...], counted: list[str], warned: str | None
+) -> None:
+    weights = open_weights(str(save_detector(tmp_path / "some.pt", names)))
+    finder = YoloFinder(weights, confidence=1e-6, image_size=64, most=300, classes=named)
+    found = {region.label for finds in finder.find([noise(60, 60), noise(40, 60)]) for region in finds}
+    assert found <= set(counted) and bool(found) == bool(counted)
+    assert finder.warning is None if warned is None else warned in str(finder.warning)
+    assert YoloFinder(weights, confidence=0.999, image_size=64, classes=named).find([noise(9, 9)]) == [[]]
+
+
+def test_classes_that_it_does_not_know_and_odd_sizes_are_refused(eager: YoloFinder) -> None:
+    with pytest.raises(DetectionError, match=r"tiny\.pt has no class 'adder': set classes .* snake"):
+        replace(eager, classes=("adder",)).find([noise(9, 9)])
+    with pytest.raises(DetectionError, match="multiple of 32"):
+        replace(eager, image_size=100)
+
+
+def test_weights_of_outlines_have_boxes_too(tmp_path: Path) -> None:
+    weights = open_weights(str(save_detector(tmp_path / "seg.pt", ["person", "snake"], task="segment")))
+    (found,) = YoloFinder(weights, confidence=1e-6, image_size=64).find([noise(40, 60)])
+    assert found and {region.label for region in found} == {"snake"}
 
 
 @pytest.mark.real
 def test_finds_are_those_of_ultralytics_own_predict(shared_data: Path) -> None:
     """The same boxes, scores and classes over real photos, colours in the right order."""
     finder = YoloFinder(open_weights(str(shared_data / "weights" / "yolov8n")))
+    finder = replace(finder, classes=tuple(finder.class_names.values()))
     photos = [
         decode(path.read_bytes())
         for path in sorted((shared_data / "snake-boxes" / "images").glob("*.jpg"))[:12]

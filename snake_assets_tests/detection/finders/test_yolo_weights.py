@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from snake_assets.detection.errors import DetectionError
-from snake_assets.detection.finders.yolo_weights import load_detector, open_weights
+from snake_assets.detection.finders.base import DetectionError
+from snake_assets.detection.finders.yolo_weights import load_yolo, open_weights
 from snake_assets_tests.detection.detectors import save_detector
 
 
@@ -81,7 +81,7 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path: Path, pro
     else:
         torch.save({"model": Malice(made)} if protocol != "torch" else Malice(made), path)
     with pytest.raises(DetectionError, match="is refused"):
-        load_detector(open_weights(str(path)))
+        load_yolo(open_weights(str(path)))
     assert not made.exists()
     torch.load(path, weights_only=False) if protocol != "pickle" else pickle.loads(path.read_bytes())
     assert made.exists(), "the pickle would have run"
@@ -92,20 +92,23 @@ def test_what_is_no_weights_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "best.pt"
     path.write_bytes(content)
     with pytest.raises(DetectionError, match="is refused"):
-        load_detector(open_weights(str(path)))
+        load_yolo(open_weights(str(path)))
 
 
-def test_weights_that_change_after_they_were_opened_are_not_loaded(tmp_path: Path) -> None:
-    weights = open_weights(str(save_detector(tmp_path / "best.pt")))
-    save_detector(weights.path, seed=1)
-    with pytest.raises(DetectionError, match="has changed"):
-        load_detector(weights)
-
-
-def test_loading_leaves_no_copy_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = open_weights(str(save_detector(tmp_path / "best.pt")))
+def test_weights_that_changed_are_not_loaded_and_no_copy_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copies = tmp_path / "temporary"
     copies.mkdir()
+    weights = open_weights(str(save_detector(tmp_path / "best.pt")))
     monkeypatch.setattr("tempfile.tempdir", str(copies))
-    assert load_detector(weights).pt_path == str(weights.path)
+    assert load_yolo(weights).model.names == {0: "snake"}
+    save_detector(weights.path, seed=1)
+    with pytest.raises(DetectionError, match="has changed"):
+        load_yolo(weights)
     assert not list(copies.iterdir())
+
+
+def test_weights_of_another_task_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DetectionError, match=r"a model for 'pose': .*finds boxes"):
+        load_yolo(open_weights(str(save_detector(tmp_path / "pose.pt", task="pose"))))

@@ -17,8 +17,7 @@ import pytest
 
 from benchmarks.ray import KEYS, SCHEMA, Stub, stub_on
 from snake_assets.detection.detect import FindingSettings, find_snakes
-from snake_assets.detection.errors import DetectionError
-from snake_assets.detection.finders.base import Finder
+from snake_assets.detection.finders.base import DetectionError, Finder
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.backbone.features import DCT_STAGE

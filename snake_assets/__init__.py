@@ -3,7 +3,7 @@
 import os
 
 # Nothing is reported to anybody unless somebody asks for it: Dagster, Hugging Face, and Ray look here.
-# ultralytics is told in detection/quiet.py.
+# ultralytics is told in detection/finders/yolo_weights.py.
 for _reporting in (
     ("DAGSTER_DISABLE_TELEMETRY", "1"),
     ("HF_HUB_DISABLE_TELEMETRY", "1"),

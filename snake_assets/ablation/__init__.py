@@ -1,1 +1,4 @@
-"""The ablation: from the seed paper's recipe, faults included, to the package's own, one change at a time."""
+"""From the seed paper's recipe, faults included, to the package's own, one change at a time.
+
+What both recipes share does not belong here (learning).
+"""

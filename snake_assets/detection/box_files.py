@@ -40,6 +40,17 @@ SIDE = re.compile(r"(?:obj_)?(train|val|valid|validation|test)(?:_data)?", re.IG
 OVERHANG = 0.01
 MOST_SHOWN = 20
 
+# Whatever a file raises that is not as its format has it.
+UNREADABLE = (
+    OSError,
+    ElementTree.ParseError,
+    RecursionError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+)
+
 Name = PurePosixPath
 # Where it stands in its file, its class, and x0 y0 x1 y1 or what is wrong with it.
 Drawn = tuple[str, str, Sequence[float] | str]
@@ -156,38 +167,19 @@ def read_box_files(folder: Path) -> BoxFiles:
     for name in (name for name in files if name not in paths):
         try:
             told = _labels(name, files[name], by_stem, homes)
-        except (
-            OSError,
-            ElementTree.ParseError,
-            RecursionError,
-            LookupError,
-            AttributeError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except UNREADABLE as error:
             faults.append(f"{name}: is not as its format has it ({error!r})")
             continue
         if told is None:
             not_read.append(str(name))
         for photo_name, size, drawn in told or ():
             found = _photos_called(photo_name, name, by_stem)
-            if len(found) != 1 or found[0] in boxes:
-                why = (
-                    "has boxes in another file too"
-                    if len(found) == 1
-                    else f"{len(found)} photos are called so"
-                )
-                faults.append(f"{name}: is about {photo_name}, and {why}")
-                continue
-            own = boxes.setdefault(found[0], [])
-            for place, called, sides in drawn:
-                box = _sound(sides, size)
-                if isinstance(box, str) or box in own:
-                    fault = box if isinstance(box, str) else "the same box stands there twice"
-                    faults.append(f"{name}, {place}: {fault}")
-                else:
-                    own.append(box)
-                    classes[called] += 1
+            if len(found) != 1:
+                faults.append(f"{name}: is about {photo_name}, and {len(found)} photos are called so")
+            elif found[0] in boxes:
+                faults.append(f"{name}: is about {photo_name}, which has boxes in another file too")
+            else:
+                boxes[found[0]] = _sound_boxes(name, size, drawn, classes, faults)
     sides_of = {name: _held_out(name) for name in paths}
     if not {True, False} <= set(sides_of.values()):
         sides_of = dict.fromkeys(paths)
@@ -347,6 +339,23 @@ def _yolo_sides(words: Sequence[str]) -> Sequence[float] | str:
         return _around(shares)
     x, y, width, height = shares[:4]
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def _sound_boxes(
+    source: Name, size: tuple[float, float], drawn: Sequence[Drawn], classes: Counter[str], faults: list[str]
+) -> list[tuple[float, ...]]:
+    """The boxes that can be learnt from; their classes are counted, and what is wrong is a fault."""
+    boxes: list[tuple[float, ...]] = []
+    for place, called, sides in drawn:
+        box = _sound(sides, size)
+        if box in boxes:
+            box = "the same box stands there twice"
+        if isinstance(box, str):
+            faults.append(f"{source}, {place}: {box}")
+        else:
+            boxes.append(box)
+            classes[called] += 1
+    return boxes
 
 
 def _sound(sides: Sequence[float] | str, size: tuple[float, float]) -> tuple[float, ...] | str:

@@ -1,16 +1,20 @@
 """UMAP of the embeddings of the most photographed species: the paper's Figures 1 and 2."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.feature_table import CLS, DCT, FeatureTable
 from snake_assets.plots.charts import MARKERS, PALETTE, WIDEST, new_figure, to_png
+from snake_assets.storage.tables.table import Table
+from snake_assets.vision.embedding.tables import refuse_other_versions
 
 SEED = 2024
 NEIGHBOURS = 15
+# Of a species. More dots hide each other, and UMAP takes six times as long for 8,800 photos as for 2,500.
+MOST_PHOTOS = 500
 
 Points = npt.NDArray[np.float32]
 
@@ -33,29 +37,75 @@ def flatten(vectors: npt.NDArray[np.float32]) -> Points:
     return np.asarray(reducer.fit_transform(standardised), dtype=np.float32)
 
 
-def embedding_map_png(features: FeatureTable, species: Mapping[int, str]) -> bytes:
-    """A panel for the CLS token and one for the DCT; a colour and a marker per species.
+@dataclass(frozen=True, eq=False)
+class MappedPhotos:
+    """Photos to show.
+
+    Attributes:
+        class_id: of each, [N].
+        vectors: title -> float32 [N, D].
+        of_all: class_id -> how many of its photos are shown, and how many there are.
+    """
+
+    class_id: npt.NDArray[np.int32]
+    vectors: Mapping[str, Points]
+    of_all: Mapping[int, tuple[int, int]]
+
+
+def photos_to_map(dinov2: Table, dct: Table, species: Sequence[int]) -> MappedPhotos:
+    """The photos of some species; of one with more than MOST_PHOTOS, as many, evenly spread over the table.
 
     Args:
-        features: labelled photos.
-        species: class_id -> name of the species to show.
+        dinov2: `dinov2_embeddings` of a labelled split.
+        dct: `dct_embeddings` of the same split.
+        species: class_ids to show.
 
     Raises:
-        LearningError: the table holds no photo of these species.
+        LearningError: there is no photo of these species, or the tables hold other photos.
+        StorageError: a shard cannot be read, or another version of the code wrote a table.
     """
-    class_id = features.class_id
-    if class_id is None or not np.isin(class_id, list(species)).any():
+    for table in (dinov2, dct):
+        refuse_other_versions(table)
+    photos = dinov2.read(["image_id", "class_id"])
+    class_id = photos["class_id"].to_numpy()
+    own = {one: np.flatnonzero(class_id == one) for one in species}
+    chosen = {one: rows[_spread(len(rows))] for one, rows in own.items()}
+    shown = photos.take(np.sort(np.concatenate([np.empty(0, np.int64), *chosen.values()])))
+    if not len(shown):
         wanted = f"of class_id {sorted(species)} " if species else ""
         raise LearningError(f"There is no photo {wanted}to map: choose species of which train has photos.")
-    shown = np.isin(class_id, list(species))
-    labels = class_id[shown]
-    titles = {CLS: "CLS token", DCT: "8x8 DCT of the tokens"}
+    names, vectors = shown["image_id"].to_pylist(), {}
+    for title, table in (("CLS token", dinov2), ("8x8 DCT of the tokens", dct)):
+        found = table.matching("image_id", names, ["image_id", "embedding"])
+        if found["image_id"].to_pylist() != names:
+            raise LearningError(
+                f"{table.manifest.table} lacks photos of dinov2_embeddings: materialize both for train again."
+            )
+        column = found["embedding"].combine_chunks()
+        vectors[title] = np.asarray(column.flatten()).reshape(len(names), column.type.list_size)
+    of_all = {one: (len(chosen[one]), len(rows)) for one, rows in own.items()}
+    return MappedPhotos(shown["class_id"].to_numpy(), vectors, of_all)
+
+
+def _spread(count: int) -> npt.NDArray[np.int64]:
+    shown = min(count, MOST_PHOTOS)
+    return np.arange(shown) * count // max(1, shown)
+
+
+def embedding_map_png(photos: MappedPhotos, species: Mapping[int, str]) -> bytes:
+    """A panel for each kind of vectors; a colour and a marker per species.
+
+    Args:
+        photos: to show.
+        species: class_id -> name.
+    """
     figure = new_figure(WIDEST, 4.8)
-    panels = figure.subplots(1, len(titles), squeeze=False)[0]
-    for axes, (block, title) in zip(panels, titles.items(), strict=True):
-        points = flatten(features.blocks[block][shown])
+    panels = figure.subplots(1, len(photos.vectors), squeeze=False)[0]
+    for axes, (title, rows) in zip(panels, photos.vectors.items(), strict=True):
+        points = flatten(rows)
         for number, (label, name) in enumerate(species.items()):
-            mine = points[labels == label]
+            mine = points[photos.class_id == label]
+            shown, in_all = photos.of_all[label]
             axes.scatter(
                 mine[:, 0],
                 mine[:, 1],
@@ -64,7 +114,7 @@ def embedding_map_png(features: FeatureTable, species: Mapping[int, str]) -> byt
                 color=PALETTE[number % len(PALETTE)],
                 marker=MARKERS[number % len(MARKERS)],
                 linewidths=0,
-                label=f"{name} ({len(mine)})",
+                label=f"{name} ({shown if shown == in_all else f'{shown} of {in_all:,}'})",
             )
         axes.set_title(f"UMAP of the {title}")
         axes.set_xticks([])

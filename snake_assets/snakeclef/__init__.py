@@ -1,1 +1,4 @@
-"""The competition: its files, its venom list, its metric and its submission format."""
+"""The competition: its metadata files, its photos as a table, its metric and its submission format.
+
+What a photo shows does not belong here (vision), nor who answers (learning).
+"""

@@ -1,1 +1,4 @@
-"""Where tables live: shards, manifests, fingerprints and the folders that hold them."""
+"""Where everything that is made is kept: tables, bundles, fingerprints, folders and buckets.
+
+What is in them does not belong here.
+"""

@@ -1,1 +1,4 @@
-"""From bytes to vectors: decode, preprocess, backbone, DCT."""
+"""From the bytes of a photo to vectors: decoding, preprocessing, backbone, inference, embedding.
+
+Where a photo comes from does not belong here (snakeclef), nor what its vectors mean (learning).
+"""

@@ -1,1 +1,1 @@
-"""Tests of the ladder: every switch has its effect."""
+"""Tests of the ablation: every switch has its effect."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from benchmarks import (
@@ -15,6 +16,7 @@ from benchmarks import (
     detect,
     embedding,
     ingest,
+    official,
     ray,
     resize,
     scale,
@@ -22,6 +24,8 @@ from benchmarks import (
     whole,
 )
 from benchmarks.backbones import flops_per_photo
+from snake_assets.snakeclef.metadata import SPLITS, VENOM_LIST, read_metadata, read_venom_list
+from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.vision.decoding.decode import decode, probe
 from snake_assets_tests.conftest import photo_bytes
 from snake_assets_tests.detection.detectors import save_detector
@@ -228,3 +232,39 @@ def test_without_real_photos_a_set_is_drawn(tmp_path: Path, monkeypatch: pytest.
     sources = common.photo_sources(None, [tmp_path / "absent"], tmp_path)
     assert sources.origin == "drawn"
     assert [path.name for path in sources.files] == ["whole.jpg"]
+
+
+def test_the_made_up_set_is_of_the_official_size():
+    photos = official.plan_set(1.0)
+    of_test = photos["subset"] == "test"
+    labelled = photos.filter(~of_test)
+    assert (len(labelled), labelled["class_id"].n_unique()) == (182_261, 1_784)
+    assert labelled["observation_id"].n_unique() == 103_404
+    assert dict(photos["subset"].value_counts().iter_rows())["val"] == 14_117
+    for name in ("subset", "class_id"):
+        assert (photos.group_by("observation_id").agg(pl.col(name).n_unique())[name] == 1).all()
+    assert labelled.filter(subset="train")["class_id"].n_unique() == 1_784
+
+
+def test_the_made_up_set_is_read_as_the_official_one_and_no_two_photos_are_alike(tmp_path: Path):
+    planned = official.plan_set(0.002)
+    official.write_set(planned, tmp_path)
+    venomous = read_venom_list(tmp_path / "metadata" / VENOM_LIST)
+    photos = []
+    for split in SPLITS:
+        rows = read_metadata(tmp_path, split, venomous)
+        assert {row.official_path for row in rows} == {file.path for file in find_photos(tmp_path, split)}
+        photos += [(tmp_path / row.official_path).read_bytes() for row in rows]
+    assert len(planned) == len(photos) == len(set(photos))
+
+
+@pytest.mark.daemon
+def test_official(capsys: pytest.CaptureFixture[str]):
+    returned = official.main(["--share", "0.002"])
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == returned
+    steps, checks = returned["steps"], returned["checks"]
+    assert {"raw_images", "embeddings", "species_classifier", "submission", "submission_checks"} <= set(steps)
+    assert all(value > 0 for cost in steps.values() for value in cost.values())
+    assert "dinov2_embeddings.photos_in_one_split" in checks
+    assert returned["slowest_check_s"] == max(checks.values())
+    assert returned["photos"]["val"] > 0 and returned["track1"] > 50

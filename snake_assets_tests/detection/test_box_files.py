@@ -115,7 +115,7 @@ def test_a_wrong_line_is_named_by_file_and_number(tmp_path: Path, line: str, fau
     [
         ({"labels/c.txt": LINE}, r"labels/c\.txt: .*there is no photo of this name in images"),
         ({"images/a.png": PHOTO}, r"labels/a\.txt: is about images/a, and 2 photos are called so"),
-        ({"a.xml": VOC}, r"has boxes in another file too"),
+        ({"a.xml": VOC}, r"which has boxes in another file too"),
         ({"images/b.jpg": b"no photo"}, r"images/b\.jpg: cannot be read"),
         ({"images/b.jpg": OTHER[:-9]}, r"images/b\.jpg: cannot be read"),
         ({"labels/b.txt": b"\xff\xfe\0"}, r"labels/b\.txt: is not as its format"),

@@ -17,8 +17,8 @@ from snake_assets_tests.fuzz.readers import build_targets
 
 # Above what Python and its libraries reserve (2 GB) it leaves the 1.8 GB of the largest WEBP.
 MOST_ADDRESS_SPACE = 6 << 30
-# Of all threads together: waiting for a busy machine is no hang.
-MOST_PROCESSOR_SECONDS = 10
+# Of all threads together: waiting for a busy machine is no hang. A deadlock takes no processor time.
+MOST_PROCESSOR_SECONDS, MOST_SECONDS = 10, 120
 
 
 def main(target_name: str, seed: str, first: str, end: str) -> None:
@@ -30,8 +30,9 @@ def main(target_name: str, seed: str, first: str, end: str) -> None:
         target = build_targets(Path(workspace))[target_name]
         for number in range(int(first), int(end)):
             say(case=number)
-            # Nobody handles the signal: it ends the process, in whatever library it is.
+            # Nobody handles the signals: they end the process, in whatever library it is.
             signal.setitimer(signal.ITIMER_PROF, MOST_PROCESSOR_SECONDS)
+            signal.alarm(MOST_SECONDS)
             try:
                 outcome, fault = target.try_case(seed, number), ""
             except BaseException:

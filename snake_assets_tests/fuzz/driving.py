@@ -5,15 +5,13 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from queue import Empty, Queue
-from threading import Thread
 
-# Far above the child's own limit on processor time: for a deadlock, which takes none.
-MOST_SECONDS = 120.0
 # So that what a library gathers is not taken for a reader's.
 CASES_A_CHILD = 2000
+# What the system ends a child with that has used up its time.
+HUNG = (-signal.SIGALRM, -signal.SIGPROF)
 
 
 @dataclass
@@ -39,50 +37,34 @@ class Tally:
             self.faults[number] = fault
 
 
-def drive(target: str, command: Sequence[str], cases: int, most_seconds: float = MOST_SECONDS) -> Tally:
-    """Try cases 0 to `cases`, each at most once.
+def drive(target: str, command: Sequence[str], cases: int) -> Tally:
+    """Try cases 0 to `cases` of a target, each at most once.
 
-    Args:
-        target: its name.
-        command: starts a child (child.py); the first case and the end are appended.
-        cases: how many.
-        most_seconds: that a child may be silent.
+    `command` starts a child (child.py), which ends itself where a case takes too long; the first case and the
+    end are appended.
     """
     tally, began = Tally(target), time.monotonic()
     while (done := tally.outcomes.total()) < cases:
         end = min(cases, done + CASES_A_CHILD)
-        _drive_child([*command, str(done), str(end)], tally, most_seconds)
+        _drive_child([*command, str(done), str(end)], tally)
     tally.seconds = time.monotonic() - began
     return tally
 
 
-def _drive_child(command: Sequence[str], tally: Tally, most_seconds: float) -> None:
+def _drive_child(command: Sequence[str], tally: Tally) -> None:
     """Count what a child says, and the case that it died of."""
     running: int | None = None
     before = tally.outcomes.total()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
-        lines: Queue[str | None] = Queue()
-        listener = Thread(target=_listen, args=(child.stdout, lines))
-        listener.start()
-        try:
-            while line := lines.get(timeout=most_seconds):
-                said = json.loads(line)
-                running = None if "outcome" in said else said["case"]
-                if "outcome" in said:
-                    tally.count(said["case"], said["outcome"], said["fault"])
-                    tally.peak_mb = max(tally.peak_mb, said["peak_mb"])
-        except Empty:
-            child.kill()
-        status = child.wait()
-        listener.join()
+        for line in child.stdout or ():
+            said = json.loads(line)
+            running = None if "outcome" in said else said["case"]
+            if "outcome" in said:
+                tally.count(said["case"], said["outcome"], said["fault"])
+                tally.peak_mb = max(tally.peak_mb, said["peak_mb"])
+    status = child.returncode
     if running is not None:
-        hung = status in (-signal.SIGKILL, -signal.SIGPROF)
-        tally.count(running, "hung" if hung else "crashed", f"the process ended with {status}")
+        outcome = "hung" if status in HUNG else "crashed"
+        tally.count(running, outcome, f"the process ended with {status}")
     elif tally.outcomes.total() == before:
         raise RuntimeError(f"{' '.join(command)} ended with {status} before its first case")
-
-
-def _listen(stdout: Iterable[str], lines: "Queue[str | None]") -> None:
-    for line in stdout:
-        lines.put(line)
-    lines.put(None)

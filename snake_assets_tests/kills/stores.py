@@ -19,11 +19,11 @@ Stamp = tuple[str, int, int]
 def versions(store: Path) -> dict[str, str]:
     """By folder, what its table or bundle holds, which is read in full; or what is wrong with it."""
     found = {}
-    for folder in _committed(store):
+    for name, folder in _committed(store):
         try:
-            found[folder.relative_to(store).as_posix()] = _version(folder)
+            found[name] = _version(folder)
         except StorageError as error:
-            found[folder.relative_to(store).as_posix()] = f"damaged: {error}"
+            found[name] = f"damaged: {error}"
     return found
 
 
@@ -32,16 +32,13 @@ def _version(folder: Path) -> str:
         bundle = open_bundle(folder)
         return fingerprint([bundle.recipe, {} if folder.name in DATED else dict(bundle.files)])
     table = open_table(folder)
-    digests = [file_digest(folder / shard.file) for shard in table.manifest.shards]
-    rows = table.read()
-    if (
-        digests != [shard.sha256 for shard in table.manifest.shards]
-        or rows.num_rows != table.manifest.rows_out
-    ):
+    rows, manifest = table.read(), table.manifest
+    whole = [file_digest(folder / shard.file) == shard.sha256 for shard in manifest.shards]
+    if not all(whole) or rows.num_rows != manifest.rows_out:
         return "damaged: the shards are not those of the manifest"
     if folder.parent.name == "raw_images":  # photos out of an archive have the time of their unpacking
         return fingerprint(rows.select(["path", "place", "bytes"]).to_pylist())
-    return fingerprint([table.manifest.recipe, table.manifest.digest])
+    return fingerprint([manifest.recipe, manifest.digest])
 
 
 def units(store: Path) -> dict[str, set[str]]:
@@ -56,19 +53,16 @@ def finished(store: Path) -> dict[tuple[str, str], Stamp]:
         lines = path.read_bytes().split(b"\n")[1:-1]
         name = path.parent.relative_to(store).as_posix()
         shards += [(name, shard) for shard in shards_from_json([json.loads(line) for line in lines])]
-    stamps = {}
-    for name, shard in shards:
-        status = (store / name / shard.file).stat()
-        stamps[name, shard.unit] = (shard.file, status.st_ino, status.st_mtime_ns)
-    return stamps
+    states = {(name, shard.unit): (shard.file, (store / name / shard.file).stat()) for name, shard in shards}
+    return {key: (file, state.st_ino, state.st_mtime_ns) for key, (file, state) in states.items()}
 
 
 def plain_files(store: Path) -> dict[str, str]:
     """By bundle and plain name, the digests of files as people find them; without those that are dated."""
     return {
-        f"{folder.name}/{name}": file_digest(folder / name)
-        for folder in _committed(store)
-        if folder.parent == store and folder.name not in DATED
+        f"{bundle}/{name}": file_digest(folder / name)
+        for bundle, folder in _committed(store)
+        if folder.parent == store and bundle not in DATED
         for name in open_bundle(folder).files
     }
 
@@ -80,10 +74,11 @@ def strays(store: Path) -> list[str]:
 
 
 def _tables(store: Path) -> Iterator[tuple[str, Manifest]]:
-    for folder in _committed(store):
-        if folder.parent != store:
-            yield folder.relative_to(store).as_posix(), open_table(folder).manifest
+    return (
+        (name, open_table(folder).manifest) for name, folder in _committed(store) if folder.parent != store
+    )
 
 
-def _committed(store: Path) -> list[Path]:
-    return [path.parent for path in (*store.glob(f"*/{MANIFEST}"), *store.glob(f"*/*/{MANIFEST}"))]
+def _committed(store: Path) -> list[tuple[str, Path]]:
+    folders = [path.parent for path in (*store.glob(f"*/{MANIFEST}"), *store.glob(f"*/*/{MANIFEST}"))]
+    return [(folder.relative_to(store).as_posix(), folder) for folder in folders]

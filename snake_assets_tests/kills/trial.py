@@ -1,23 +1,54 @@
 """Kill, look, run on: a store is carried through two versions of its data by runs that are killed."""
 
+import os
 import random
 import shutil
 import signal
+import tarfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from snake_assets.demo.backbone import build_demo_backbone
+from snake_assets.demo.dataset import draw_demo_set
 from snake_assets_tests.interrupting import Runner, interruptible
 from snake_assets_tests.kills import stores
-from snake_assets_tests.kills.data import VERSIONS, choose, draw_versions
 from snake_assets_tests.kills.whole_job import PRELOAD, Moment, whole_job
 
+SHARE = 0.01  # a photo or two of every observation that the demo set must have
+VERSIONS, CHANGED = ("first", "second"), 2
 # Steps that check what others wrote, and write nothing.
 ONLY_LOOK = ("_checks", "comparison_of_splits")
+
+
+def draw_versions(root: Path) -> None:
+    """Make the folders `first` and `second` of raw data, the second with a few photos changed in every split.
+
+    The test split is in an archive.
+    """
+    draw_demo_set(root / "drawn", share=SHARE)
+    first, second = (root / version for version in VERSIONS)
+    shutil.copytree(root / "drawn", first)
+    shutil.copytree(root / "drawn", second)
+    for split in ("train", "val", "test"):
+        photos = [path for path in sorted((second / split).rglob("*.jpg")) if path.stat().st_size > 1000]
+        for photo, other in zip(photos[:CHANGED], photos[CHANGED:], strict=False):
+            shutil.copyfile(other, photo)
+            os.utime(photo, ns=(1, 1))
+    for version in (first, second):
+        with tarfile.open(version / "private_testset.tar", "w") as archive:
+            archive.add(version / "test", "private_testset")
+        shutil.rmtree(version / "test")
+
+
+def choose(root: Path, version: str) -> Path:
+    """Make `root/data` the data of a version; the path is the same for both, as after a change in place."""
+    link = root / "data"
+    link.unlink(missing_ok=True)
+    link.symlink_to(root / version, target_is_directory=True)
+    return link
 
 
 @dataclass(frozen=True)
@@ -81,14 +112,8 @@ class Trial:
         choose(self._root, version)
         ended = self._runner.run()
         assert ended.exitcode == 0, f"the job fails on the {version} version of the data, without a kill"
-        store = self._store
-        return Undisturbed(
-            ended.seconds,
-            ended.returned,
-            stores.versions(store),
-            stores.units(store),
-            stores.plain_files(store),
-        )
+        held = [look(self._store) for look in (stores.versions, stores.units, stores.plain_files)]
+        return Undisturbed(ended.seconds, ended.returned, *held)
 
     def _lap(self, wanted: Undisturbed, before: Mapping[str, str], kills: int) -> None:
         """From one version of the data to the next: runs, killed until one ends before it is killed."""
@@ -155,19 +180,13 @@ class Trial:
         return wrong + [f"{name} was left behind" for name in stores.strays(self._store)]
 
 
-@contextmanager
-def trial(root: Path, seed: int) -> Iterator[Trial]:
-    """A trial in an empty folder; its seconds are of two runs without a kill, and what is drawn."""
-    with interruptible(whole_job, PRELOAD) as runner:
-        yield Trial(root, runner, seed)
-
-
 def kill_and_tell(root: Path, kills: int, seed: int) -> dict[str, object]:
-    """A whole trial, as it is told."""
+    """A whole trial in an empty folder, as it is told; two runs of it have no kill."""
     began = time.perf_counter()
-    with trial(root, seed) as going:
-        going.go_on(kills)
-    tally = going.tally
+    with interruptible(whole_job, PRELOAD) as runner:
+        trial = Trial(root, runner, seed)
+        trial.go_on(kills)
+    tally = trial.tally
     return {
         "kills": tally.kills,
         "ended_right": tally.ended_right,

@@ -5,18 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.plots.charts import species_histogram_png, venom_confusion_png
-from snake_assets.plots.embedding_map import embedding_map_png, flatten
+from snake_assets.plots.embedding_map import MOST_PHOTOS, embedding_map_png, photos_to_map
 from snake_assets.plots.photo_sheets import contact_sheet
 from snake_assets.snakeclef.image_table import ingest
 from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.raw.photo_files import find_photos
-from snake_assets.storage.tables.table import open_table
+from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.storage.tables.writer import write_table
+from snake_assets.vision.embedding.tables import EMBEDDING_VERSION
 from snake_assets_tests.conftest import photo_bytes
 
 WIDEST = 820
@@ -33,7 +35,7 @@ def table_of(root: Path, photos: dict[str, bytes], species: str | None = "Aus bu
         (root / "data" / "val").mkdir(parents=True, exist_ok=True)
         (root / "data" / "val" / name).write_bytes(data)
     rows = [PhotoRow(name, "77", f"val/{name}", 1, species) for name in photos]
-    ingest(rows, find_photos(root / "data", "val"), "val", root / "images")
+    ingest(rows, find_photos(root / "data", "val"), "val", root / "images", most_rejected=1)
     return open_table(root / "images")
 
 
@@ -84,22 +86,40 @@ def test_the_confusion_shows_its_counts():
     assert venom_confusion_png(some, none) != venom_confusion_png(none, none)
 
 
-def features(photos: int) -> FeatureTable:
-    rng = np.random.default_rng(0)
-    return FeatureTable(
-        image_id=[str(n) for n in range(photos)],
-        observation_id=[str(n) for n in range(photos)],
-        blocks={name: rng.normal(size=(photos, 6)).astype(np.float32) for name in ("cls", "dct")},
-        class_id=np.arange(photos, dtype=np.int32) % 2,
-    )
+def tables(folder: Path, photos: int) -> tuple[Table, Table]:
+    """Embeddings of photos of two species in turn; the CLS token says which photo it is."""
+    ids, rng = pa.array([f"{n:04}" for n in range(photos)]), np.random.default_rng(0)
+    cls = rng.normal(size=(photos, 6)).astype(np.float32)
+    cls[:, 0] = np.arange(photos)
+    columns = {
+        "dinov2": {"class_id": pa.array(np.arange(photos) % 2, pa.int32()), "embedding": cls},
+        "dct": {"embedding": cls[:, :3]},
+    }
+    for name, own in columns.items():
+        vectors = own.pop("embedding")
+        wide = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+        rows = pa.table({"image_id": ids, **own, "embedding": wide})
+        with write_table(folder / name, name, "train", rows.schema, {"version": EMBEDDING_VERSION}) as writer:
+            writer.write("unit", rows.to_batches(), [])
+            writer.commit(["unit"])
+    return open_table(folder / "dinov2"), open_table(folder / "dct")
 
 
-@pytest.mark.parametrize("photos", [1, 4])
-def test_a_map_of_a_handful_of_photos(photos: int):
-    assert opened(embedding_map_png(features(photos), {0: "Aus bus"})).width <= WIDEST
-    assert flatten(features(photos).blocks["cls"]).shape == (photos, 2)
+@pytest.mark.parametrize("photos", [1, 8])
+def test_a_map_of_a_handful_of_photos(tmp_path: Path, photos: int):
+    shown = photos_to_map(*tables(tmp_path, photos), [0])
+    assert opened(embedding_map_png(shown, {0: "Aus bus"})).width <= WIDEST
 
 
-def test_a_map_of_species_that_are_not_there_is_refused():
+def test_a_map_of_many_photos_shows_some_of_all_of_the_table(tmp_path: Path):
+    shown = photos_to_map(*tables(tmp_path, 3 * MOST_PHOTOS), [1])
+    assert shown.of_all == {1: (MOST_PHOTOS, 3 * MOST_PHOTOS // 2)}
+    photos = shown.vectors["CLS token"][:, 0]
+    assert len(photos) == MOST_PHOTOS and (np.diff(photos) > 0).all() and (photos % 2 == 1).all()
+    assert photos[0] == 1 and photos[-1] >= 3 * MOST_PHOTOS - 5
+    assert (shown.vectors["8x8 DCT of the tokens"][:, 0] == photos).all()
+
+
+def test_a_map_of_species_that_are_not_there_is_refused(tmp_path: Path):
     with pytest.raises(LearningError, match="7"):
-        embedding_map_png(features(4), {7: "Cus dus"})
+        photos_to_map(*tables(tmp_path, 4), [7])

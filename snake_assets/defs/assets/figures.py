@@ -1,5 +1,6 @@
 """Pictures of the data: the species histogram and the embedding map."""
 
+import json
 from typing import Annotated
 
 import dagster as dg
@@ -7,12 +8,11 @@ from pydantic import Field
 
 from snake_assets.defs.assets.dependencies import on_split
 from snake_assets.defs.lib.config import StepConfig
-from snake_assets.defs.lib.metadata import column_schema, data_version, picture
+from snake_assets.defs.lib.metadata import column_schema, data_version, markdown_table, picture
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.storage import RawData, Store
-from snake_assets.learning.reading import read_features
 from snake_assets.plots.charts import PALETTE, species_histogram_png
-from snake_assets.plots.embedding_map import embedding_map_png
+from snake_assets.plots.embedding_map import embedding_map_png, photos_to_map
 from snake_assets.snakeclef.image_table import class_balance
 from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
@@ -22,9 +22,10 @@ from snake_assets.vision.embedding.tables import DCT, DINOV2
 
 # Count as inputs: raise one when the same tables would give another picture.
 HISTOGRAM_VERSION = 2
-MAP_VERSION = 2
+MAP_VERSION = 3
 SPECIES_SHOWN = 5
-HISTOGRAM_FILE, COUNTS_FILE, MAP_FILE = "species_histogram.png", "species_counts.csv", "embedding_map.png"
+HISTOGRAM_FILE, COUNTS_FILE = "species_histogram.png", "species_counts.csv"
+MAP_FILE, SHOWN_FILE = "embedding_map.png", "photos_shown.json"
 
 
 @dg.asset(
@@ -101,8 +102,9 @@ def embedding_map(
     """UMAP of the CLS and the DCT embeddings of the most photographed species of train: the paper's figures.
 
     Species that lie apart here can be told apart by a linear classifier; mixed ones may still be. Axes have
-    no unit: only who is near whom means something. If it fails because there is no photo of the chosen
-    class_ids, choose species of train in the launchpad.
+    no unit: only who is near whom means something. Of a species with more than 500 photos as many are shown,
+    evenly spread over train; the legend and the metadata say so. If it fails because there is no photo of the
+    chosen class_ids, choose species of train in the launchpad.
     """
     images, dinov2, dct = (open_table(store.folder(name, "train")) for name in ("image_table", DINOV2, DCT))
     recipe: dict[str, Json] = {
@@ -115,14 +117,23 @@ def embedding_map(
     folder = store.folder("embedding_map")
     if not is_current(folder, recipe):
         names = class_balance(images, read_venom_list(raw_data.folder() / "metadata" / VENOM_LIST)).names
-        shown = config.class_ids or list(names)[:SPECIES_SHOWN]
-        drawn = embedding_map_png(
-            read_features(dinov2, dct), {class_id: names.get(class_id, str(class_id)) for class_id in shown}
-        )
+        chosen = config.class_ids or list(names)[:SPECIES_SHOWN]
+        species = {class_id: names.get(class_id, str(class_id)) for class_id in chosen}
+        photos = photos_to_map(dinov2, dct, chosen)
+        drawn = embedding_map_png(photos, species)
+        shown = [[class_id, species[class_id], *photos.of_all[class_id]] for class_id in chosen]
         with write_bundle(folder, recipe) as aside:
             (aside / MAP_FILE).write_bytes(drawn)
+            (aside / SHOWN_FILE).write_text(json.dumps(shown))
     bundle = open_bundle(folder)
     context.add_asset_metadata({"map": picture(bundle.path(MAP_FILE).read_bytes(), "UMAP of the embeddings")})
     return dg.MaterializeResult(
-        metadata={"folder": dg.MetadataValue.path(str(folder))}, data_version=data_version(bundle.files)
+        metadata={
+            "photos": markdown_table(
+                ["class_id", "species", "photos shown", "photos of train"],
+                json.loads(bundle.path(SHOWN_FILE).read_text()),
+            ),
+            "folder": dg.MetadataValue.path(str(folder)),
+        },
+        data_version=data_version(bundle.files),
     )

@@ -30,7 +30,8 @@ def images(root: Path, photos: dict[str, bytes], shard_rows: int = 4) -> Table:
         (root / "data" / "train").mkdir(parents=True, exist_ok=True)
         (root / "data" / "train" / name).write_bytes(data)
     rows = [PhotoRow(name, f"o{n // 2}", f"train/{name}", n % 3) for n, name in enumerate(photos)]
-    ingest(rows, find_photos(root / "data", "train"), "train", root / "image_table", shard_rows)
+    files = find_photos(root / "data", "train")
+    ingest(rows, files, "train", root / "image_table", shard_rows, most_rejected=1)
     return open_table(root / "image_table")
 
 

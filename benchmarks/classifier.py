@@ -46,8 +46,8 @@ from snake_assets.ablation.paper_trainer import train_as_the_paper
 from snake_assets.ablation.steps import PaperTrainer
 from snake_assets.defs.assets.dependencies import FEATURE_TABLES
 from snake_assets.learning.decision.pooling import Pooling, pool_observations, softmax
-from snake_assets.learning.feature_table import CLS, FeatureTable, concat
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.feature_table import CLS, FeatureTable
+from snake_assets.learning.reading import read_splits
 from snake_assets.learning.settings import Recipe
 from snake_assets.learning.train import train_classifier
 from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
@@ -69,15 +69,14 @@ def real_features(store: Path) -> FeatureTable:
         "SNAKE_BACKBONE": str(SHARED_DATA / "weights" / "vit-tiny-imagenet"),
     }
     dagster = [sys.executable, "-m", "dagster", "job", "execute", "-m", "snake_assets.definitions"]
-    tables = []
+    splits = []
     for split in ("train", "val"):
         if not (store / FEATURE_TABLES[0] / split).is_dir():
             tags = f'{{"dagster/partition": "{split}"}}'
             command = [*dagster, "-j", "features", "--tags", tags]
             subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True)
-        there = [store / name / split for name in FEATURE_TABLES if (store / name / split).is_dir()]
-        tables.append(read_features(*map(open_table, there)))
-    return concat(*tables)
+        splits.append([open_table(store / name / split) for name in FEATURE_TABLES])
+    return read_splits(splits)
 
 
 def halves(table: FeatureTable, seed: int) -> tuple[FeatureTable, FeatureTable]:

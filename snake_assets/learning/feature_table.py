@@ -125,39 +125,6 @@ class FeatureTable:
         )
 
 
-def concat(first: FeatureTable, second: FeatureTable) -> FeatureTable:
-    """Both tables' photos, the first's first; train and val before a refit.
-
-    Ids are marked with the table that they come from, because they are unique within a split only.
-
-    Raises:
-        LearningError: other blocks, dims or fingerprints, or one table without class_id.
-    """
-    if first.dims != second.dims:
-        raise LearningError(f"Tables with blocks {first.dims} and {second.dims} cannot be joined.")
-    if first.fingerprint != second.fingerprint:
-        raise LearningError(
-            f"Features of {first.fingerprint!r} and of {second.fingerprint!r} cannot be joined: compute the "
-            f"embeddings of both splits with one backbone."
-        )
-    if (first.class_id is None) != (second.class_id is None):
-        raise LearningError("One of the tables has no class_id: label both, or neither.")
-    return FeatureTable(
-        image_id=_apart(first.image_id, second.image_id),
-        observation_id=_apart(first.observation_id, second.observation_id),
-        blocks={name: np.vstack([first.blocks[name], second.blocks[name]]) for name in first.blocks},
-        class_id=None
-        if first.class_id is None or second.class_id is None
-        else np.concatenate([first.class_id, second.class_id]),
-        sha256=None if first.sha256 is None or second.sha256 is None else [*first.sha256, *second.sha256],
-        fingerprint=first.fingerprint,
-    )
-
-
-def _apart(first: Sequence[str], second: Sequence[str]) -> list[str]:
-    return [*(f"1/{name}" for name in first), *(f"2/{name}" for name in second)]
-
-
 def _as_block(name: str, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     if name not in BLOCKS:
         raise LearningError(f"Block {name!r} is unknown: a table holds {', '.join(BLOCKS)}.")

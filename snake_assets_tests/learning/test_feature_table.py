@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.feature_table import FeatureTable, concat
+from snake_assets.learning.feature_table import FeatureTable
 from snake_assets_tests.learning.tables import species_table
 
 
@@ -63,33 +63,3 @@ def test_numpy_strings_become_plain_ones() -> None:
     table = FeatureTable(["a"], names, {"cls": np.zeros((1, 1), dtype=np.float32)})
     assert type(names[0]) is np.str_
     assert type(table.observation_id[0]) is str
-
-
-def test_concat_keeps_order_and_labels() -> None:
-    train, val = species_table(), species_table(prefix="val", seed=1)
-    both = concat(train, val)
-    assert [name.partition("/")[2] for name in both.image_id] == [*train.image_id, *val.image_id]
-    assert train.class_id is not None and val.class_id is not None and both.class_id is not None
-    np.testing.assert_array_equal(both.class_id, np.concatenate([train.class_id, val.class_id]))
-    np.testing.assert_array_equal(both.matrix(["cls"])[len(train) :], val.matrix(["cls"]))
-
-
-def test_concat_keeps_equal_ids_of_two_splits_apart() -> None:
-    one = species_table()
-    both = concat(one, one)
-    assert len(set(both.image_id)) == 2 * len(one)
-    assert len(set(both.observation_id)) == 2 * len(set(one.observation_id))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"fingerprint": "huge"}, "'tiny' and of 'huge'"),
-        ({"class_id": None}, "no class_id"),
-        ({"blocks": {"cls": np.zeros((48, 2), dtype=np.float32)}}, "cannot be joined"),
-    ],
-)
-def test_concat_refuses_tables_of_another_making(change: dict[str, object], message: str) -> None:
-    other = dataclasses.replace(species_table(prefix="val"), **change)  # type: ignore[arg-type]
-    with pytest.raises(LearningError, match=message):
-        concat(species_table(), other)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.reading import read_features, read_splits
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.storage.tables.writer import write_table
@@ -89,3 +89,19 @@ def test_cls_tokens_alone_are_of_the_same_making(tmp_path: Path) -> None:
     table = read_features(*own, crop_embeddings(tmp_path), only_cls=True)
     assert table.dims == {"cls": 4}
     assert table.fingerprint == read_features(*own, crop_embeddings(tmp_path / "again")).fingerprint
+
+
+def test_splits_stand_one_after_the_other_and_equal_ids_apart(tmp_path: Path) -> None:
+    train, val = ([*embeddings(tmp_path / split), crop_embeddings(tmp_path / split)] for split in ("1", "2"))
+    one, both = read_features(*train), read_splits([train, val])
+    assert len(set(both.image_id)) == 2 * len(PHOTOS) and len(set(both.observation_id)) == 4
+    assert [name.partition("/")[2] for name in both.image_id] == 2 * PHOTOS
+    assert both.class_id is not None and both.class_id.tolist() == [3, 3, 7, 3, 3, 7]
+    assert (both.blocks["crop_cls"] == np.vstack(2 * [one.blocks["crop_cls"]])).all()
+    assert both.fingerprint == one.fingerprint
+
+
+def test_splits_of_other_recipes_are_not_joined(tmp_path: Path) -> None:
+    train = embeddings(tmp_path)
+    with pytest.raises(LearningError, match="embeddings of all splits with one backbone"):
+        read_splits([train, [*train, crop_embeddings(tmp_path)]])

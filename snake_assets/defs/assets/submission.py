@@ -14,8 +14,7 @@ from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.feature_table import concat
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.reading import read_features, read_splits
 from snake_assets.learning.submission import ORIGIN_FILE, SUBMISSION_FILE, write_submission
 from snake_assets.learning.train import refit
 from snake_assets.snakeclef.image_table import observation_order
@@ -87,7 +86,7 @@ def submission(
     if not is_current(folder, recipe):
         classifier = SpeciesClassifier.load(trained.inside)
         if config.refit_on_train_and_val:
-            labelled = concat(read_features(*tables["train"]), read_features(*tables["val"]))
+            labelled = read_splits([tables["train"], tables["val"]])
             classifier = refit(classifier, labelled, venomous)
         predictions = classifier.identify(read_features(*tables["test"]), order)
         with write_bundle(folder, recipe) as aside:

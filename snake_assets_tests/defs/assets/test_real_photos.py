@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,11 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def store(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The store after one run of `snakeclef`; the settings stay as they were for it."""
-    root = tmp_path_factory.mktemp("real")
+    """The store after a run of `snakeclef`; the settings stay as they were for it.
+
+    What REAL_STORE names is gone on with: .ci/run has made it a moment ago.
+    """
+    root = Path(os.environ.get("REAL_STORE") or tmp_path_factory.mktemp("real"))
     with pytest.MonkeyPatch.context() as settings:
         settings.setenv("SNAKE_DATA", str(shared_data / "philippine-snakes"))
         settings.setenv("SNAKE_STORE", str(root))

@@ -172,5 +172,10 @@ def _belong_together(text: _Text, tensors: dict[str, Any]) -> bool:
         and text.class_ids == sorted(set(text.class_ids))
         and bool(text.choice.candidates)
         and bool(((labels >= 0) & (labels < classes)).all())
-        and all(bool((np.abs(values) <= LARGEST).all()) for values in tensors.values())
+        and all(bool((np.abs(values) <= _largest(values)).all()) for values in tensors.values())
     )
+
+
+def _largest(values: np.ndarray[Any, Any]) -> float:
+    # float16 does not reach the limit: it would be taken for infinity, and infinity be let through.
+    return float(np.finfo(np.float16).max) if values.dtype == np.float16 else LARGEST

@@ -1,6 +1,8 @@
 """Every benchmark in its smallest form: it runs, and its last line says what it promises. Never timings."""
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,127 +33,105 @@ from snake_assets_tests.conftest import photo_bytes
 from snake_assets_tests.detection.detectors import save_detector
 from snake_assets_tests.learning.tables import VENOMOUS, species_table
 
+MEASURED = re.compile(r"(_img_s|_ms|_mb|_mb_s|_tflops|_s|seconds|_s_per_image|seconds_per_photo)$")
 Main = Callable[[list[str]], dict[str, object]]
 
 
 @pytest.fixture
 def measured(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, small_set: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, small_set: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, object]]:
-    """Runs a benchmark on drawn photos: what it printed as its last line, and left nothing behind."""
+    """Runs a benchmark on drawn photos: what it printed as its last line, and left nothing behind.
 
-    def run(main: Main, *arguments: str, rounds: int = 2, disk: bool = True) -> dict[str, object]:
+    Whatever is a rate, a time or a size is above zero, and a ratio lies between its least and its most.
+    """
+
+    def run(main: Main, options: str, rounds: int = 2, disk: bool = True) -> dict[str, object]:
+        module = sys.modules[main.__module__]
+        # Fresh processes would import for seconds each; that they work, test_ingest shows.
+        if main is not ingest.main and hasattr(module, "in_fresh_process"):
+            monkeypatch.setattr(module, "in_fresh_process", lambda function, *given: function(*given))
         places = ["--sources", str(small_set), "--work", str(tmp_path)] if disk else []
-        returned = main([*arguments, *places, "--rounds", str(rounds)])
+        returned = main([*options.split(), *places, "--rounds", str(rounds)])
         printed = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert printed == returned
         assert not list(tmp_path.iterdir())
+        for name, value in printed.items():
+            if MEASURED.search(name) and name != "peak_device_mb":
+                assert np.min(value) > 0, name
+            if f"{name}_min" in printed:
+                assert 0 < printed[f"{name}_min"] <= value <= printed[f"{name}_max"], name
         return printed
 
     return run
 
 
-def assert_ratio(result: dict[str, object], name: str) -> None:
-    assert 0 < result[f"{name}_min"] <= result[name] <= result[f"{name}_max"]
-
-
-def call(function: Callable[..., object], *given: object) -> object:
-    """In place of a fresh process, which test_ingest shows to work: here it would import for seconds."""
-    return function(*given)
-
-
-# Seconds, processor seconds and losses of two arms.
-
-
 def test_dct(measured):
-    result = measured(dct.main, "--photos", "2", "--repeats", "2", "--batches", "2", disk=False)
+    result = measured(dct.main, "--photos 2 --repeats 2 --batches 2", disk=False)
     assert result["max_relative_error"] < 1e-3
-    assert result["ours_s_per_image"] > 0 and result["scipy_s_per_image"] > 0
-    assert_ratio(result, "speedup")
-    assert_ratio(result, "speedup_over_float64")
+    assert {"speedup", "speedup_over_float64", "ours_s_per_image", "scipy_s_per_image"} <= result.keys()
 
 
 def test_resize(measured):
-    result = measured(resize.main, "--photos", "3")
-    assert result["photo_count"] == 3 and result["ours_ms"] > 0 and result["pil_ms"] > 0
-    assert_ratio(result, "speedup")
+    result = measured(resize.main, "--photos 3")
+    assert result["photo_count"] == 3 and {"ours_ms", "pil_ms", "speedup"} <= result.keys()
     assert 0 <= result["differing"] < 0.02 and result["largest_difference"] <= 2
 
 
 @pytest.mark.daemon
 def test_ray(measured):
-    result = measured(ray.main, "--photos", "6", "--batch-size", "2", "--milliseconds", "50", rounds=1)
-    rates, costs = ("here_img_s", "ray_1_img_s", "ray_2_img_s"), ("start_s", "first_batch_s")
-    for name in (*rates, *costs, "pack_ms", "store_ms"):
-        assert result[name] > 0
-    assert_ratio(result, "ray_over_here")
-    assert_ratio(result, "scaling_1_to_2")
+    result = measured(ray.main, "--photos 6 --batch-size 2 --milliseconds 50", rounds=1)
+    assert {"here_img_s", "ray_1_img_s", "ray_2_img_s", "start_s", "first_batch_s"} <= result.keys()
+    assert {"pack_ms", "store_ms", "ray_over_here", "scaling_1_to_2"} <= result.keys()
 
 
 def test_ingest(measured):
-    result = measured(ingest.main, "--files", "40", "--megabytes", "0.5")
+    result = measured(ingest.main, "--files 40 --megabytes 0.5")
     assert result["files"] >= 40 and result["megabytes"] >= 0.5
-    assert result["ingest_mb_s"] > 0 and result["copy_mb_s"] > 0
-    assert result["peak_rss_half_mb"] > 10 and result["peak_rss_full_mb"] > 10
-    assert_ratio(result, "ingest_over_copy")
-    assert_ratio(result, "ingest_over_one_file")
+    assert {"ingest_mb_s", "copy_mb_s", "peak_rss_half_mb", "peak_rss_full_mb"} <= result.keys()
+    assert {"ingest_over_copy", "ingest_over_one_file"} <= result.keys()
 
 
-def test_embedding(measured, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(embedding, "in_fresh_process", call)
+def test_embedding(measured):
     result = measured(
         embedding.main,
-        *("--photos", "5", "--paper-photos", "2", "--batch-size", "2", "--layers", "1"),
-        *("--device", "cpu", "--precision", "fp32", "--compiled", "never"),
+        "--photos 5 --paper-photos 2 --batch-size 2 --layers 1 "
+        "--device cpu --precision fp32 --compiled never",
     )
-    for rate in ("forward_img_s", "pipeline_img_s", "paper_img_s", "matmul_tflops"):
-        assert result[rate] > 0
-    for ratio in ("pipeline_over_forward", "pipeline_over_paper", "model_flops_utilisation"):
-        assert_ratio(result, ratio)
+    assert {"forward_img_s", "pipeline_img_s", "paper_img_s", "matmul_tflops"} <= result.keys()
+    assert {"pipeline_over_forward", "pipeline_over_paper", "model_flops_utilisation"} <= result.keys()
     assert (result["device"], result["precision"]) == ("cpu", "fp32")
     # Three vectors of 768, 768 and 64 float32 against 257 x 768 of them.
     assert 4 * (768 + 768 + 64) < result["bytes_per_image"] < 20_000
     assert result["paper_bytes_per_image"] > 4 * 257 * 768
-    assert result["peak_rss_mb"] > 10
 
 
 def test_whole(measured, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(whole, "in_fresh_process", call)
     monkeypatch.setattr(embedding, "MATMUL_SECONDS", 0.1)
-    result = measured(
-        whole.main,
-        *("--photos", "7", "--batch-size", "2", "--layers", "1", "--device", "cpu", "--precision", "fp32"),
-        rounds=1,
-    )
+    options = "--photos 7 --batch-size 2 --layers 1 --device cpu --precision fp32"
+    result = measured(whole.main, options, rounds=1)
     assert (result["photos"], result["device"], result["batch_size"]) == (7, "cpu", 2)
-    assert 0 < result["first_batch_s"] < result["seconds"]
+    assert result["first_batch_s"] < result["seconds"]
     assert result["img_s"] == pytest.approx(7 / result["seconds"], rel=1e-3)
-    assert result["steady_img_s"] == pytest.approx(
-        5 / (result["seconds"] - result["first_batch_s"]), rel=1e-2
-    )
-    for rate in ("forward_img_s", "matmul_tflops", "model_flops_utilisation", "steady_over_forward"):
-        assert result[rate] > 0
+    steady = result["seconds"] - result["first_batch_s"]
+    assert result["steady_img_s"] == pytest.approx(5 / steady, rel=1e-2)
+    assert min(result["model_flops_utilisation"], result["steady_over_forward"]) > 0
     assert {"decoding", "model", "DCT", "writing"} <= set(result["shares"])
     assert 4 * (768 + 768 + 64) < result["bytes_per_image"] < 20_000
 
 
-def test_scale(measured, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(scale, "in_fresh_process", call)
-    result = measured(scale.main, "--sizes", "40", rounds=1)
-    assert result["sizes"] == [40]
-    assert result["seconds_per_photo"][0] > 0 and result["cpu_seconds_per_photo"][0] > 0
-    assert result["peak_rss_mb"][0] > 10 and result["fixed_cost_s"] > 0
+def test_scale(measured):
+    result = measured(scale.main, "--sizes 40", rounds=1)
+    assert result["sizes"] == [40] and result["fixed_cost_s"] > 0
+    assert {"seconds_per_photo", "cpu_seconds_per_photo", "peak_rss_mb"} <= result.keys()
     assert result["spread_of_time"] == result["spread_of_memory"] == 0
 
 
-def test_classifier(measured, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(classifier, "in_fresh_process", call)
-    result = measured(
-        classifier.main, *("--splits", "0", "--photos", "400", "--classes", "8", "--dims", "6"), disk=False
-    )
-    assert result["official_seconds"] > 0 and result["official_cpu_seconds"] > 0
+def test_classifier(measured):
+    options = "--splits 0 --photos 400 --classes 8 --dims 6"
+    result = measured(classifier.main, options, disk=False)
+    assert {"official_seconds", "official_cpu_seconds", "official_peak_mb"} <= result.keys()
     assert 0 < result["official_track1_on_folds"] <= 100
-    assert result["official_peak_mb"] > 10
 
 
 def test_the_classifiers_arms_answer_the_same_held_out_observations():
@@ -172,14 +152,9 @@ def test_the_classifiers_arms_answer_the_same_held_out_observations():
 def test_detect(measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(detect, "REAL_WEIGHTS", tmp_path / "absent.pt")
     monkeypatch.setattr(detect, "untrained_weights", save_detector)
-    result = measured(
-        detect.main,
-        *("--photos", "5", "--batch-size", "2", "--image-size", "64", "--device", "cpu"),
-        rounds=1,
-    )
-    assert result["forward_img_s"] > 0 and result["predict_img_s"] > 0
-    for ratio in ("pipeline_over_forward", "pipeline_over_predict", "pipeline_over_batched"):
-        assert_ratio(result, ratio)
+    result = measured(detect.main, "--photos 5 --batch-size 2 --image-size 64 --device cpu", rounds=1)
+    assert {"forward_img_s", "predict_img_s", "pipeline_over_forward"} <= result.keys()
+    assert {"pipeline_over_predict", "pipeline_over_batched"} <= result.keys()
     assert (result["weights"], result["photo_count"]) == ("untrained", 5)
 
 

@@ -135,10 +135,6 @@ def config(file: str, key: str, value: Any) -> Change:
     return lambda folder: changed(folder, file, **{key: value})
 
 
-def replaced(old: str, new: str) -> Callable[[bytes], bytes]:
-    return lambda data: data.replace(old.encode(), new.encode(), 1)
-
-
 SIZES = {
     "num_hidden_layers": 100_000,
     "hidden_size": 10**6,

@@ -38,7 +38,7 @@ setup: $(VENV)/.dev ## only set .venv up, with everything for development
 
 demo: $(VENV)/.runtime $(DAGSTER_HOME)/dagster.yaml ## draw the demo set, run the job snakeclef on it, show the scores
 	$(BIN)/dagster job execute -m snake_assets.definitions -j snakeclef
-	@$(BIN)/python -m snake_assets.summary
+	@$(BIN)/python -m snake_assets.cli summary
 
 dev: $(VENV)/.runtime $(DAGSTER_HOME)/dagster.yaml ## open the UI on http://127.0.0.1:3000, the demo ready to materialize
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1

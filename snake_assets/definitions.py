@@ -10,6 +10,7 @@ from snake_assets.defs.assets.crops import yolo_crops
 from snake_assets.defs.assets.detector import snake_detector
 from snake_assets.defs.assets.embeddings import crop_embeddings, embeddings
 from snake_assets.defs.assets.figures import embedding_map, species_histogram
+from snake_assets.defs.assets.model_package import model_package
 from snake_assets.defs.assets.photos import image_table, raw_images
 from snake_assets.defs.assets.submission import submission
 from snake_assets.defs.assets.validation_report import validation_report
@@ -56,6 +57,7 @@ def build_definitions(
             species_classifier,
             validation_report,
             submission,
+            model_package,
             species_histogram,
             embedding_map,
             ablation_study,

@@ -1,5 +1,6 @@
-"""What a run of `snakeclef` came to, for a terminal:  python -m snake_assets.summary"""
+"""What a run of `snakeclef` came to, for a terminal:  snake-assets summary"""
 
+import argparse
 import json
 import sys
 from collections import Counter
@@ -8,7 +9,6 @@ from pathlib import Path
 from snake_assets.defs.resources.storage import Store
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.storage.bundles import open_bundle
-from snake_assets.storage.errors import StorageError
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import open_table
 
@@ -53,15 +53,11 @@ def _shown(place: AnyPath) -> AnyPath:
     return place.relative_to(Path.cwd()) if isinstance(place, Path) and below else place
 
 
-def main() -> int:
-    """Print the summary; returns the exit status."""
-    try:
-        sys.stdout.write(summary(Store()))
-    except StorageError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It has none."""
+
+
+def run(_: argparse.Namespace) -> int:
+    """Print the summary; returns the exit status. Raises StorageError where something is not there yet."""
+    sys.stdout.write(summary(Store()))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

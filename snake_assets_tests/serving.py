@@ -174,11 +174,13 @@ def _servers(home: Path, port: int, settings: Mapping[str, str]) -> Servers:
     """Prepare a DAGSTER_HOME like that of `make dev`, but with a daemon that looks more often."""
     home.mkdir(parents=True)
     instance = yaml.safe_load((PROJECT / "deploy" / "dev" / "dagster.yaml").read_text())
-    instance["run_monitoring"] |= {"poll_interval_seconds": 2}
+    # Patience on a machine that has more to do: none of these waits for longer than it takes.
+    instance["run_monitoring"] |= {"poll_interval_seconds": 2, "start_timeout_seconds": 1200}
     (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("SNAKE_", "DAGSTER_"))},
         "DAGSTER_HOME": str(home),
+        "DAGSTER_GRPC_TIMEOUT_SECONDS": "600",
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "PYTHONPATH": str(PROJECT),
         **settings,

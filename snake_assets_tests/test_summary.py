@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from snake_assets import cli
 from snake_assets.defs.resources.storage import Store
 from snake_assets.storage.errors import StorageError
-from snake_assets.summary import main, summary
+from snake_assets.summary import summary
 
 
 def test_an_empty_store_says_what_to_materialize(
@@ -15,5 +16,5 @@ def test_an_empty_store_says_what_to_materialize(
     monkeypatch.setenv("SNAKE_STORE", str(tmp_path))
     with pytest.raises(StorageError, match="materialize"):
         summary(Store())
-    assert main() == 1
+    assert cli.main(["summary"]) == 2
     assert "materialize" in capsys.readouterr().err

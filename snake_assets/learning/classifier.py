@@ -176,8 +176,8 @@ class SpeciesClassifier:
         write_classifier(self, folder)
 
     @classmethod
-    def load(cls, folder: AnyPath) -> "SpeciesClassifier":
-        """Read what `save` wrote.
+    def load(cls, folder: AnyPath, model_file: str = "model.safetensors") -> "SpeciesClassifier":
+        """Read what `save` wrote; `model_file` where the arrays have been given another name.
 
         Raises:
             LearningError: a file is missing or damaged, of an earlier version, or the two do not belong
@@ -185,7 +185,7 @@ class SpeciesClassifier:
         """
         from snake_assets.learning.classifier_io import read_classifier
 
-        return read_classifier(folder)
+        return read_classifier(folder, model_file)
 
     def _refuse_foreign(self, table: FeatureTable) -> None:
         if table.fingerprint is not None and table.fingerprint != self.fingerprint:

@@ -96,15 +96,15 @@ def write_classifier(classifier: "SpeciesClassifier", folder: Path) -> None:
     (folder / TEXT_FILE).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
-def read_classifier(folder: AnyPath) -> "SpeciesClassifier":
-    """Read both files of a folder; errors as `SpeciesClassifier.load`."""
+def read_classifier(folder: AnyPath, model_file: str = MODEL_FILE) -> "SpeciesClassifier":
+    """Read both files of a folder; arguments and errors as `SpeciesClassifier.load`."""
     from snake_assets.learning.classifier import SpeciesClassifier
 
     try:
         content = (folder / TEXT_FILE).read_text(encoding="utf-8")
         _refuse_other_format(content, folder)
         text = _Text.model_validate_json(content)
-        model = folder / MODEL_FILE
+        model = folder / model_file
         tensors = load_file(model) if isinstance(model, Path) else load(model.read_bytes())
     except FileNotFoundError as error:
         raise LearningError(

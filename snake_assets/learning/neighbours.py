@@ -40,6 +40,10 @@ class Neighbours:
     labels: npt.NDArray[np.int32]
     classes: int
 
+    def whitened(self, cls: Floats) -> Floats:
+        """CLS tokens [Q, D] in that space, of length 1: float32 [Q, D]."""
+        return _whitened(cls, self.mean, self.axes)
+
     def nearest(self, cls: Floats, k: int = NEIGHBOURS) -> tuple[npt.NDArray[np.int64], Floats]:
         """The k most similar training photos of each CLS token [Q, D], nearest first, or all there are.
 
@@ -53,7 +57,7 @@ class Neighbours:
         """
         if k < 1:
             raise LearningError(f"{k} neighbours: at least one is needed.")
-        asked, kept = _whitened(cls, self.mean, self.axes), min(k, len(self.vectors))
+        asked, kept = self.whitened(cls), min(k, len(self.vectors))
         rows = np.zeros((len(asked), kept), np.int64)
         cosine = np.full((len(asked), kept), -np.inf, np.float32)
         for first in range(0, len(self.vectors), REFERENCES_AT_ONCE):

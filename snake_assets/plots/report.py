@@ -11,6 +11,7 @@ import polars as pl
 from jinja2 import Environment, StrictUndefined
 from PIL import Image, ImageDraw
 
+from snake_assets.identification.evaluation import Operation
 from snake_assets.learning.evaluation.leakage import NEAR_COSINE
 from snake_assets.learning.evaluation.mistakes import Mistake
 from snake_assets.learning.evaluation.report import MISTAKES_EXPLAINED, Judgement
@@ -119,13 +120,19 @@ LIMITS = {
 }
 
 
-def report_page(judgement: Judgement, charts: Mapping[str, bytes], photos: ReportPhotos) -> str:
+def report_page(
+    judgement: Judgement,
+    charts: Mapping[str, bytes],
+    photos: ReportPhotos,
+    operation: Operation | None = None,
+) -> str:
     """The page as HTML. Every name and id in it is escaped, whatever the metadata holds.
 
     Args:
         judgement: what the page tells.
         charts: PNG files by the names of `CHARTS`.
         photos: thumbnails; a photo without one shows as a grey box.
+        operation: how far answers can be relied on; None leaves the section out.
     """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -149,6 +156,7 @@ def report_page(judgement: Judgement, charts: Mapping[str, bytes], photos: Repor
         photos=photos,
         limits=LIMITS,
         near_cosine=NEAR_COSINE,
+        operation=operation,
     )
 
 
@@ -231,7 +239,13 @@ def _tile(thumbnail: bytes | None) -> Image.Image:
 PAGE_FILE, MISTAKES_FILE = "report.html", "mistakes.webp"
 
 
-def write_pictures(judgement: Judgement, val_images: Table, train_images: Table, folder: Path) -> None:
+def write_pictures(
+    judgement: Judgement,
+    val_images: Table,
+    train_images: Table,
+    folder: Path,
+    operation: Operation | None = None,
+) -> None:
     """Write report.html, the charts of `CHARTS` and mistakes.webp into an existing folder.
 
     Args:
@@ -239,6 +253,7 @@ def write_pictures(judgement: Judgement, val_images: Table, train_images: Table,
         val_images: `image_table` of val, for the photos of mistakes.
         train_images: that of train, for their nearest photos.
         folder: to write into.
+        operation: as for `report_page`.
 
     Raises:
         StorageError: a shard cannot be read.
@@ -247,4 +262,4 @@ def write_pictures(judgement: Judgement, val_images: Table, train_images: Table,
     for name, png in charts.items():
         (folder / CHARTS[name].file).write_bytes(png)
     (folder / MISTAKES_FILE).write_bytes(mistake_sheet(judgement, photos))
-    (folder / PAGE_FILE).write_text(report_page(judgement, charts, photos), encoding="utf-8")
+    (folder / PAGE_FILE).write_text(report_page(judgement, charts, photos, operation), encoding="utf-8")

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from snake_assets.identification.evaluation import Kept, Operation, Stranger
 from snake_assets.learning.evaluation.report import Judgement
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.plots.photo_sheets import MOST_BYTES, thumbnail
@@ -68,7 +69,28 @@ def page_of(judgement: Judgement, photos: ReportPhotos | None = None) -> str:
     return report_page(judgement, charts, all_photos(thumbnail(photo_bytes())) if photos is None else photos)
 
 
-def assert_whole(page: str) -> Read:
+def test_how_far_answers_can_be_relied_on_is_a_section_of_its_own() -> None:
+    kept = Kept(
+        promise="answers are right", promised=0.9, achieved=0.93, standard_error=0.01, observations=60
+    )
+    operation = Operation(
+        photos=900,
+        observations=570,
+        kept=(kept, kept.model_copy(update={"achieved": None, "standard_error": None})),
+        set_size=1.25,
+        risk_coverage=((0.5, 0.0), (1.0, 0.08)),
+        strangers=(Stranger(species="Naja <b>", observations=40, auroc=0.876, refused=0.36),),
+        auroc=(0.876, 0.847, 0.904),
+        refused=(0.36, 0.261, 0.47),
+    )
+    page = report_page(judged(), dict.fromkeys(CHARTS, b"a chart"), ReportPhotos({}, {}), operation)
+    words = assert_whole(page, 10).words
+    for told in ("93.0 %", "none to tell by", "1.25 species", "0.876 (0.847 to 0.904)", "Naja <b>"):
+        assert told in words
+    assert "relied on" not in assert_whole(page_of(judged())).words
+
+
+def assert_whole(page: str, count: int = 9) -> Read:
     read = Read(page)
     assert read.open == []
     assert {tag for tag, _ in read.tags}.isdisjoint(
@@ -82,7 +104,7 @@ def assert_whole(page: str) -> Read:
     # Every entry of the table of contents leads to a section, and every section is listed.
     anchors = [target[1:] for target in read.attributes("href") if target.startswith("#")]
     sections = [attributes["id"] for tag, attributes in read.tags if tag == "section"]
-    assert set(anchors) == set(sections) and len(sections) == 9
+    assert set(anchors) == set(sections) and len(sections) == count
     return read
 
 

@@ -11,6 +11,13 @@ from snake_assets.defs.lib.metadata import column_schema, data_version, markdown
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
+from snake_assets.identification.evaluation import (
+    OPERATION_FILE,
+    REPORT_PHOTOS,
+    drawn_photos,
+    judge_operation,
+)
+from snake_assets.identification.thresholds import Species
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.evaluation.history import HISTORY_FILE, read_history, scored, write_history
 from snake_assets.learning.evaluation.report import (
@@ -92,9 +99,15 @@ def validation_report(
             venomous,
             class_balance(val_images, venomous).names | class_balance(train_images, venomous).names,
         )
+        named = [str(judgement.names[one]) for one in judged.class_ids.tolist()]
+        known = drawn_photos(read_features(*embeddings["train"]), REPORT_PHOTOS)
+        species = Species.of(named, judged.venomous)
+        operation = judge_operation(judged, known, species, venomous, progress=context.log.info)
         with write_bundle(folder, recipe) as aside:
             write_report(judgement, aside)
-            write_pictures(judgement, val_images, train_images, aside)
+            write_pictures(judgement, val_images, train_images, aside, operation)
+            if operation:
+                (aside / OPERATION_FILE).write_text(operation.model_dump_json(indent=1), encoding="utf-8")
             entry = scored(judgement.scores, len(order), classifier.digest)
             history = (*read_history(folder), entry)
             write_history(history, aside)

@@ -1,0 +1,100 @@
+"""A package of the demo's backbone, trained on coloured noise."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from snake_assets.identification.evaluation import held_out
+from snake_assets.identification.gallery import fit_nearness, typical_photos
+from snake_assets.identification.package import Content, write_package
+from snake_assets.identification.thresholds import Species, fit_thresholds
+from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.feature_table import WHOLE_BLOCKS, FeatureTable
+from snake_assets.learning.settings import Recipe
+from snake_assets.learning.train import train_classifier
+from snake_assets.vision.backbone.backbone import Backbone, load_backbone
+from snake_assets.vision.backbone.features import launch
+from snake_assets.vision.preprocessing.regions import WHOLE_FRAME
+from snake_assets.vision.preprocessing.transforms import BackboneInput
+
+NAMES = ["Naja naja", "Naja kaouthia", "Ptyas mucosa", "Boiga cyanea"]
+CLASS_IDS, VENOMOUS = [3, 5, 8, 9], {3: True, 5: True, 8: False, 9: False}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A package, the classifier in it, and new photos with their observations and features."""
+
+    folder: Path
+    classifier: SpeciesClassifier
+    photos: list[tuple[Path, str]]
+    features: FeatureTable
+
+
+def snake(species: int, seed: int) -> bytes:
+    """Noise in the colour of a species, as a PNG."""
+    draw = np.random.default_rng(seed)
+    colour = np.array([[230, 60, 60], [200, 120, 60], [60, 200, 90], [60, 90, 230]])[species]
+    pixels = np.clip(colour + draw.normal(0, 25, 3) + draw.normal(0, 40, (64, 48, 3)), 0, 255)
+    encoded = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+def features_of(backbone: Backbone, photos: list[bytes], observations: list[str]) -> FeatureTable:
+    """As the embedding pass makes them, in batches of 16."""
+    seen = BackboneInput(backbone.preprocessing)
+    pixels = [seen.prepared(photo, WHOLE_FRAME) for photo in photos]
+    batches = [pixels[start : start + 16] for start in range(0, len(pixels), 16)]
+    found = [launch(backbone, seen.together(batch)).features() for batch in batches]
+    return FeatureTable(
+        image_id=[f"{number}" for number in range(len(photos))],
+        observation_id=observations,
+        blocks={name: np.concatenate([getattr(part, name) for part in found]) for name in WHOLE_BLOCKS},
+    )
+
+
+@pytest.fixture(scope="session")
+def made(demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A package of four species; not to be changed."""
+    backbone = load_backbone(str(demo_backbone), precision="fp32")
+    labels = np.repeat(np.arange(4), 16)
+    photos = [snake(label, number) for number, label in enumerate(labels.tolist())]
+    known = features_of(backbone, photos, [f"{number // 2}" for number in range(64)])
+    train = FeatureTable(
+        known.image_id, known.observation_id, known.blocks, np.array(CLASS_IDS, np.int32)[labels]
+    )
+    classifier = train_classifier(train, VENOMOUS, Recipe(folds=2), "drawn")
+    species = Species.of(NAMES, classifier.venomous)
+    held = held_out(classifier, train, VENOMOUS)
+    nearness = fit_nearness(classifier.neighbours, train.observation_id)
+    gallery = typical_photos(nearness, train.observation_id)
+    content = Content(
+        classifier=classifier,
+        nearness=nearness,
+        thresholds=fit_thresholds(held.seen, held.truth, species),
+        names=NAMES,
+        records={"PH": np.array([1, 9, 1, 9]), "IN": np.array([0, 9, 0, 9])},
+        gallery=gallery,
+        thumbnails=[photos[row] for row in gallery.tolist()],
+        backbone=backbone,
+        batch_size=16,
+        cut=None,
+        finder=None,
+        card="# Noise\n",
+        made_from={},
+    )
+    root = tmp_path_factory.mktemp("identification")
+    write_package(content, root / "model_package")
+    new = [snake(number % 4, 1000 + number) for number in range(12)]
+    files = [root / "photos" / f"{number:02}.png" for number in range(12)]
+    files[0].parent.mkdir()
+    for file, photo in zip(files, new, strict=True):
+        file.write_bytes(photo)
+    observations = [f"new {number % 4} {number // 8}" for number in range(12)]
+    features = features_of(backbone, new, observations)
+    return Made(root / "model_package", classifier, [*zip(files, observations, strict=True)], features)

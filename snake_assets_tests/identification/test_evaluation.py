@@ -1,0 +1,95 @@
+"""What answers are worth, measured on photos that models have not seen."""
+
+import numpy as np
+import pytest
+
+from snake_assets.identification.card import model_card
+from snake_assets.identification.evaluation import (
+    Operation,
+    drawn_photos,
+    held_out,
+    judge_operation,
+)
+from snake_assets.identification.thresholds import Species
+from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.feature_table import FeatureTable
+from snake_assets.learning.settings import Recipe
+from snake_assets.learning.train import train_classifier
+
+NAMES = ["Naja naja", "Naja kaouthia", "Ptyas mucosa", "Boiga cyanea"]
+CLASS_IDS, VENOMOUS = np.array([3, 5, 8, 9], np.int32), {3: True, 5: True, 8: False, 9: False}
+SPECIES = Species.of(NAMES, [True, True, False, False])
+
+
+@pytest.fixture(scope="module")
+def table() -> FeatureTable:
+    """Four species of 30 photos, two an observation, the last one far from all others."""
+    draw, labels = np.random.default_rng(0), np.repeat(np.arange(4), 30)
+    centres = np.eye(4, 12)[labels] * np.array([2, 2, 2, 8])[labels, None]
+    photos = draw.normal(size=(120, 12)) + centres + 0.5 * draw.normal(size=(60, 12)).repeat(2, axis=0)
+    return FeatureTable(
+        [f"{number}" for number in range(120)],
+        [f"{number // 2}" for number in range(120)],
+        {"cls": photos.astype(np.float32)},
+        CLASS_IDS[labels],
+    )
+
+
+@pytest.fixture(scope="module")
+def classifier(table: FeatureTable) -> SpeciesClassifier:
+    return train_classifier(table, VENOMOUS, Recipe(folds=2), "drawn")
+
+
+@pytest.fixture(scope="module")
+def operation(classifier: SpeciesClassifier, table: FeatureTable) -> Operation:
+    found = judge_operation(classifier, table, SPECIES, VENOMOUS)
+    assert found is not None
+    return found
+
+
+def test_each_observation_is_held_out_once_by_a_model_that_is_none_of_its_own(
+    classifier: SpeciesClassifier, table: FeatureTable
+) -> None:
+    held = held_out(classifier, table, VENOMOUS)
+    assert np.bincount(held.truth).tolist() == [15] * 4
+    seen_before = classifier.identify(table)
+    assert (held.seen.answered == held.truth).mean() < (
+        seen_before.class_id == np.repeat(CLASS_IDS, 15)
+    ).mean()
+
+
+def test_promises_stand_beside_what_came_of_them(operation: Operation) -> None:
+    by_name = {kept.promise: kept for kept in operation.kept}
+    assert by_name["known observations answered, not refused"].promised == 0.95
+    assert by_name["sets hold the species of venomous snakes"].promised == 0.98
+    assert all(kept.achieved is None or 0 <= kept.achieved <= 1 for kept in operation.kept)
+    assert operation.observations == 60 and 1 <= operation.set_size <= 4
+    shares, risks = zip(*operation.risk_coverage, strict=True)
+    assert shares[-1] == 1 and risks[0] <= risks[-1]
+
+
+def test_each_species_is_left_out_once_and_a_strange_one_is_told_apart(operation: Operation) -> None:
+    found = {one.species: one for one in operation.strangers}
+    assert sorted(found) == sorted(NAMES) and all(one.observations == 15 for one in operation.strangers)
+    assert found["Boiga cyanea"].auroc > 0.9
+    assert operation.auroc and operation.auroc[1] <= operation.auroc[0] <= operation.auroc[2]
+
+
+def test_the_card_says_what_it_is_worth_and_what_it_must_not_be_used_for(operation: Operation) -> None:
+    names = ("track1", "track2", "f1", "accuracy")
+    scores = dict.fromkeys(names, 90.5) | {
+        "intervals": {"track1": [88.0, 92.0]},
+        "chance": dict.fromkeys(names, 20.0),
+        "observations": 116,
+    }
+    card = model_card("tiny", 120, SPECIES, scores, operation)
+    assert "| Track 1 | 90.5 | 88.0 to 92.0 | 20.0 |" in card
+    assert "must not be used for" in card and "licence of `tiny`" in card
+    assert "the AUROC between known and unknown is" in card
+    assert "too few observations" in model_card("tiny", 120, SPECIES, scores, None)
+
+
+def test_of_many_photos_whole_observations_are_drawn(table: FeatureTable) -> None:
+    assert drawn_photos(table, 120) is table
+    drawn = drawn_photos(table, 51)
+    assert len(drawn) == 50 and len(set(drawn.observation_id)) == 25

@@ -1,0 +1,133 @@
+"""A package loads where it is copied to, is refused where it was changed, and answers as the classifier."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from snake_assets.identification import Options, Package, load_package
+from snake_assets.identification.errors import IdentificationError
+from snake_assets.identification.exports import COLUMNS
+from snake_assets_tests.identification.conftest import Made
+
+
+@pytest.fixture(scope="module")
+def package(made: Made) -> Package:
+    return load_package(made.folder, "cpu")
+
+
+def answered(package: Package, made: Made, options: Options | None = None) -> pl.DataFrame:
+    paths, observations = zip(*made.photos, strict=True)
+    return package.identify(paths, observations, options)
+
+
+def test_it_holds_safetensors_text_and_thumbnails_alone(made: Made) -> None:
+    kinds = {path.suffix for path in made.folder.rglob("*") if path.is_file()}
+    assert kinds == {".safetensors", ".json", ".csv", ".md", ".jpg"}
+    taxonomy = pl.read_csv(made.folder / "taxonomy.csv")
+    assert taxonomy.columns == ["class_id", "binomial_name", "genus", "venomous"]
+    assert taxonomy["class_id"].to_list() == made.classifier.class_ids.tolist()
+
+
+def test_probabilities_are_those_of_the_classifier_on_the_embedding_tables(
+    package: Package, made: Made
+) -> None:
+    found = answered(package, made)
+    assert found.columns == [*COLUMNS] and found["path"].to_list() == [str(path) for path, _ in made.photos]
+    expected = made.classifier.identify(made.features)
+    names = dict(zip(made.classifier.class_ids.tolist(), package.species.names, strict=True))
+    for observation, class_id, probability in zip(
+        expected.observation_id, expected.class_id.tolist(), expected.top5_probability[:, 0], strict=True
+    ):
+        rows = found.filter((pl.col("observation_id") == observation) & (pl.col("level") != "unreadable"))
+        top = rows["top_k"][0][0]
+        assert top["species"] == names[class_id] and abs(top["probability"] - probability) < 1e-5
+        if rows["level"][0] == "species":
+            assert rows["answer"][0] == names[class_id]
+
+
+def test_photos_of_one_observation_have_one_answer_and_each_its_own_look_alikes(
+    package: Package, made: Made
+) -> None:
+    found = answered(package, made).filter(pl.col("level") != "unreadable")
+    assert found.group_by("observation_id").agg(pl.col("answer").n_unique())["answer"].max() == 1
+    for shown in found["look_alikes"].to_list():
+        assert len(shown) in (5, 6)
+        assert all((made.folder / one["photo"]).is_file() for one in shown)
+
+
+def test_bytes_are_answered_as_files_and_what_is_no_photo_is_a_row(package: Package, made: Made) -> None:
+    path, _ = made.photos[0]
+    found = package.identify([path, path.read_bytes(), b"no photo", path.parent / "none.jpg"])
+    assert found["top_k"][0].to_list() == found["top_k"][1].to_list()
+    assert found["level"].to_list()[2:] == ["unreadable"] * 2
+    assert found["error"][2].startswith("not_an_image") and "No such file" in found["error"][3]
+
+
+def test_a_list_of_species_leaves_only_these(package: Package, made: Made) -> None:
+    wanted = tuple(package.species.names[:2])
+    found = answered(package, made, Options(species=wanted, top_k=2)).filter(pl.col("level") != "unreadable")
+    for row in found.iter_rows(named=True):
+        assert {one["species"] for one in row["top_k"]} == set(wanted)
+        assert sum(one["probability"] for one in row["top_k"]) == pytest.approx(1, abs=1e-5)
+        assert set(row["prediction_set"]) <= set(wanted)
+    with pytest.raises(IdentificationError, match=r"1 of the 1 species .* Naja imaginaria"):
+        package.identify([], options=Options(species=("Naja imaginaria",)))
+
+
+def test_species_never_recorded_in_a_country_are_down_weighted_by_their_records(package: Package) -> None:
+    weights = package.weights(Options(country="IN"))
+    assert weights is not None
+    # Odd columns have records in both countries, even ones a single one elsewhere.
+    assert weights[:4].tolist() == [0.5, 1, 0.5, 1]
+    with pytest.raises(IdentificationError, match=r"--country XX.*IN, PH"):
+        package.weights(Options(country="XX"))
+
+
+def change(name: str, to: bytes | None = None) -> Callable[[Path], None]:
+    def changed(folder: Path) -> None:
+        (folder / name).write_bytes(to if to is not None else (folder / name).read_bytes() + b" ")
+
+    return changed
+
+
+def older(folder: Path) -> None:
+    text = json.loads((folder / "package.json").read_text())
+    (folder / "package.json").write_text(json.dumps(text | {"format": 0}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (change("thresholds.json"), r"thresholds\.json was changed"),
+        (change("backbone/model.safetensors"), r"backbone/model\.safetensors was changed"),
+        (change("backbone/extra.safetensors", b""), r"backbone/extra\.safetensors was changed or added"),
+        (lambda folder: (folder / "taxonomy.csv").unlink(), r"taxonomy\.csv is missing"),
+        (lambda folder: (folder / "package.json").unlink(), "no package"),
+        (change("package.json", b"{"), "cannot be read"),
+        (older, "is of format 0"),
+    ],
+)
+def test_a_package_that_was_changed_is_refused_and_a_copy_is_not(
+    made: Made, tmp_path: Path, spoil: Callable[[Path], None], told: str
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(made.folder, copy)
+    (copy / ".DS_Store").write_bytes(b"of no package's concern")
+    assert load_package(copy, "cpu").name == load_package(made.folder, "cpu").name
+    spoil(copy)
+    with pytest.raises(IdentificationError, match=told):
+        load_package(copy, "cpu")
+
+
+def test_a_gallery_of_the_official_size_needs_no_index(package: Package) -> None:
+    """As many vectors as there are photos: exact, and the nearest is the photo itself."""
+    draw = np.random.default_rng(0)
+    vectors = draw.normal(size=(2000, 64)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    gallery = type(package.gallery)(vectors, np.zeros(2000, np.int64), ["x.jpg"] * 2000, package.species)
+    assert gallery.look_alikes(vectors[7], harmless=False)[0].similarity == pytest.approx(1)

@@ -1,0 +1,94 @@
+"""How far answers go: promises kept among new observations, and the edges of small data."""
+
+import numpy as np
+import pytest
+
+from snake_assets.identification.errors import IdentificationError
+from snake_assets.identification.thresholds import (
+    Observations,
+    Promises,
+    Species,
+    Thresholds,
+    fit_thresholds,
+)
+
+SPECIES = Species.of(
+    ["Naja naja", "Naja kaouthia", "Ptyas mucosa", "Boiga cyanea"], [True, True, False, False]
+)
+
+
+def drawn(count: int, seed: int, hardness: float = 2.0) -> tuple[Observations, np.ndarray]:
+    """Observations of a model whose probabilities are calibrated: species are drawn by them."""
+    draw = np.random.default_rng(seed)
+    probabilities = draw.dirichlet([1 / hardness] * 4, count)
+    truth = np.array([draw.choice(4, p=row) for row in probabilities])
+    return Observations(probabilities, probabilities.argmax(axis=1), draw.normal(size=count)), truth
+
+
+def test_promises_are_kept_among_new_observations() -> None:
+    right: dict[str, list[np.ndarray]] = {}
+    for seed in range(6):
+        thresholds = fit_thresholds(*drawn(2000, seed=2 * seed), SPECIES, Promises())
+        new, truth = drawn(2000, seed=2 * seed + 1)
+        levels, inside = thresholds.levels(new, SPECIES), thresholds.sets(new)
+        venomous, held = SPECIES.venomous[truth], inside[np.arange(2000), truth]
+        for name, those in {
+            "answered": ~levels.refused,
+            "species": (new.answered == truth)[levels.species],
+            "genus": (levels.genus_column == SPECIES.genus[truth])[levels.genus],
+            "venomous": venomous[levels.venomous],
+            "harmless sets": held[~venomous],
+            "venomous sets": held[venomous],
+        }.items():
+            right.setdefault(name, []).append(those)
+        # Each observation has one level at most, and its answer is in its set.
+        each = np.stack([levels.refused, levels.species, levels.genus, levels.venomous])
+        assert each.sum(axis=0).max() == 1
+        assert inside[np.arange(2000), new.answered].all()
+    promised = {"answered": 0.95, "venomous sets": 0.98}
+    for name, those in right.items():
+        found, share = np.concatenate(those), promised.get(name, 0.9)
+        # Thresholds are drawn like what they are held against, hence the 2.
+        assert found.mean() >= share - 2 * np.sqrt(2 * share * (1 - share) / len(found)), name
+        if name not in ("species", "genus", "venomous"):
+            assert found.mean() == pytest.approx(share, abs=0.015), name
+
+
+def test_what_is_far_from_all_photos_is_refused_however_sure_the_head_is() -> None:
+    seen, truth = drawn(500, seed=1)
+    thresholds = fit_thresholds(seen, truth, SPECIES)
+    sure = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
+    looked = Observations(sure, np.zeros(2, np.int64), np.array([0.0, -9.0]))
+    assert thresholds.levels(looked, SPECIES).refused.tolist() == [False, True]
+
+
+def test_an_answer_that_is_more_likely_wrong_than_right_is_not_given() -> None:
+    seen, _ = drawn(500, seed=1)
+    # All were right, so any probability would keep the promise.
+    thresholds = fit_thresholds(seen, seen.answered, SPECIES)
+    assert thresholds.species == 0.5
+
+
+def test_thresholds_come_back_from_json_as_they_were() -> None:
+    thresholds = fit_thresholds(*drawn(100, seed=1), SPECIES)
+    assert Thresholds.model_validate_json(thresholds.model_dump_json()) == thresholds
+
+
+def test_with_few_observations_the_probability_itself_has_to_keep_the_promise() -> None:
+    seen, truth = drawn(19, seed=1)
+    with pytest.raises(IdentificationError, match="19 observations are too few"):
+        fit_thresholds(seen, truth, SPECIES)
+    wrong = (seen.answered + 1) % 4
+    with_one = Observations(*(np.append(part, part[:1], axis=0) for part in (
+        seen.probabilities, seen.answered, seen.nearness,
+    )))  # fmt: skip
+    thresholds = fit_thresholds(with_one, np.append(wrong, wrong[:1]), SPECIES)
+    assert thresholds.species == thresholds.genus == 0.9
+
+
+def test_a_species_without_an_observation_is_held_to_those_of_its_kind() -> None:
+    seen, truth = drawn(2000, seed=1)
+    kept = np.flatnonzero(truth != 3)
+    thresholds = fit_thresholds(seen[kept], truth[kept], SPECIES)
+    harmless = seen.probabilities[kept, 2][truth[kept] == 2]
+    assert thresholds.set_probability[3] == pytest.approx(np.quantile(harmless, 0.1), abs=0.05)

@@ -50,7 +50,7 @@ def test_tables_and_submission_are_those_of_a_run_on_folders(
     root = gcs.folder("runs/first")
 
     tables = [folder.parent for folder in local.glob("*/*/_manifest.json")]
-    assert len(tables) == 3 * 5
+    assert len(tables) == 3 * 4
     for folder in tables:
         ours = open_table(root / folder.parent.name / folder.name).manifest
         assert ours.digest == open_table(folder).manifest.digest

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snake_assets.demo.scene import Stamp, place_folder
+from snake_assets.demo.folder import Stamp, place_folder
 
 if TYPE_CHECKING:
     import torch

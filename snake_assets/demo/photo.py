@@ -141,11 +141,11 @@ def _placed(draws: Draws, curve: Floats, girth: float, size: Size) -> tuple[Floa
     """
     frame = np.array(size)
     scale = float(draws.uniform(0.75, 1) * np.min(frame / (np.ptp(curve, axis=0) + girth)))
-    scale = float(np.clip(scale, 0.062 * min(size) / girth, 0.17 * min(size) / girth))
+    scale = float(np.clip(scale, 0.085 * min(size) / girth, 0.17 * min(size) / girth))
     points = curve * scale
     low, high = points.min(axis=0), points.max(axis=0)
     room = np.maximum(frame - (high - low), 0.12 * frame)
-    points = points + frame / 2 - (low + high) / 2 + draws.uniform(-0.35, 0.35, 2) * room
+    points = points + frame / 2 - (low + high) / 2 + draws.uniform(-0.3, 0.3, 2) * room
     return points + np.clip(points[-1], 0.12 * frame, 0.88 * frame) - points[-1], scale
 
 

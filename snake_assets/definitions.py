@@ -20,10 +20,9 @@ from snake_assets.defs.checks import all_checks
 from snake_assets.defs.jobs import all_jobs
 from snake_assets.defs.lib.partitions import ON_DEVICE
 from snake_assets.defs.resources.backbone import BackboneSetting
-from snake_assets.defs.resources.engine import Engine
 from snake_assets.defs.resources.finder import Crops, DetectorTraining
+from snake_assets.defs.resources.settings import Engine, Limits
 from snake_assets.defs.resources.storage import RawData, Store
-from snake_assets.defs.resources.thresholds import Limits
 
 # Of the steps that keep the device busy, a run has one at a time.
 ONE_ON_DEVICE = [{"key": key, "value": value, "limit": 1} for key, value in ON_DEVICE.items()]

@@ -2,8 +2,7 @@
 
 import pytest
 
-from snake_assets.defs.resources.engine import Engine
-from snake_assets.defs.resources.settings import SettingError
+from snake_assets.defs.resources.settings import Engine, SettingError
 from snake_assets.vision.inference.ray import RayEngine
 
 

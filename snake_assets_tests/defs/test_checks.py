@@ -15,8 +15,8 @@ import pytest
 from snake_assets.definitions import defs
 from snake_assets.defs.checks import STEPS, Check, Site, step, vector_checks
 from snake_assets.defs.resources.finder import Crops
+from snake_assets.defs.resources.settings import Limits
 from snake_assets.defs.resources.storage import RawData, Store
-from snake_assets.defs.resources.thresholds import Limits
 from snake_assets.snakeclef.submission import read_submission, submission_csv
 from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.defs.assets.test_run import definitions, run_job

@@ -11,10 +11,9 @@ from snake_assets.ablation.report import ABLATION_FILE, HEADER, shown, write_abl
 from snake_assets.ablation.run import ABLATION_VERSION, run
 from snake_assets.ablation.steps import PaperTrainer, steps
 from snake_assets.defs.assets.classifier import species_classifier
-from snake_assets.defs.assets.dependencies import feature_tables, on_features
+from snake_assets.defs.assets.dependencies import feature_tables, on_features, on_split
 from snake_assets.defs.assets.embeddings import EmbeddingConfig
-from snake_assets.defs.lib.metadata import data_version, markdown_table, picture
-from snake_assets.defs.lib.progress import progress
+from snake_assets.defs.lib.metadata import data_version, markdown_table, picture, progress
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.finder import Crops
@@ -27,6 +26,7 @@ from snake_assets.snakeclef.metadata import VENOM_LIST, read_metadata, read_veno
 from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
 from snake_assets.storage.tables.table import open_table
+from snake_assets.vision.embedding.tables import DCT
 
 CHART_FILE, TWICE_RESCALED = "ablation.png", "twice_rescaled"
 
@@ -49,6 +49,7 @@ class AblationConfig(EmbeddingConfig):
 @dg.asset(
     deps=[
         species_classifier,
+        on_split(DCT, "val"),
         *on_features("val"),
     ],
     group_name="report",

@@ -6,9 +6,8 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.assets.dependencies import feature_tables, on_features
-from snake_assets.defs.lib.config import StepConfig
 from snake_assets.defs.lib.metadata import data_version, markdown_table
-from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.classifier import SpeciesClassifier

@@ -4,19 +4,18 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.assets.photos import image_table
-from snake_assets.defs.lib.config import StepConfig
 from snake_assets.defs.lib.metadata import (
     markdown_table,
     pass_metadata,
     picture,
+    progress,
     split_version,
     table_metadata,
 )
-from snake_assets.defs.lib.partitions import ON_DEVICE, splits
-from snake_assets.defs.lib.progress import progress
-from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
-from snake_assets.defs.resources.engine import Engine
+from snake_assets.defs.lib.partitions import ON_DEVICE, present_splits, splits
+from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
 from snake_assets.defs.resources.finder import CropMode, Crops
+from snake_assets.defs.resources.settings import Engine
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.detection.detect import (
     FINDING_VERSION,
@@ -133,7 +132,7 @@ def yolo_crops(
         context.log.warning(finder.warning)
     context.log.info(f"looking for snakes with {finder.fingerprint_parts()} on {finder.device}")
     digests = {}
-    for split in context.partition_keys:
+    for split in present_splits(context, raw_data):
         images = open_table(store.folder("image_table", split))
         folder = store.folder(CROPS, split)
         with progress(context, f"find snakes in {split}") as report:
@@ -156,4 +155,4 @@ def yolo_crops(
             },
             partition_key=split,
         )
-    return dg.MaterializeResult(data_version=split_version(digests))
+    return dg.MaterializeResult(data_version=split_version(context, digests))

@@ -1,7 +1,8 @@
 """The tables of vectors, as those read them that learn from them or ask them.
 
-A dependency that another one implies is left out: vectors are made of `image_table`, and what is made of the
-classifier is made of train's vectors.
+A dependency that another one implies is left out: vectors are made of `image_table`, `dct_embeddings` come
+out of the pass that makes `dinov2_embeddings`, what is made of the classifier is made of train's vectors, and
+what is made of the report is made of the classifier and val's.
 """
 
 import dagster as dg
@@ -22,7 +23,7 @@ def on_split(asset: str, *splits: str) -> dg.AssetDep:
 
 def on_features(*splits: str) -> list[dg.AssetDep]:
     """A dependency on the vectors of some splits, of whole photos and of crops."""
-    return [on_split(name, *splits) for name in (*FEATURE_TABLES, *CROP_TABLES)]
+    return [on_split(name, *splits) for name in (DINOV2, CROP_EMBEDDINGS)]
 
 
 def feature_tables(store: Store, split: str, crops: Crops) -> list[Table]:

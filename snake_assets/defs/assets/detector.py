@@ -9,11 +9,9 @@ import dagster as dg
 from PIL import Image
 from pydantic import Field
 
-from snake_assets.defs.lib.config import StepConfig
-from snake_assets.defs.lib.metadata import data_version, markdown_table, picture, some_of
+from snake_assets.defs.lib.metadata import data_version, markdown_table, picture, progress, some_of
 from snake_assets.defs.lib.partitions import ON_DEVICE
-from snake_assets.defs.lib.progress import progress
-from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
 from snake_assets.defs.resources.finder import DetectorTraining
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.detection.box_files import BoxFiles, hold_out, read_box_files

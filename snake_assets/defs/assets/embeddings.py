@@ -7,15 +7,13 @@ from pydantic import Field
 
 from snake_assets.defs.assets.crops import OFF, yolo_crops
 from snake_assets.defs.assets.photos import image_table
-from snake_assets.defs.lib.config import StepConfig
-from snake_assets.defs.lib.metadata import pass_metadata, split_version, table_metadata
-from snake_assets.defs.lib.partitions import ON_DEVICE, splits
-from snake_assets.defs.lib.progress import progress
-from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.lib.metadata import pass_metadata, progress, split_version, table_metadata
+from snake_assets.defs.lib.partitions import ON_DEVICE, present_splits, splits
+from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
 from snake_assets.defs.resources.backbone import BackboneSetting
-from snake_assets.defs.resources.engine import Engine
 from snake_assets.defs.resources.finder import CropMode, Crops
-from snake_assets.defs.resources.storage import Store
+from snake_assets.defs.resources.settings import Engine
+from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.embedding.embed import Choice, EmbeddingSettings, embed, embed_crops
@@ -163,6 +161,7 @@ class CropEmbeddingConfig(EmbeddingConfig):
 def embeddings(
     context: dg.AssetExecutionContext,
     config: EmbeddingConfig,
+    raw_data: RawData,
     store: Store,
     backbone: BackboneSetting,
     engine: Engine,
@@ -173,7 +172,7 @@ def embeddings(
     def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:
         return embed(images, folders, model, settings, report)
 
-    yield from _embedded_splits(context, store, model.precision, embed_split)
+    yield from _embedded_splits(context, raw_data, store, model.precision, embed_split)
 
 
 @dg.asset(
@@ -191,6 +190,7 @@ def embeddings(
 def crop_embeddings(
     context: dg.AssetExecutionContext,
     config: CropEmbeddingConfig,
+    raw_data: RawData,
     store: Store,
     backbone: BackboneSetting,
     crops: Crops,
@@ -207,12 +207,13 @@ def crop_embeddings(
         found = open_table(store.folder(CROPS, str(images.manifest.split)))
         return embed_crops(images, found, folders[CROP_EMBEDDINGS], model, settings, config.cut(), report)
 
-    (result,) = _embedded_splits(context, store, model.precision, embed_split)
+    (result,) = _embedded_splits(context, raw_data, store, model.precision, embed_split)
     return result
 
 
 def _embedded_splits(
     context: dg.AssetExecutionContext,
+    raw_data: RawData,
     store: Store,
     precision: str,
     embed_split: Callable[[Table, Mapping[str, AnyPath], Progress], PassRun],
@@ -221,6 +222,7 @@ def _embedded_splits(
 
     Args:
         context: of the run.
+        raw_data: says which splits there are.
         store: where tables are.
         precision: that the backbone computes in.
         embed_split: makes the tables of a split: called with its `image_table`, name -> folder of the tables
@@ -228,7 +230,7 @@ def _embedded_splits(
     """
     names = sorted(key.to_user_string() for key in context.selected_asset_keys)
     digests: dict[str, dict[str, str]] = {name: {} for name in names}
-    for split in context.partition_keys:
+    for split in present_splits(context, raw_data):
         images = open_table(store.folder("image_table", split))
         folders = {name: store.folder(name, split) for name in names}
         with progress(context, f"embed {split}") as report:
@@ -246,4 +248,4 @@ def _embedded_splits(
                 partition_key=split,
             )
     for name in names:
-        yield dg.MaterializeResult(asset_key=name, data_version=split_version(digests[name]))
+        yield dg.MaterializeResult(asset_key=name, data_version=split_version(context, digests[name]))

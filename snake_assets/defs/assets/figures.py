@@ -7,9 +7,8 @@ import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.assets.dependencies import on_split
-from snake_assets.defs.lib.config import StepConfig
 from snake_assets.defs.lib.metadata import column_schema, data_version, markdown_table, picture
-from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.plots.charts import PALETTE, species_histogram_png
 from snake_assets.plots.embedding_map import embedding_map_png, photos_to_map

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from snake_assets.defs.assets.classifier import species_classifier
-from snake_assets.defs.assets.dependencies import feature_tables, on_features, on_split
+from snake_assets.defs.assets.dependencies import feature_tables
 from snake_assets.defs.assets.validation_report import validation_report
 from snake_assets.defs.lib.metadata import data_version
 from snake_assets.defs.lib.partitions import ON_DEVICE
@@ -101,12 +100,7 @@ class PackageConfig(dg.Config):
 
 @dg.asset(
     name=PACKAGE,
-    deps=[
-        species_classifier,
-        validation_report,
-        on_split("image_table", *SPLITS),
-        *on_features(*SPLITS),
-    ],
+    deps=[validation_report],
     group_name="package",
     kinds={"python", "huggingface"},
     code_version=str(PACKAGE_VERSION),

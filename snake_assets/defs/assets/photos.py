@@ -6,17 +6,16 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.defs.lib.config import StepConfig
 from snake_assets.defs.lib.metadata import (
     markdown_table,
     picture,
+    progress,
     some_of,
     split_version,
     table_metadata,
 )
-from snake_assets.defs.lib.partitions import splits
-from snake_assets.defs.lib.progress import progress
-from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.lib.partitions import present_splits, splits
+from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.plots.photo_sheets import contact_sheet
 from snake_assets.snakeclef.image_table import INGEST_VERSION, MOST_REJECTED, class_balance, ingest
@@ -69,7 +68,7 @@ def raw_images(
     SNAKE_DATA to the root of the raw data.
     """
     digests = {}
-    for split in context.partition_keys:
+    for split in present_splits(context, raw_data):
         source, folder = raw_data.source(), store.folder("raw_images", split)
         data = raw_data.folder()
         with fetching(context, split) as report:
@@ -103,7 +102,7 @@ def raw_images(
             },
             partition_key=split,
         )
-    return dg.MaterializeResult(data_version=split_version(digests))
+    return dg.MaterializeResult(data_version=split_version(context, digests))
 
 
 class ImageTableConfig(StepConfig):
@@ -141,7 +140,7 @@ def image_table(
     line and column that is wrong, or how many photos are away: mend it and materialize this again.
     """
     digests = {}
-    for split in context.partition_keys:
+    for split in present_splits(context, raw_data):
         source, data = raw_data.source(), raw_data.folder()
         notes: list[str] = []
         venomous = read_venom_list(data / "metadata" / VENOM_LIST, notes)
@@ -177,4 +176,4 @@ def image_table(
             },
             partition_key=split,
         )
-    return dg.MaterializeResult(data_version=split_version(digests))
+    return dg.MaterializeResult(data_version=split_version(context, digests))

@@ -8,9 +8,8 @@ from pydantic import Field
 
 from snake_assets.defs.assets.classifier import species_classifier
 from snake_assets.defs.assets.dependencies import feature_tables, on_features
-from snake_assets.defs.lib.config import StepConfig
 from snake_assets.defs.lib.metadata import SHOWN, column_schema, data_version, markdown_table, some_of
-from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.classifier import SpeciesClassifier
@@ -63,17 +62,21 @@ def submission(
     with it. If it fails because photos are new in the test metadata, materialize the test split's features
     first: the job predict does both.
     """
+    if reason := raw_data.left_out("test"):
+        context.log.warning(reason)
+        return dg.MaterializeResult(metadata={"left_out": reason})
     data = raw_data.folder()
     venom_list = data / "metadata" / VENOM_LIST
     venomous = read_venom_list(venom_list)
     images = open_table(store.folder("image_table", "test"))
     order = observation_order(read_metadata(data, "test", venomous), images)
-    splits = ("train", "val", "test") if config.refit_on_train_and_val else ("test",)
+    refits = config.refit_on_train_and_val and not raw_data.left_out("val")
+    splits = ("train", "val", "test") if refits else ("test",)
     tables = {split: feature_tables(store, split, crops) for split in splits}
     trained = open_bundle(store.folder("species_classifier"))
     recipe: dict[str, Json] = {
         "version": SUBMISSION_VERSION,
-        "refit_on_train_and_val": config.refit_on_train_and_val,
+        "refit_on_train_and_val": refits,
         "classifier": trained.digest,
         "embeddings": {
             split: [table.manifest.digest for table in all_of] for split, all_of in tables.items()
@@ -85,7 +88,7 @@ def submission(
     folder = store.folder("submission")
     if not is_current(folder, recipe):
         classifier = SpeciesClassifier.load(trained.inside)
-        if config.refit_on_train_and_val:
+        if refits:
             labelled = read_splits([tables["train"], tables["val"]])
             classifier = refit(classifier, labelled, venomous)
         predictions = classifier.identify(read_features(*tables["test"]), order)

@@ -66,6 +66,9 @@ def validation_report(
     in percent, Track 2 is a cost. If it fails because the metadata has changed, materialize val's features
     first: the job features with the partition val.
     """
+    if reason := raw_data.left_out("val"):
+        context.log.warning(reason)
+        return dg.MaterializeResult(metadata={"left_out": reason})
     data = raw_data.folder()
     venom_list = data / "metadata" / VENOM_LIST
     venomous = read_venom_list(venom_list)

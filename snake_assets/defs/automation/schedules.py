@@ -105,7 +105,8 @@ def refresh_submission(
     for split in SPLITS:
         if stale := stale_features(source.listing(split), store, sought, crops):
             return dg.SkipReason(f"The features of {split} come first: {stale.why}.")
-    if stale := stale_answers(store, crops):
+    there = [split for split in SPLITS if not raw_data.left_out(split)]
+    if stale := stale_answers(store, crops, there):
         answer = request(context.instance, snakeclef.name, stale)
         return dg.SkipReason(answer) if isinstance(answer, str) else answer
     return dg.SkipReason("Classifier, report and submission are made of the features as they are.")

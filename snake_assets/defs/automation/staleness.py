@@ -24,7 +24,7 @@ from snake_assets.snakeclef.image_table import INGEST_VERSION, ingest_is_current
 from snake_assets.snakeclef.metadata import SPLITS, VENOM_LIST, read_metadata, read_venom_list
 from snake_assets.snakeclef.raw.inventory import INVENTORY_VERSION, inventory_is_current, read_inventory
 from snake_assets.snakeclef.raw.sources import RawListing
-from snake_assets.storage.bundles import open_bundle
+from snake_assets.storage.bundles import Bundle, open_bundle
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.paths import AnyPath
@@ -153,8 +153,10 @@ def _why_table(
     return None
 
 
-def stale_answers(store: Store, crops: Crops) -> Stale | None:
-    """Classifier, report and submission; None where all three are made of the features as they are.
+def stale_answers(store: Store, crops: Crops, splits: Sequence[str] = SPLITS) -> Stale | None:
+    """Classifier, report and submission; None where all are made of the features as they are.
+
+    `splits` are those that the raw data has: without val there is no report, without test no submission.
 
     Raises:
         StorageError: a split has no features yet.
@@ -162,27 +164,28 @@ def stale_answers(store: Store, crops: Crops) -> Stale | None:
     """
     read: dict[str, dict[str, Json]] = {
         split: {table.manifest.table: table.manifest.digest for table in feature_tables(store, split, crops)}
-        for split in SPLITS
+        for split in splits
     }
     state = fingerprint([read, [CLASSIFIER_VERSION, REPORT_VERSION, SUBMISSION_VERSION]])
+    lists: dict[str, Json] = {split: list(digests.values()) for split, digests in read.items()}
     try:
-        classifier, report, submission = (
-            open_bundle(store.folder(name))
-            for name in ("species_classifier", "validation_report", "submission")
-        )
+        classifier = open_bundle(store.folder("species_classifier"))
+        by: dict[str, Json] = {"classifier": classifier.digest}
+        made: list[tuple[Bundle, dict[str, Json]]] = [
+            (classifier, {"version": CLASSIFIER_VERSION, "embeddings": read["train"]})
+        ]
+        if "val" in splits:
+            of_both = {split: lists[split] for split in ("train", "val")}
+            report = open_bundle(store.folder("validation_report"))
+            made.append((report, {"version": REPORT_VERSION, "embeddings": of_both, **by}))
+        if "test" in splits:
+            submission = open_bundle(store.folder("submission"))
+            refitted = submission.recipe.get("embeddings")
+            handed_in = {s: lists[s] for s in splits if isinstance(refitted, Mapping) and s in refitted}
+            made.append((submission, {"version": SUBMISSION_VERSION, "embeddings": handed_in, **by}))
     except StorageError as error:
         return Stale(None, state, f"something is missing ({error})")
-    lists: dict[str, Json] = {split: list(digests.values()) for split, digests in read.items()}
-    refitted = submission.recipe.get("embeddings")
-    handed_in = {
-        split: lists[split] for split in SPLITS if isinstance(refitted, Mapping) and split in refitted
-    }
-    by: dict[str, Json] = {"classifier": classifier.digest}
-    for bundle, recipe in (
-        (classifier, {"version": CLASSIFIER_VERSION, "embeddings": read["train"]}),
-        (report, {"version": REPORT_VERSION, "embeddings": {s: lists[s] for s in ("train", "val")}, **by}),
-        (submission, {"version": SUBMISSION_VERSION, "embeddings": handed_in, **by}),
-    ):
+    for bundle, recipe in made:
         if not _has(bundle.recipe, recipe):
             why = f"{bundle.folder.name} was made of other features, or by another version of the code"
             return Stale(None, state, why)

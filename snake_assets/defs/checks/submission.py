@@ -25,8 +25,12 @@ def _file(site: Site) -> AnyPath:
     return site.store.folder(SUBMISSION) / SUBMISSION_FILE
 
 
+def _is_there(site: Site) -> bool:
+    return bool(sizes(_file(site).parent)) and not site.raw_data.left_out("test")
+
+
 def _complete(site: Site) -> Mapping[str, Findings]:
-    if not sizes(_file(site).parent):
+    if not _is_there(site):
         return {}
     rows = read_metadata(site.raw_data.folder(), "test", site.venomous())
     observations = list(dict.fromkeys(row.observation_id for row in rows))
@@ -34,14 +38,14 @@ def _complete(site: Site) -> Mapping[str, Findings]:
 
 
 def _known(site: Site) -> Mapping[str, Findings]:
-    if not sizes(_file(site).parent):
+    if not _is_there(site):
         return {}
     return {SUBMISSION: unknown_answers(_file(site), site.venomous())}
 
 
 def _balance(site: Site) -> Mapping[str, Findings]:
     train = site.store.folder(IMAGES, "train")
-    if not (sizes(_file(site).parent) and read_manifest(train)):
+    if not (_is_there(site) and read_manifest(train)):
         return {}
     counts = class_balance(open_table(train), site.venomous()).species_counts
     trained = dict(counts.select("class_id", "observations").iter_rows())

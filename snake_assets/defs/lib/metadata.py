@@ -1,9 +1,11 @@
-"""What assets say of themselves in the UI."""
+"""What assets say of themselves: metadata in the UI, and in the log how far a step is."""
 
 import base64
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -140,12 +142,14 @@ def data_version(digests: Mapping[str, str]) -> dg.DataVersion:
     return dg.DataVersion(fingerprint(dict(digests))[:16])
 
 
-def split_version(digests: Mapping[str, str]) -> dg.DataVersion | None:
+def split_version(context: dg.AssetExecutionContext, digests: Mapping[str, str]) -> dg.DataVersion | None:
     """The version of a partition, from the content digest of its split.
 
     Dagster takes one version for all partitions of a run, which would be a lie for several: then None.
     """
-    return data_version({"content": next(iter(digests.values()))}) if len(digests) == 1 else None
+    return (
+        data_version({"content": next(iter(digests.values()))}) if len(context.partition_keys) == 1 else None
+    )
 
 
 def _plain(cell: object) -> str:
@@ -188,3 +192,32 @@ def pass_metadata(run: PassRun) -> dict[str, Any]:
         "devices": ", ".join(run.devices) or "none: nothing had to be computed",
         **on_device,
     }
+
+
+SECONDS_BETWEEN_LINES = 5.0
+Progress = Callable[[int, int], None]
+
+
+@contextmanager
+def progress(context: dg.AssetExecutionContext, what: str, unit: str = "photos") -> Iterator[Progress]:
+    """A callback that is told what is done and what there is to do, and logs it with rate and time left.
+
+    Time counts from its first call, behind what has to be set up.
+    """
+    began = last = 0.0
+    first: int | None = None
+
+    def report(done: int, to_do: int) -> None:
+        nonlocal began, last, first
+        now = time.monotonic()
+        if first is None:
+            began, last, first = now, now, done
+        if now - last < SECONDS_BETWEEN_LINES:
+            return
+        last = now
+        rate = (done - first) / (now - began)
+        left = (to_do - done) / rate if rate else float("inf")
+        shown = f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
+        context.log.info(f"{what}: {done:,} of {to_do:,} {unit}, {shown} {unit}/s, {left:.0f} s left")
+
+    yield report

@@ -1,9 +1,10 @@
-"""How the assets are partitioned, by data split, and what their steps have to share."""
+"""How the assets are partitioned, by data split; which splits a run makes; what steps have to share."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 
+from snake_assets.defs.resources.storage import RawData
 from snake_assets.snakeclef.metadata import SPLITS
 
 
@@ -30,6 +31,22 @@ class Splits(dg.StaticPartitionsDefinition):
 
 
 splits = Splits(list(SPLITS))
+
+
+def present_splits(context: dg.AssetExecutionContext, raw_data: RawData) -> list[str]:
+    """The splits of a run, without those that the raw data lacks: these are named in log and metadata.
+
+    A run of nothing else is of all that it was asked for, and fails where the first is looked for.
+    """
+    why = {split: raw_data.left_out(split) for split in context.partition_keys}
+    if all(why.values()):
+        return list(why)
+    for split, reason in why.items():
+        for asset in context.selected_asset_keys if reason else ():
+            context.log.warning(reason)
+            context.add_asset_metadata({"left_out": reason}, asset_key=asset, partition_key=split)
+    return [split for split, reason in why.items() if not reason]
+
 
 # Of steps that keep the device busy; a run has one of them at a time (build_definitions).
 ON_DEVICE = {"snake/device": "1"}

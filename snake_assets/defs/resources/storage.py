@@ -9,12 +9,17 @@ from pydantic import Field
 
 from snake_assets.defs.resources.settings import SettingError, home, setting
 from snake_assets.demo.dataset import draw_demo_set
+from snake_assets.snakeclef.metadata import METADATA_FILES, metadata_paths
 from snake_assets.snakeclef.raw.sources import BucketData, LocalData, RawSource
 from snake_assets.storage.objectstore.gcs import BucketPath
 from snake_assets.storage.paths import AnyPath, any_root, local_root
 
 if TYPE_CHECKING:
     from google.cloud import storage
+
+
+# What needs a split that raw data may lack.
+NEEDED_BY = {"val": "validation_report", "test": "submission"}
 
 
 class RawData(dg.ConfigurableResource[None]):
@@ -41,6 +46,24 @@ class RawData(dg.ConfigurableResource[None]):
         source = self.source()
         source.fetch_metadata()
         return source.folder
+
+    def left_out(self, split: str) -> str | None:
+        """Why a split is left out, in a sentence: the raw data has nothing of it; None where it has.
+
+        Train is never left out, and what has only metadata or only photos is no lack but a fault.
+        """
+        source, needed_by = self.source(), NEEDED_BY.get(split)
+        source.fetch_metadata()
+        if (
+            needed_by is None
+            or any(path.is_file() for path in metadata_paths(source.folder, split))
+            or not source.listing(split).is_empty
+        ):
+            return None
+        return (
+            f"The raw data has no {split} split (neither metadata/{METADATA_FILES[split][0].name} nor a file "
+            f"below {source.known_as}/{split}): it is left out, and so is {needed_by}."
+        )
 
     def source(self) -> RawSource:
         """Where raw data comes from; draws the demo set if nothing else is set.

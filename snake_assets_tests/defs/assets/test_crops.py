@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 
 from snake_assets.defs.assets.crops import OFF, yolo_crops
-from snake_assets.defs.resources.engine import Engine
 from snake_assets.defs.resources.finder import Crops
+from snake_assets.defs.resources.settings import Engine
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.detection.detect import FindingSettings, find_snakes
 from snake_assets.detection.finders.base import FinderTuning

@@ -302,6 +302,31 @@ def test_answers_are_stale_when_one_is_gone_or_its_features_are_others(
     assert "validation_report was made of other features" in stale_answers(store, Crops()).why
 
 
+@pytest.mark.parametrize(
+    ("lacking", "left_out", "made"),
+    [("val", "validation_report", "submission"), ("test", "submission", "validation_report")],
+)
+def test_a_split_that_the_raw_data_lacks_is_left_out_by_name(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path, lacking: str, left_out: str, made: str
+):
+    data, store = tmp_path / "data", tmp_path / "store"
+    shutil.copytree(small_set, data, ignore=shutil.ignore_patterns(f"*{lacking.title()}Metadata*"))
+    shutil.rmtree(data / lacking)
+    shutil.copytree(finished[0], store, ignore=shutil.ignore_patterns(lacking, left_out, made))
+    result = run_job(definitions(data, store, demo_backbone), run_config=QUICK)
+    assert result.success
+    assert (store / made / "_manifest.json").exists()
+    assert not (store / left_out).exists()
+    assert not list(store.glob(f"*/{lacking}/_manifest.json"))
+    for asset, split in (("raw_images", lacking), ("dct_embeddings", lacking), (left_out, None)):
+        reason = metadata(result, asset, split)["left_out"]
+        assert f"no {lacking} split" in reason and left_out in reason
+    there = [split for split in SPLITS if split != lacking]
+    assert stale_answers(Store(root=str(store)), Crops(), there) is None
+    told = summary(Store(root=str(store)))
+    assert (f"  {lacking} " not in told) and ("scores on val" in told) is ("submission.csv" not in told)
+
+
 def test_one_split_at_a_time(small_set: Path, demo_backbone: Path, tmp_path: Path):
     result = run_job(definitions(small_set, tmp_path, demo_backbone), "features", partition_key="val")
     assert result.success

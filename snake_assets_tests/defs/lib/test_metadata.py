@@ -1,10 +1,12 @@
-"""What the UI is told of the data is shown to the letter: nothing in it is taken for markup."""
+"""What the UI is told of the data is shown to the letter, and the log tells how far a step is."""
 
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 
+from snake_assets.defs.lib import metadata as room
 from snake_assets.defs.lib.metadata import markdown_table, some_of, table_metadata
 from snake_assets.storage.tables.manifest import Reject
 from snake_assets.storage.tables.table import open_table
@@ -39,3 +41,27 @@ def test_names_stay_code_on_one_line(text: str, tmp_path: Path):
         assert shown is not None
         assert "\n" not in shown
         assert shown.count("`") - shown.count("\\`") == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rates"),
+    [(6, ["1.7 photos/s, 12 s left", "2.5 photos/s, 0 s left"]), (200, ["0.05", "0.075"])],
+)
+def test_lines_tell_what_is_done_the_rate_and_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, seconds: int, rates: list[str]
+):
+    clock = iter(range(0, 1000, seconds))
+    monkeypatch.setattr(room.time, "monotonic", lambda: next(clock))
+
+    @dg.asset
+    def counts(context: dg.AssetExecutionContext) -> None:
+        with room.progress(context, "embed val") as report:
+            for done in (10, 20, 40):
+                report(done, 40)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([counts], instance=instance)
+        log = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    told = [line for line in log if line.startswith("embed val")]
+    assert [line.partition(" photos, ")[0] for line in told] == ["embed val: 20 of 40", "embed val: 40 of 40"]
+    assert all(rate in line for rate, line in zip(rates, told, strict=True))

@@ -1,4 +1,4 @@
-"""What is tried again and what is not: a fault that passes, and bad data."""
+"""What is tried again and what is not: a fault that passes, bad data, and a config out of range."""
 
 import errno
 from collections.abc import Callable, Iterator
@@ -8,8 +8,11 @@ import dagster as dg
 import pytest
 
 from snake_assets.definitions import build_definitions, defs
+from snake_assets.defs.assets.crops import CropsConfig
+from snake_assets.defs.assets.embeddings import EmbeddingConfig
+from snake_assets.defs.assets.figures import MapConfig
 from snake_assets.defs.lib import retries as faults
-from snake_assets.defs.lib.retries import is_transient, retries_only_what_passes
+from snake_assets.defs.lib.retries import StepConfig, is_transient, retries_only_what_passes
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.snakeclef.errors import DataError
 from snake_assets.storage.errors import StorageError
@@ -29,16 +32,11 @@ def disk_fault(number: int) -> StorageError:
             return told
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ETIMEDOUT, errno.ESTALE, errno.ECONNRESET, errno.EAGAIN])
-def test_faults_that_pass(number: int):
-    assert is_transient(OSError(number, ""))
-    assert is_transient(disk_fault(number))
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EDQUOT])
-def test_faults_that_stay(number: int):
-    assert not is_transient(OSError(number, ""))
-    assert not is_transient(disk_fault(number))
+def test_some_faults_of_a_disk_pass_and_others_stay():
+    for number in (errno.EIO, errno.ETIMEDOUT, errno.ESTALE, errno.ECONNRESET, errno.EAGAIN):
+        assert is_transient(OSError(number, "")) and is_transient(disk_fault(number))
+    for number in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EDQUOT):
+        assert not is_transient(OSError(number, "")) and not is_transient(disk_fault(number))
 
 
 def test_a_fault_that_was_dealt_with_does_not_count():
@@ -141,3 +139,19 @@ def test_a_disk_that_is_away_for_a_moment_costs_no_row(
     assert "missing" in rejected and len(rejected) < 10
     retries = [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
     assert len(retries) == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "field", "value"),
+    [
+        (EmbeddingConfig, "batch_size", 0),
+        (EmbeddingConfig, "resolution", 5000),
+        (CropsConfig, "image_size", 100),
+        (CropsConfig, "queries", []),
+        (MapConfig, "class_ids", [-1]),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(config: type[StepConfig], field: str, value: object):
+    with pytest.raises(dg.Failure, match=rf"^{field}.*=.*: ") as refused:
+        config(**{field: value})
+    assert not refused.value.allow_retries

@@ -1,4 +1,4 @@
-"""Whether the photos of one split look like those of another: the classifier two-sample test.
+"""Whether one split is like another: its photos, by the classifier two-sample test, and its species.
 
 A classifier is trained to tell the two splits' photos apart and asked about photos that it has not seen.
 Where the splits are drawn alike it can only guess, and the area under its ROC curve (AUC) is 0.5; 1 means
@@ -7,7 +7,10 @@ that no photo of one could be of the other. Lopez-Paz & Oquab, "Revisiting Class
 of Hanley & McNeil, "The meaning and use of the area under a ROC curve", Radiology 143 (1982).
 """
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import exp, floor, lgamma, log
 
 import numpy as np
 
@@ -106,3 +109,57 @@ def _squared_error(auc: float, count: int) -> float:
     both_above, both_below = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     spread = auc * (1 - auc) + (count - 1) * (both_above + both_below - 2 * auc**2)
     return spread / count**2
+
+
+@dataclass(frozen=True)
+class AnswerBalance:
+    """How far answers are from the frequencies that were learned from.
+
+    Attributes:
+        distance: total variation distance of the two distributions, 0 (alike) to 1 (no species in common).
+        expected: the distance to be expected of as many observations drawn with train's frequencies.
+        shares: by class_id, its share of train and of the answers; those that differ most come first.
+    """
+
+    distance: float
+    expected: float
+    shares: Mapping[int, tuple[float, float]]
+
+    @property
+    def excess(self) -> float:
+        """By how much the distance is above what chance gives."""
+        return self.distance - self.expected
+
+
+def answer_balance(answers: Sequence[int], trained: Mapping[int, int]) -> AnswerBalance:
+    """Hold answers, a class_id for each observation, against train's observations by class_id.
+
+    The distance is half the sum over species of |share of the answers - share of train|. Few answers differ
+    from any frequencies by chance: `expected` is exactly what draws from train's frequencies give on average,
+    by de Moivre's formula for the mean deviation of a binomial (Diaconis & Zabell, "Closed form summation for
+    classical distributions", Statistical Science 6, 1991).
+
+    Args:
+        answers: at least one.
+        trained: observations of train by class_id, at least one in all.
+    """
+    counts, total = Counter(answers), sum(trained.values())
+    deviations = (_mean_deviation(len(answers), observations / total) for observations in trained.values())
+    share_of = {
+        class_id: (trained.get(class_id, 0) / total, counts[class_id] / len(answers))
+        for class_id in trained.keys() | counts.keys()
+    }
+    return AnswerBalance(
+        distance=sum(abs(ours - theirs) for theirs, ours in share_of.values()) / 2,
+        expected=sum(deviations) / (2 * len(answers)),
+        shares=dict(sorted(share_of.items(), key=lambda item: (-abs(item[1][1] - item[1][0]), item[0]))),
+    )
+
+
+def _mean_deviation(draws: int, share: float) -> float:
+    """E|X - n p| for X from the binomial distribution of n = `draws` and p = `share`."""
+    if not 0 < share < 1:
+        return 0.0
+    above = floor(draws * share) + 1
+    chances = lgamma(draws + 1) - lgamma(above + 1) - lgamma(draws - above + 1)
+    return 2 * above * exp(chances + above * log(share) + (draws - above + 1) * log(1 - share))

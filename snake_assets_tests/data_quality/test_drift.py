@@ -1,11 +1,13 @@
-"""The two-sample test: near chance where splits are drawn alike, near 1 where they are not."""
+"""Splits that are drawn alike and splits that are not: by their photos, and answers by their species."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from snake_assets.data_quality.drift import Drift, measure_drift, told_apart
+from snake_assets.data_quality.drift import Drift, answer_balance, measure_drift, told_apart
 from snake_assets_tests.written import vector_rows, write
 
 
@@ -58,3 +60,33 @@ def test_what_is_usual_is_subtracted_but_never_less_than_chance():
     assert drift.above(Drift(0.7, 0.04, 100)) == pytest.approx((0.1, 0.05))
     assert drift.above(Drift(0.45, 0.04, 100)) == pytest.approx((0.3, 0.03))
     assert drift.above(None) == pytest.approx((0.3, 0.03))
+
+
+def test_answers_are_at_a_distance_from_train():
+    alike, apart = answer_balance([1, 1, 2], {1: 20, 2: 10}), answer_balance([8, 9], {1: 5, 2: 5})
+    assert alike.distance == pytest.approx(0) and alike.excess < 0
+    assert apart.distance == 1 and next(iter(apart.shares)) == 1 and apart.shares[8] == (0, 0.5)
+    one_for_all = answer_balance([1] * 50, dict.fromkeys(range(10), 30))
+    assert one_for_all.distance == pytest.approx(0.9) and one_for_all.excess > 0.7
+
+
+def test_the_expected_distance_is_the_mean_over_draws():
+    trained = {class_id: 3 * class_id for class_id in range(1, 12)}
+    classes, counts = list(trained), np.array(list(trained.values()))
+    rng = np.random.default_rng(0)
+    drawn = [
+        answer_balance(rng.choice(classes, 40, p=counts / counts.sum()).tolist(), trained) for _ in range(400)
+    ]
+    assert np.mean([balance.distance for balance in drawn]) == pytest.approx(drawn[0].expected, rel=0.02)
+
+
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=30),
+    st.dictionaries(st.integers(0, 5), st.integers(1, 9), min_size=1),
+)
+def test_distances_are_shares(answers: list[int], trained: dict[int, int]):
+    balance = answer_balance(answers, trained)
+    assert -1e-9 <= balance.distance <= 1 + 1e-9
+    assert 0 <= balance.expected <= 1
+    differences = [abs(ours - theirs) for theirs, ours in balance.shares.values()]
+    assert differences == sorted(differences, reverse=True)

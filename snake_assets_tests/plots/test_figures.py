@@ -12,14 +12,9 @@ from PIL import Image
 from snake_assets.learning.errors import LearningError
 from snake_assets.plots.charts import species_histogram_png, venom_confusion_png
 from snake_assets.plots.embedding_map import MOST_PHOTOS, embedding_map_png, photos_to_map
-from snake_assets.plots.photo_sheets import contact_sheet
-from snake_assets.snakeclef.image_table import ingest
-from snake_assets.snakeclef.metadata import PhotoRow
-from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.storage.tables.writer import write_table
 from snake_assets.vision.embedding.tables import EMBEDDING_VERSION
-from snake_assets_tests.conftest import photo_bytes
 
 WIDEST = 820
 
@@ -28,39 +23,6 @@ def opened(data: bytes) -> Image.Image:
     picture = Image.open(io.BytesIO(data))
     picture.load()
     return picture
-
-
-def table_of(root: Path, photos: dict[str, bytes], species: str | None = "Aus bus"):
-    for name, data in photos.items():
-        (root / "data" / "val").mkdir(parents=True, exist_ok=True)
-        (root / "data" / "val" / name).write_bytes(data)
-    rows = [PhotoRow(name, "77", f"val/{name}", 1, species) for name in photos]
-    ingest(rows, find_photos(root / "data", "val"), "val", root / "images", most_rejected=1)
-    return open_table(root / "images")
-
-
-def test_a_sheet_grows_with_its_photos_up_to_two_rows(tmp_path: Path):
-    heights = []
-    for count in (1, 9, 60):
-        table = table_of(tmp_path / str(count), {f"{n:02}.jpg": photo_bytes(n) for n in range(count)})
-        sheet = opened(contact_sheet(table))
-        heights.append(sheet.height)
-        assert sheet.width <= WIDEST
-    assert heights[0] < heights[1] == heights[2] < 3 * heights[0]
-
-
-def test_a_photo_that_fails_to_decode_does_not_spoil_the_sheet(tmp_path: Path):
-    whole = photo_bytes(1)
-    half = whole[: len(whole) // 2] + b"\xff\xd9"
-    one = contact_sheet(table_of(tmp_path / "a", {"a.jpg": whole, "b.jpg": half}))
-    other = contact_sheet(table_of(tmp_path / "b", {"a.jpg": whole, "b.jpg": photo_bytes(2)}))
-    assert opened(one).size == opened(other).size
-    assert one != other
-
-
-def test_sheets_without_species_and_without_photos(tmp_path: Path):
-    opened(contact_sheet(table_of(tmp_path / "a", {"a.jpg": photo_bytes()}, species=None)))
-    opened(contact_sheet(table_of(tmp_path / "b", {"a.jpg": b"no photo"})))
 
 
 @pytest.mark.parametrize("species", [0, 1, 13, 300])

@@ -8,7 +8,7 @@ from PIL import Image
 
 from snake_assets.learning.evaluation.report import Judgement
 from snake_assets.plots.charts import score_chart_png
-from snake_assets.plots.photo_sheets import abbreviated, thumbnail
+from snake_assets.plots.photo_sheets import thumbnail
 from snake_assets.plots.report import CHARTS, ReportPhotos, draw_charts, mistake_sheet
 from snake_assets_tests.conftest import photo_bytes
 from snake_assets_tests.learning.evaluation.judged import VAL, judged, truth_of
@@ -63,25 +63,19 @@ def test_every_chart_says_how_to_read_it_and_has_a_file_of_its_own() -> None:
     assert len({chart.file for chart in CHARTS.values()}) == len(CHARTS)
 
 
-def test_the_sheet_has_room_for_two_mistakes() -> None:
-    heights = [
-        opened(mistake_sheet(judged(wrong), NO_PHOTOS)).height for wrong in ({}, {"val 0": 7}, ALL_WRONG)
-    ]
-    assert heights[0] == heights[1] == heights[2]
-    assert opened(mistake_sheet(judged(ALL_WRONG), NO_PHOTOS)).width <= WIDEST
-
-
-def test_the_sheet_shows_photos_where_there_are_any() -> None:
+def test_the_sheet_of_mistakes_shows_two_with_photos_where_there_are_any() -> None:
     judgement = judged({"val 0": 7})
     (mistake,) = judgement.mistakes
     small = thumbnail(photo_bytes())
     photos = ReportPhotos({mistake.photos[0]: small}, {one.image_id: small for one in mistake.nearest})
-    assert mistake_sheet(judgement, photos) != mistake_sheet(judgement, NO_PHOTOS)
-
-
-@pytest.mark.parametrize(
-    ("name", "short"),
-    [("Naja naja", "N. naja"), ("Naja", "Naja"), ("1703", "1703"), ("", ""), ("Aus bus cus", "A. bus cus")],
-)
-def test_genera_are_abbreviated(name: str, short: str) -> None:
-    assert abbreviated(name) == short
+    with_photos, without, both, none = (
+        opened(mistake_sheet(found, shown))
+        for found, shown in (
+            (judgement, photos),
+            (judgement, NO_PHOTOS),
+            (judged(ALL_WRONG), NO_PHOTOS),
+            (judged(), NO_PHOTOS),
+        )
+    )
+    assert with_photos.tobytes() != without.tobytes()
+    assert none.size == without.size and both.height > without.height and both.width <= WIDEST

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import islice
 
-from snake_assets.data_quality.class_shift import answer_balance
+from snake_assets.data_quality.drift import answer_balance
 from snake_assets.data_quality.findings import Findings
 from snake_assets.data_quality.labels import submission_against, unknown_answers
 from snake_assets.defs.checks.factory import Check, Site

@@ -66,18 +66,6 @@ class Table:
                 # Without threads: nearly all of it is one column, and whoever reads ahead has threads enough.
                 yield file.read_row_group(group, columns=columns, use_threads=False).take(places)
 
-    def largest_row_group(self) -> int:
-        """Most bytes that a row group of the table takes in memory, from the shards' footers."""
-        footers = (self._file(shard).metadata for shard in self.manifest.shards)
-        return max(
-            (
-                footer.row_group(group).total_byte_size
-                for footer in footers
-                for group in range(footer.num_row_groups)
-            ),
-            default=0,
-        )
-
     def sample(self, count: int, columns: Sequence[str]) -> pa.Table:
         """About `count` rows, evenly spread over the table; only their row groups are read."""
         step = max(1, self.manifest.rows_out // max(1, count))

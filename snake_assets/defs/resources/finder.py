@@ -50,8 +50,8 @@ class Crops(dg.ConfigurableResource[None]):
     )
     prompter: str | None = Field(
         default=None,
-        description="For sam: what finds the box that it cuts the snake out of: a YOLO .pt file, or a folder "
-        "with OWL-ViT. Without one, sam takes masks all over the photo. Default: SNAKE_PROMPTER, else none.",
+        description="For sam, which needs it: what finds the box that it cuts the snake out of: a YOLO .pt "
+        "file, or a folder with OWL-ViT. Default: SNAKE_PROMPTER, else none.",
     )
     prompter_sha256: str | None = Field(
         default=None,

@@ -22,8 +22,8 @@ class FinderTuning:
     """What decides which finds count, for all finders alike.
 
     Attributes:
-        confidence: finds of a lower score are left out, 0 to 1; None: the finder's own (YOLO 0.25, OWL 0.1,
-            SAM without a prompter 0.88, which is a predicted IoU). With a prompter it is the prompter's.
+        confidence: finds of a lower score are left out, 0 to 1; None: the finder's own (YOLO 0.25, OWL 0.1).
+            With a prompter it is the prompter's.
         iou: of finds that overlap by more than this, the best is kept, 0 to 1.
         image_size: the longer side that YOLO scales photos to, pixels, a multiple of 32; None: that of its
             training. OWL and SAM take photos at that of theirs alone.

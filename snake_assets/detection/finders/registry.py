@@ -15,6 +15,7 @@ _WANTED = {
     "yolo": "a .pt file of a YOLO detector, or a folder with one",
     "owlvit": "a folder of OWL-ViT or OWLv2, or a hub id that is in the hub's cache here",
     "sam": "a folder of SAM, or a hub id that is in the hub's cache here",
+    "prompter": "a .pt file of a YOLO detector, or a folder of OWL-ViT or OWLv2",
 }
 
 
@@ -39,7 +40,7 @@ def open_finder(
         pinned_sha256: the digest that it must have (of a file its SHA-256, of a folder
             `ModelKind.digest`), as hex; None for no pin.
         prompter: of "sam" only: what finds the boxes (SNAKE_PROMPTER), weights of YOLO or a model of OWL;
-            None for automatic masks.
+            "sam" needs it.
         prompter_sha256: the digest that the prompter must have; None for no pin.
         device: "auto", "cpu", "cuda" or "mps"; see `resolve_device`.
         tuning: which finds count; None: as `FinderTuning` has it.
@@ -50,11 +51,16 @@ def open_finder(
         DetectionError: nothing is named, the mode or device is none, or a model cannot be used.
     """
     tuning = tuning or FinderTuning()
-    if mode not in _WANTED:
-        raise DetectionError(f"SNAKE_CROPS is {mode!r}; choose none, {', '.join(_WANTED)}.")
+    if mode not in ("yolo", "owlvit", "sam"):
+        raise DetectionError(f"SNAKE_CROPS is {mode!r}; choose none, yolo, owlvit, sam.")
     if not named:
         raise DetectionError(
             f"SNAKE_CROPS is {mode}, but no model is named: set SNAKE_DETECTOR to {_WANTED[mode]}."
+        )
+    if mode == "sam" and not prompter:
+        raise DetectionError(
+            "SNAKE_CROPS is sam, which cuts out whatever it is pointed at and knows no snakes: set "
+            f"SNAKE_PROMPTER to what finds the box, {_WANTED['prompter']}."
         )
     try:
         device = resolve_device(device)
@@ -71,12 +77,9 @@ def open_finder(
         least = confidence or YoloFinder.confidence
         return YoloFinder(weights, device, least, iou, size, most, tuning.classes)
 
-    if mode != "sam":
+    if mode != "sam" or not prompter:
         return boxes_by("SNAKE_DETECTOR", named, pinned_sha256, mode == "yolo")
     files = open_hub_model(sam("SNAKE_DETECTOR"), named, pinned_sha256)
-    if prompter:
-        path = Path(prompter).expanduser()
-        yolo = path.suffix == ".pt" or (path.is_dir() and not (path / "config.json").is_file())
-        return SamFinder(files, boxes_by("SNAKE_PROMPTER", prompter, prompter_sha256, yolo), device)
-    least_iou = tuning.confidence or SamFinder.least_iou
-    return SamFinder(files, None, device, least_iou=least_iou, iou=tuning.iou, most=tuning.most)
+    path = Path(prompter).expanduser()
+    yolo = path.suffix == ".pt" or (path.is_dir() and not (path / "config.json").is_file())
+    return SamFinder(files, boxes_by("SNAKE_PROMPTER", prompter, prompter_sha256, yolo), device)

@@ -1,4 +1,4 @@
-"""Snakes cut out along their outline: SAM (transformers), prompted by another finder's box or by itself."""
+"""Snakes cut out along their outline: SAM (transformers), prompted by another finder's box."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,6 @@ from snake_assets.detection.finders.hub_models import HubModel, failures_told
 from snake_assets.storage.fingerprints import Json
 from snake_assets.vision.preprocessing.crops import MOST_PIXELS_A_SIDE, mask_to_bytes
 from snake_assets.vision.preprocessing.regions import Region
-
-# A mask that covers less of the photo is a speck, one that covers more is the ground.
-LEAST_SHARE = 0.005
-MOST_SHARE = 0.8
-# Of the masks of so many points, at most, there are pixels in memory at once.
-POINTS_AT_ONCE = 32
 
 
 def region_of_mask(mask: NDArray[np.bool_], score: float, label: str) -> Region | None:
@@ -43,32 +37,18 @@ def region_of_mask(mask: NDArray[np.bool_], score: float, label: str) -> Region 
 class SamFinder(LazyModel):
     """A `Finder` that asks SAM; its model loads at first use.
 
-    With a prompter, the mask is the best by SAM's predicted IoU of those (three) that it gives for the
-    prompter's best box; score and label stay the prompter's. Without one, SAM is asked at each point of a
-    grid by transformers' pipeline "mask-generation", with the rules and defaults of "Segment Anything"
-    (Kirillov et al. 2023, appendix B); of its masks those that cover 0.5 % to 80 % of the photo are finds,
-    their score the predicted IoU.
+    Of the masks (three) that SAM gives for the prompter's best box, the one of the highest predicted IoU is
+    kept; score and label stay the prompter's.
 
     Attributes:
         files: the model.
-        prompter: finds the boxes; None for automatic masks.
+        prompter: finds the boxes.
         device: "cpu", "cuda" or "mps".
-        least_iou: automatic masks of a lower predicted IoU are left out, 0 to 1.
-        least_stability: automatic masks are left out whose IoU with themselves, cut one logit higher and
-            lower, is lower; 0 to 1.
-        iou: of automatic masks whose boxes overlap by more than this, the best is kept, 0 to 1.
-        points_a_side: of the grid.
-        most: finds per photo, at most.
     """
 
     files: HubModel
-    prompter: Finder | None = None
+    prompter: Finder
     device: str = "cpu"
-    least_iou: float = 0.88
-    least_stability: float = 0.95
-    iou: float = 0.7
-    points_a_side: int = 32
-    most: int = 10
 
     @cached_property
     def model(self) -> Any:
@@ -87,39 +67,27 @@ class SamFinder(LazyModel):
 
     @property
     def warning(self) -> str | None:
-        """The prompter's; or that nothing here knows what a snake is."""
-        if self.prompter is not None:
-            return self.prompter.warning
-        return (
-            "SAM cuts out whatever stands out and knows no snakes: a crop may show anything but the snake. "
-            "Set SNAKE_PROMPTER to a finder of boxes (a YOLO .pt file, or a folder of OWL-ViT or OWLv2)."
-        )
+        """The prompter's."""
+        return self.prompter.warning
 
     @property
     def longest_side(self) -> int:
         """SAM's side, or its prompter's where that is longer."""
-        return max(int(self.processor.target_size), self.prompter.longest_side if self.prompter else 0)
+        return max(int(self.processor.target_size), self.prompter.longest_side)
 
     def fingerprint_parts(self) -> dict[str, Json]:
         """What decides the finds besides the photos."""
         import transformers
 
-        alone = ("least_iou", "least_stability", "iou", "points_a_side", "most")
         return {
             "finder": "sam",
             "weights": self.files.sha256,
             "transformers": transformers.__version__.split(".")[0],
-            **(
-                {"prompter": dict(self.prompter.fingerprint_parts())}
-                if self.prompter
-                else {name: getattr(self, name) for name in alone}
-            ),
+            "prompter": dict(self.prompter.fingerprint_parts()),
         }
 
     def find(self, photos: Sequence[NDArray[np.uint8]]) -> list[list[Region]]:
         """See `Finder.find`. SAM sees photos one by one: one keeps any device busy."""
-        if self.prompter is None:
-            return [self._automatic(self._seen(photo)) for photo in photos]
         prompts = [best_find(found) for found in self.prompter.find(photos)]
         return [
             self._prompted(self._seen(photo), prompt.region) if prompt.finds else []
@@ -148,25 +116,3 @@ class SamFinder(LazyModel):
             )
         region = region_of_mask(masks[0, 0].cpu().numpy(), prompt.score, prompt.label)
         return [region] if region else []
-
-    def _automatic(self, photo: Image.Image) -> list[Region]:
-        from transformers import MaskGenerationPipeline
-
-        pipeline: Any = MaskGenerationPipeline
-        images = self.processor.image_processor
-        with failures_told(self.files, self.device):
-            found = pipeline(model=self.model, image_processor=images, device=self.device)(
-                photo,
-                points_per_batch=POINTS_AT_ONCE,
-                points_per_crop=self.points_a_side,
-                pred_iou_thresh=self.least_iou,
-                stability_score_thresh=self.least_stability,
-                crops_nms_thresh=self.iou,
-            )
-        masks = (np.asarray(mask, dtype=bool) for mask in found["masks"])
-        regions = [
-            region_of_mask(mask, float(score), "mask")
-            for mask, score in zip(masks, found["scores"], strict=True)
-            if LEAST_SHARE <= mask.mean() <= MOST_SHARE
-        ]
-        return [region for region in regions if region][: self.most]

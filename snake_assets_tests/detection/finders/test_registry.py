@@ -19,17 +19,18 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_detector(tmp_path_factory.mktemp("detector") / "tiny.pt")
 
 
-@pytest.mark.parametrize("named", [None, ""])
 @pytest.mark.parametrize("mode", ["yolo", "owlvit", "sam"])
-def test_nothing_named_says_what_to_set(mode: str, named: str | None):
+def test_nothing_named_says_what_to_set(mode: str):
     wanted = {"yolo": r"a \.pt file", "owlvit": "a folder of OWL-ViT or OWLv2", "sam": "a folder of SAM"}
     with pytest.raises(DetectionError, match=f"SNAKE_CROPS is {mode}.*set SNAKE_DETECTOR to {wanted[mode]}"):
-        open_finder(mode, named)
+        open_finder(mode, None)
 
 
 def test_another_mode_or_device_is_refused(weights: Path):
     with pytest.raises(DetectionError, match=r"SNAKE_CROPS is 'detr'; choose none, yolo, owlvit, sam"):
         open_finder("detr", str(weights))
+    with pytest.raises(DetectionError, match=r"SNAKE_CROPS is sam.* set SNAKE_PROMPTER"):
+        open_finder("sam", str(weights))
     with pytest.raises(DetectionError, match="SNAKE_DEVICE is 'tpu'"):
         open_finder("yolo", str(weights), device="tpu")
 
@@ -48,8 +49,6 @@ def test_finders_are_opened_as_tuned(sam_folder: Path, weights: Path, owl_folder
     sam_model = open_hub_model(sam("SNAKE_DETECTOR"), str(sam_folder))
     assert open_finder("yolo", str(weights.parent), tuning=tuning) == yolo
     assert open_finder("owlvit", str(owl_folders["owlv2"]), tuning=tuning) == owlvit
-    alone = SamFinder(sam_model, None, "cpu", least_iou=0.5, iou=0.6, most=3)
-    assert open_finder("sam", str(sam_folder), tuning=tuning) == alone
     for named in (weights, weights.parent):
         prompted = open_finder("sam", str(sam_folder), prompter=str(named), tuning=tuning)
         assert prompted == SamFinder(sam_model, yolo)
@@ -63,7 +62,7 @@ def test_pins_and_places_of_weights_hold(sam_folder: Path, weights: Path, owl_fo
     wrong = "0" * 64
     for mode, named in (("yolo", weights), ("owlvit", owl_folders["owlvit"]), ("sam", sam_folder)):
         with pytest.raises(DetectionError, match=f"{named} has .*not the pinned"):
-            open_finder(mode, str(named), pinned_sha256=wrong)
+            open_finder(mode, str(named), pinned_sha256=wrong, prompter=str(weights))
     for prompter in (weights, owl_folders["owlvit"]):
         with pytest.raises(DetectionError, match=f"{prompter} has .*not the pinned"):
             open_finder("sam", str(sam_folder), prompter=str(prompter), prompter_sha256=wrong)

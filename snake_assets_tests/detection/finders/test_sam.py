@@ -1,4 +1,4 @@
-"""SAM: masks of the right place in the photo, prompted by the best box or chosen from a grid of points."""
+"""SAM: masks of the right place in the photo, prompted by the best box."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,13 +22,8 @@ LOW = SAM_SIDE // 2  # side of the masks that come out of the network
 
 
 @pytest.fixture
-def automatic(sam_folder: Path) -> SamFinder:
-    return SamFinder(open_hub_model(sam("SNAKE_DETECTOR"), str(sam_folder)), points_a_side=4)
-
-
-@pytest.fixture
-def prompted(automatic: SamFinder) -> SamFinder:
-    return replace(automatic, prompter=SNAKE)
+def prompted(sam_folder: Path) -> SamFinder:
+    return SamFinder(open_hub_model(sam("SNAKE_DETECTOR"), str(sam_folder)), SNAKE)
 
 
 def photo(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -91,33 +86,7 @@ def test_a_photo_without_a_box_or_without_a_mask_has_no_find(prompted: SamFinder
     assert prompted.find([photo(60, 40)]) == [[]]
 
 
-def test_automatic_masks_are_sure_stable_of_a_fair_size_and_apart(automatic: SamFinder):
-    everything, snake, tail = (slice(0, LOW),) * 2, (slice(4, 12), slice(8, 24)), (slice(13, 15), slice(2, 8))
-    planted = [
-        (*everything, 20, 0.99),
-        (slice(0, 1), slice(0, 1), 20, 0.98),  # a speck
-        (*tail, 0.5, 0.97),  # unstable: nothing of it is above 1
-        (*snake, 20, 1.02),
-        (slice(4, 13), snake[1], 20, 0.93),  # the snake again
-        (*tail, 20, 0.90),
-        (slice(0, 8), slice(24, 32), 20, 0.87),  # unsure
-    ]
-    plant(automatic, planted)
-    (found,) = automatic.find([photo(80, 40)])
-    assert [(region.score, region.label) for region in found] == [
-        (1.0, "mask"),
-        (pytest.approx(0.9), "mask"),
-    ]
-    assert sides(found[0]) == pytest.approx((0.25, 0.25, 0.75, 0.75), abs=0.03)
-    assert sides(found[1]) == pytest.approx((1 / 16, 13 / 16, 1 / 4, 15 / 16), abs=0.03)
-    one = replace(automatic, most=1)
-    plant(one, planted)
-    assert one.find([photo(80, 40)]) == [found[:1]]
-
-
-@pytest.mark.parametrize("prompter", [None, SNAKE])
-def test_odd_photos_and_any_company_give_what_each_gives_alone(automatic: SamFinder, prompter: Finds | None):
-    ours = replace(automatic, prompter=prompter)
+def test_odd_photos_and_any_company_give_what_each_gives_alone(prompted: SamFinder):
     photos = [
         photo(60, 40),
         np.zeros((1, 1, 3), np.uint8),
@@ -126,8 +95,8 @@ def test_odd_photos_and_any_company_give_what_each_gives_alone(automatic: SamFin
         photo(50, 3),
         np.full((50, 70, 3), 127, np.uint8),
     ]
-    together = ours.find(photos)
-    assert together == [ours.find([one])[0] for one in photos]
+    together = prompted.find(photos)
+    assert together == [prompted.find([one])[0] for one in photos]
     assert sum(map(len, together)) > 2
     for one, found in zip(photos, together, strict=True):
         for region in found:
@@ -138,18 +107,12 @@ def test_odd_photos_and_any_company_give_what_each_gives_alone(automatic: SamFin
                 one.shape[0] > one.shape[1],
                 one.shape[1] > one.shape[0],
             )
-    assert ours.find([]) == []
+    assert prompted.find([]) == []
 
 
-def test_what_it_is_asked_with_is_in_the_fingerprint_and_the_warning(
-    automatic: SamFinder, prompted: SamFinder
-):
-    assert automatic.warning is not None and "SNAKE_PROMPTER" in automatic.warning
+def test_the_prompter_is_in_the_fingerprint_and_the_warning(prompted: SamFinder):
     complaining = replace(prompted, prompter=Finds((), warning="knows no snakes", longest_side=640))
     assert (prompted.warning, complaining.warning) == (None, "knows no snakes")
-    assert (automatic.longest_side, complaining.longest_side) == (SAM_SIDE, 640)
-    alone, by_box = automatic.fingerprint_parts(), prompted.fingerprint_parts()
-    assert by_box["prompter"] == {"finder": "the same"} and "prompter" not in alone
-    changes = {"least_iou": 0.5, "least_stability": 0.5, "iou": 0.5, "points_a_side": 8, "most": 1}
-    other = replace(automatic, **changes).fingerprint_parts()
-    assert {name for name in alone if alone[name] != other[name]} == set(changes)
+    small = replace(prompted, prompter=Finds((), longest_side=32))
+    assert (small.longest_side, complaining.longest_side) == (SAM_SIDE, 640)
+    assert prompted.fingerprint_parts()["prompter"] == {"finder": "the same"}

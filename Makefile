@@ -51,7 +51,7 @@ test-real: $(VENV)/.dev ## the tests on the real photos, weights and official fi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m real -n 2 --dist loadfile
 
 test-browser: $(VENV)/.dev ## the UI in headless Chromium, which has to be installed (some minutes)
-	$(BIN)/python -m pytest -m browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser
 
 screenshots: $(VENV)/.dev ## remake the README's pictures of the UI from the demo set (needs Chromium)
 	$(BIN)/python -m snake_assets_tests.browser.screenshots
@@ -62,11 +62,15 @@ snapshot: $(VENV)/.dev ## write the snapshot of the whole graph anew, after a ch
 test-daemon: $(VENV)/.dev ## the slow tests: servers and passes that are killed, full disks, the whole job on other ground
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m daemon -n 2 --dist loadfile
 
-lint: $(VENV)/.dev ## style, import rules, and dependencies that are not used or not named
+lint: $(VENV)/.dev ## style, import rules, dependencies that are not used or not named, and the form of what deploys
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/hadolint deploy/docker/Dockerfile
+	$(BIN)/shellcheck deploy/gcp/setup.sh .ci/run
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/docker/compose.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/snake-assets.yml
 
 types: $(VENV)/.dev ## static types, strict
 	$(BIN)/mypy

@@ -45,6 +45,7 @@ TILE, REPEATS, PIXELS = 7, 3, 2
 MIDDLE, CONTRAST, JPEG_QUALITY = 128, 40, 90
 BETWEEN_LOOKS_S = 0.25
 PROJECT = Path(__file__).resolve().parents[1]
+MODULE = "snake_assets.definitions"
 LABELLED = ["observation_id", "endemic", "binomial_name", "code", "image_path", "class_id", "subset"]
 SIZE_FOLDER = "SnakeCLEF2023-small_size"
 # Subset -> its metadata file, the columns of that, and where its photos lie (DESIGN.md, section 4).
@@ -177,7 +178,7 @@ def run_job(folder: Path) -> tuple[float, Use, dict[int, Use]]:
         "SNAKE_STORE": str(folder / "store"),
         "SNAKE_BACKBONE": str(folder / "backbone"),
     }
-    command = ["-m", "dagster", "job", "execute", "-m", "snake_assets.definitions", "-j", "snakeclef"]
+    command = ["-m", "dagster", "job", "execute", "-m", MODULE, "-j", "snakeclef"]
     began = time.perf_counter()
     with log.open("w") as output:
         job = psutil.Popen(

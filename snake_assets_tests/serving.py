@@ -1,15 +1,18 @@
 """Dagster's servers on loopback, for tests that use them as people do: each with a DAGSTER_HOME of its own.
 
-`dev` is `dagster dev -w workspace.yaml`. `apart` runs code server, webserver and daemon as three processes,
-as a deployment does, so that a test can kill one of them. Whatever they wrote is in `<home>/*.log`.
+`dev` is `dagster dev -w workspace.yaml`. `apart` runs code server, webserver and daemon as three processes on
+PostgreSQL, as deploy/local says, so that a test can kill one of them. Whatever they wrote is in
+`<home>/*.log`.
 """
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +24,7 @@ from typing import Any, TypeVar
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[1]
+LOCAL_WORKSPACE = str(PROJECT / "deploy" / "local" / "workspace.yaml")
 # Nothing should ever wait for so long, even on a machine that has more to do.
 LAST_RESORT_SECONDS = 1500.0
 Found = TypeVar("Found")
@@ -67,11 +71,11 @@ class Servers:
         assert not answer.get("errors"), answer["errors"]
         return answer["data"]
 
-    def start(self, name: str, *arguments: str) -> None:
-        """Start `python -m ARGUMENTS`, whose output goes to `<home>/<name>.log`."""
+    def start(self, name: str, program: str, *arguments: str) -> None:
+        """Start a program of Dagster's, whose output goes to `<home>/<name>.log`."""
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                [Path(sys.executable).with_name(program), *arguments],
                 cwd=PROJECT,
                 env=dict(self.environment),
                 stdout=log,
@@ -81,7 +85,7 @@ class Servers:
 
     def start_daemon(self) -> None:
         """Start the daemon beside servers that run `apart`."""
-        self.start("daemon", "dagster._daemon", "run", "-w", str(self.home / "workspace.yaml"))
+        self.start("daemon", "dagster-daemon", "run", "-w", LOCAL_WORKSPACE)
 
     def kill(self, name: str) -> None:
         """End a process as a power cut does: SIGKILL, to it alone."""
@@ -134,8 +138,8 @@ def dev(
 
     The workspace is that of the project, with another module if one is named.
     """
-    port = free_port()
-    servers = _servers(home, port, settings)
+    port = _free_port()
+    servers = _servers("dev", home, port, settings)
     workspace = yaml.safe_load((PROJECT / "workspace.yaml").read_text())
     workspace["load_from"][0]["python_module"] |= {"module_name": module, "working_directory": str(PROJECT)}
     (home / "workspace.yaml").write_text(yaml.safe_dump(workspace))
@@ -150,19 +154,14 @@ def dev(
 
 @contextmanager
 def apart(home: Path, settings: Mapping[str, str]) -> Iterator[Servers]:
-    """The processes `code`, `webserver` and `daemon`, healthy."""
-    port, code_port = free_port(), free_port()
-    servers = _servers(home, port, settings)
-    server = {"host": "127.0.0.1", "port": code_port, "location_name": "snake_assets"}
-    workspace = home / "workspace.yaml"
-    workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
-    module = ("-m", "snake_assets.definitions", "-d", str(PROJECT))
+    """The processes `code`, `webserver` and `daemon`, healthy; `settings` name a database too."""
+    port, code_port = _free_port(), _free_port()
+    servers = _servers("local", home, port, {**settings, "SNAKE_CODE_PORT": str(code_port)})
+    module, here = ("-m", "snake_assets.definitions", "-d", str(PROJECT)), ("-h", "127.0.0.1", "-p")
     try:
-        servers.start("code", "dagster", "api", "grpc", *module, "-h", "127.0.0.1", "-p", str(code_port))
+        servers.start("code", "dagster", "api", "grpc", *module, *here, str(code_port))
         until(lambda: servers.alive() and _listens(code_port), f"a code server (see {home}/code.log)")
-        servers.start(
-            "webserver", "dagster_webserver", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)
-        )
+        servers.start("webserver", "dagster-webserver", "-w", LOCAL_WORKSPACE, *here, str(port))
         servers.start_daemon()
         servers.until_healthy()
         yield servers
@@ -170,12 +169,53 @@ def apart(home: Path, settings: Mapping[str, str]) -> Iterator[Servers]:
         servers.stop()
 
 
-def _servers(home: Path, port: int, settings: Mapping[str, str]) -> Servers:
-    """Prepare a DAGSTER_HOME like that of `make dev`, but with a daemon that looks more often."""
+@contextmanager
+def postgres() -> Iterator[tuple[dict[str, str], Callable[[], None]]]:
+    """A PostgreSQL of its own: the variables that name it, and what restarts it."""
+    programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    user = "postgres" if os.geteuid() == 0 else None  # it refuses to be root
+    variables = {"PGHOST": "127.0.0.1", "PGPORT": str(_free_port()), "PGDATABASE": "postgres"}
+    variables |= {"PGUSER": "snake", "PGPASSWORD": "not/to@be%guessed"}
+    # That user has to get there, and pytest's own folders are closed to others.
+    with tempfile.TemporaryDirectory(prefix="snake_assets_postgres_") as root:
+        password = Path(root, "password")
+        password.write_text(variables["PGPASSWORD"])
+        if user:
+            shutil.chown(root, user)
+            shutil.chown(password, user)
+
+        def run(program: str, *arguments: str) -> None:
+            with Path(root, "log").open("ab") as told:
+                ended = subprocess.run(
+                    [programs / program, "-D", f"{root}/data", *arguments],
+                    cwd="/",
+                    user=user,
+                    extra_groups=[] if user else None,
+                    stdout=told,
+                    stderr=told,
+                    check=False,
+                )
+            assert ended.returncode == 0, Path(root, "log").read_text()[-2000:]
+
+        run("initdb", "--auth=scram-sha-256", f"--username={variables['PGUSER']}", f"--pwfile={password}")
+        options = f"-c listen_addresses=127.0.0.1 -c port={variables['PGPORT']} -c unix_socket_directories=''"
+        run("pg_ctl", "start", "-w", "-o", options)
+        try:
+            yield variables, lambda: run("pg_ctl", "restart", "-w", "-m", "fast")
+        finally:
+            run("pg_ctl", "stop", "-w", "-m", "immediate")
+
+
+def _servers(kind: str, home: Path, port: int, settings: Mapping[str, str]) -> Servers:
+    """Prepare a DAGSTER_HOME like that of deploy/KIND, but with daemons that look more often."""
     home.mkdir(parents=True)
-    instance = yaml.safe_load((PROJECT / "deploy" / "dev" / "dagster.yaml").read_text())
+    instance = yaml.safe_load((PROJECT / "deploy" / kind / "dagster.yaml").read_text())
     # Patience on a machine that has more to do: none of these waits for longer than it takes.
     instance["run_monitoring"] |= {"poll_interval_seconds": 2, "start_timeout_seconds": 1200}
+    queue = {"module": "dagster", "class": "QueuedRunCoordinator", "config": {"dequeue_interval_seconds": 1}}
+    instance["run_coordinator"] = queue
+    if kind == "dev":
+        instance["concurrency"]["runs"]["max_concurrent_runs"] = 2  # splits of a backfill side by side
     (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("SNAKE_", "DAGSTER_"))},
@@ -188,7 +228,7 @@ def _servers(home: Path, port: int, settings: Mapping[str, str]) -> Servers:
     return Servers(home, f"http://127.0.0.1:{port}", environment)
 
 
-def free_port() -> int:
+def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from snake_assets.definitions import defs
@@ -18,6 +19,7 @@ from snake_assets.vision.preprocessing.regions import CROPS
 from snake_assets_tests.browser.ui import BACKFILLS, RUNS, Box, Ui, browser_page
 from snake_assets_tests.graph import described
 from snake_assets_tests.serving import Servers, dev, until
+from snake_assets_tests.watching import Watch
 
 pytestmark = pytest.mark.browser
 
@@ -36,6 +38,7 @@ class Site:
 
     ui: Ui
     servers: Servers
+    watch: Watch
     store: Path
     broken: str
     twin: str
@@ -65,11 +68,12 @@ def site(small_set: Path, demo_backbone: Path, tmp_path_factory: pytest.TempPath
         "SNAKE_BACKBONE": str(demo_backbone),
         "SNAKE_DEVICE": "cpu",
     }
+    watch = Watch(root / "watch")
     with (
-        dev(root / "home", settings, "snake_assets_tests.quick") as servers,
+        dev(root / "home", settings | watch.environment, "snake_assets_tests.quick") as servers,
         browser_page(1900, 1500) as page,
     ):
-        yield Site(Ui(page, servers.url), servers, root / "store", broken.name, twin.name)
+        yield Site(Ui(page, servers.url), servers, watch, root / "store", broken.name, twin.name)
 
 
 @pytest.fixture(scope="module")
@@ -206,8 +210,17 @@ def test_a_switched_on_schedule_asks_for_what_is_missing_and_never_twice(filled:
     assert len(filled.runs("features")) == before + 2
 
 
-def test_no_page_so_far_has_asked_anything_of_anybody_but_this_machine(site: Site):
+def test_nothing_so_far_has_asked_anything_of_anybody_but_this_machine_or_listened_to_others(site: Site):
     site.ui.open_graph(GROUPS)
     asked = [urlsplit(url) for url in site.ui.requested]
     assert {url.hostname for url in asked if url.scheme not in ("data", "blob")} == {"127.0.0.1"}
     assert {"http", "ws"} <= {url.scheme for url in asked}
+    assert site.watch.reached == []
+    (started,) = site.servers.processes.values()
+    listening = [
+        connection.laddr.ip
+        for process in (psutil.Process(started.pid), *psutil.Process(started.pid).children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening and set(listening) <= {"127.0.0.1", "::1"}

@@ -1,10 +1,10 @@
 """deploy/kubernetes, as far as it can be checked without a cluster: by the classes that take it."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import kubernetes.client
-import pytest
 import yaml
 from dagster_k8s import DagsterK8sJobConfig, construct_dagster_k8s_job, k8s_job_executor
 from dagster_k8s.job import UserDefinedDagsterK8sConfig
@@ -16,6 +16,8 @@ from snake_assets_tests.deploy.instances import checked, class_config
 from supply.locks import PROJECT
 
 KUBERNETES = PROJECT / "deploy" / "kubernetes"
+VALUES: dict[str, Any] = yaml.safe_load((KUBERNETES / "values.yaml").read_text())
+(CODE,) = VALUES["dagster-user-deployments"]["deployments"]
 # What the chart adds to the config of the launcher.
 BY_THE_CHART = {
     "service_account_name": "snake-assets",
@@ -32,30 +34,6 @@ def snake_case(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def values() -> dict[str, Any]:
-    return yaml.safe_load((KUBERNETES / "values.yaml").read_text())
-
-
-@pytest.fixture(scope="module")
-def deployment(values: dict[str, Any]) -> dict[str, Any]:
-    (deployment,) = values["dagster-user-deployments"]["deployments"]
-    return deployment
-
-
-@pytest.fixture(scope="module")
-def steps() -> dict[str, Any]:
-    """The config of k8s_job_executor, as it understands it."""
-    taken = k8s_job_executor.configured(STEPS).apply_config_mapping({"config": {}})
-    assert taken.success, [error.message for error in taken.errors]
-    return taken.value["config"]
-
-
-@pytest.fixture(scope="module")
-def ray() -> dict[str, Any]:
-    return yaml.safe_load((KUBERNETES / "raycluster.yaml").read_text())
-
-
 def pod_of(config: dict[str, Any]) -> kubernetes.client.V1PodSpec:
     """The pod that Dagster makes of a config in the form of the tag dagster-k8s/config."""
     job = DagsterK8sJobConfig(job_image="an/image:1", dagster_home="/opt/dagster")
@@ -63,48 +41,40 @@ def pod_of(config: dict[str, Any]) -> kubernetes.client.V1PodSpec:
     return made.spec.template.spec
 
 
-def test_the_launcher_takes_its_config(values: dict[str, Any]):
-    assert values["runLauncher"]["type"] == "K8sRunLauncher"
-    config = snake_case(values["runLauncher"]["config"]["k8sRunLauncher"])
+def test_launcher_and_logs_take_their_config():
+    config = snake_case(VALUES["runLauncher"]["config"]["k8sRunLauncher"])
     config["run_k8s_config"] = snake_case(config["run_k8s_config"])
-    taken = class_config("dagster_k8s", "K8sRunLauncher", {**BY_THE_CHART, **config})
+    taken = class_config("dagster_k8s", VALUES["runLauncher"]["type"], {**BY_THE_CHART, **config})
     pod = pod_of(taken["run_k8s_config"])
     assert pod.security_context.run_as_non_root and pod.security_context.run_as_user == 10001
     assert pod.containers[0].security_context.capabilities.drop == ["ALL"]
-
-
-def test_logs_go_to_a_bucket(values: dict[str, Any]):
-    logs = values["computeLogManager"]
+    logs = VALUES["computeLogManager"]
     config = snake_case(logs["config"]["gcsComputeLogManager"])
     taken = class_config("dagster_gcp.gcs.compute_log_manager", logs["type"], config)
     assert taken["bucket"] == "BUCKET-LOGS"
 
 
-def test_limits_retries_and_monitoring_are_those_of_one_machine_but_for_sizes(values: dict[str, Any]):
-    daemon, limits = values["dagsterDaemon"], values["concurrency"]
+def test_limits_retries_and_monitoring_are_those_of_one_machine_but_for_sizes(tmp_path: Path):
+    daemon, limits = VALUES["dagsterDaemon"], VALUES["concurrency"]
     instance = {
         "concurrency": {"runs": snake_case(limits["runs"])},
         "run_monitoring": snake_case(daemon["runMonitoring"]),
         "run_retries": snake_case(daemon["runRetries"]),
-        "telemetry": values["telemetry"],
+        "telemetry": VALUES["telemetry"],
     }
-    checked(instance)
-    local = yaml.safe_load((PROJECT / "deploy" / "local" / "dagster.yaml").read_text())
-    assert instance["run_retries"] == local["run_retries"] and instance["telemetry"] == local["telemetry"]
-    runs = instance["concurrency"]["runs"]
-    (of_a_split,) = runs["tag_concurrency_limits"]
+    checked(instance, tmp_path)
+    dev = yaml.safe_load((PROJECT / "deploy" / "dev" / "dagster.yaml").read_text())
+    assert instance["run_retries"] == dev["run_retries"] and instance["telemetry"] == dev["telemetry"]
+    (of_a_split,) = instance["concurrency"]["runs"]["tag_concurrency_limits"]
     assert (of_a_split["key"], of_a_split["limit"]) == ("dagster/partition", 1)
     # The chart refuses limits in both places.
     assert daemon["runCoordinator"]["config"] == {"queuedRunCoordinator": {}}
 
 
-def test_the_release_of_the_chart_is_that_of_dagster(values: dict[str, Any]):
-    (pinned,) = re.findall(r"^dagster==(\S+)", (PROJECT / "requirements.lock").read_text(), re.M)
-    assert f"--version {pinned}" in (KUBERNETES / "README.md").read_text()
-    assert f"version {pinned}." in (KUBERNETES / "values.yaml").read_text()
-
-
-def test_steps_that_keep_the_device_busy_and_no_others_get_a_gpu(steps: dict[str, Any]):
+def test_steps_that_keep_the_device_busy_and_no_others_get_a_gpu():
+    taken = k8s_job_executor.configured(STEPS).apply_config_mapping({"config": {}})
+    assert taken.success, [error.message for error in taken.errors]
+    steps = taken.value["config"]
     jobs = [defs.resolve_job_def(name) for name in ("snakeclef", "detector")]
     accelerated = {node.name for job in jobs for node in job.nodes if ON_DEVICE.items() <= node.tags.items()}
     assert steps["per_step_k8s_config"].keys() == accelerated
@@ -117,27 +87,24 @@ def test_steps_that_keep_the_device_busy_and_no_others_get_a_gpu(steps: dict[str
     assert "nvidia.com/gpu" not in pod_of(steps["step_k8s_config"]).containers[0].resources.limits
 
 
-def test_runs_are_given_what_the_code_server_has(deployment: dict[str, Any], values: dict[str, Any]):
-    assert deployment["includeConfigInLaunchedRuns"] == {"enabled": True}
-    assert deployment["dagsterApiGrpcArgs"] == ["-f", "/opt/dagster/definitions.py"]
-    assert (
-        "deploy/kubernetes/definitions.py /opt/dagster/" in (PROJECT / "deploy/docker/Dockerfile").read_text()
-    )
-    assert all(deployment["env"][name].startswith("gs://") for name in ("SNAKE_DATA", "SNAKE_STORE"))
-    account = values["serviceAccount"]
-    assert account["name"] == values["global"]["serviceAccountName"]
-    assert "iam.gke.io/gcp-service-account" in account["annotations"]
+def test_runs_are_given_what_the_code_server_has_and_the_chart_is_of_dagster_s_release():
+    assert CODE["includeConfigInLaunchedRuns"] == {"enabled": True}
+    assert CODE["dagsterApiGrpcArgs"] == ["-f", "/opt/dagster/definitions.py"]
+    dockerfile = (PROJECT / "deploy" / "docker" / "Dockerfile").read_text()
+    assert "deploy/kubernetes/definitions.py /opt/dagster/" in dockerfile
+    assert all(CODE["env"][name].startswith("gs://") for name in ("SNAKE_DATA", "SNAKE_STORE"))
+    (pinned,) = re.findall(r"^dagster==(\S+)", (PROJECT / "requirements.lock").read_text(), re.M)
+    assert f"--version {pinned}" in (KUBERNETES / "README.md").read_text()
 
 
-def test_no_password_and_no_way_in_from_outside(values: dict[str, Any]):
-    assert "postgresqlPassword" not in values["postgresql"]
-    assert values["generatePostgresqlPasswordSecret"] is False and values["global"]["postgresqlSecretName"]
-    assert values["ingress"]["enabled"] is False
-    assert values["dagsterWebserver"]["service"]["type"] == "ClusterIP"
-
-
-def test_servers_are_not_root(values: dict[str, Any], deployment: dict[str, Any]):
-    for server in (values["dagsterWebserver"], values["dagsterDaemon"], deployment):
+def test_there_is_no_password_no_key_no_way_in_from_outside_and_no_root():
+    assert "postgresqlPassword" not in VALUES["postgresql"]
+    assert VALUES["generatePostgresqlPasswordSecret"] is False and VALUES["global"]["postgresqlSecretName"]
+    assert "iam.gke.io/gcp-service-account" in VALUES["serviceAccount"]["annotations"]
+    assert VALUES["serviceAccount"]["name"] == VALUES["global"]["serviceAccountName"]
+    assert VALUES["ingress"]["enabled"] is False
+    assert VALUES["dagsterWebserver"]["service"]["type"] == "ClusterIP"
+    for server in (VALUES["dagsterWebserver"], VALUES["dagsterDaemon"], CODE):
         pod = k8s_model_from_dict(
             kubernetes.client.V1PodSecurityContext, snake_case(server["podSecurityContext"])
         )
@@ -146,22 +113,21 @@ def test_servers_are_not_root(values: dict[str, Any], deployment: dict[str, Any]
         assert shut.allow_privilege_escalation is False and shut.capabilities.drop == ["ALL"]
 
 
-def test_the_ray_cluster_has_its_form(ray: dict[str, Any]):
+def test_the_ray_cluster_has_its_form():
+    ray = yaml.safe_load((KUBERNETES / "raycluster.yaml").read_text())
     assert (ray["apiVersion"], ray["kind"]) == ("ray.io/v1", "RayCluster")
     pins = (PROJECT / "requirements-deploy.lock").read_text().splitlines()
     assert f"ray=={ray['spec']['rayVersion']}" in pins
-    groups = [ray["spec"]["headGroupSpec"], *ray["spec"]["workerGroupSpecs"]]
-    for group in groups:
-        assert isinstance(group["rayStartParams"], dict)
+    (workers,) = ray["spec"]["workerGroupSpecs"]
+    images = set()
+    for group in (ray["spec"]["headGroupSpec"], workers):
         assert all(isinstance(value, str) for value in group["rayStartParams"].values())
         template = kubernetes.client.V1PodTemplateSpec
         pod = k8s_model_from_dict(template, k8s_snake_case_dict(template, group["template"])).spec
         (container,) = pod.containers
         assert pod.security_context.run_as_non_root
-        assert container.image == groups[0]["template"]["spec"]["containers"][0]["image"]
         assert container.resources.limits == container.resources.requests
-    (workers,) = ray["spec"]["workerGroupSpecs"]
+        images.add(container.image)
+    assert len(images) == 1
     assert workers["minReplicas"] <= workers["replicas"] <= workers["maxReplicas"]
-    (worker,) = workers["template"]["spec"]["containers"]
-    assert worker["resources"]["limits"]["nvidia.com/gpu"] == 1
-    assert worker["name"] != groups[0]["template"]["spec"]["containers"][0]["name"]
+    assert container.resources.limits["nvidia.com/gpu"] == "1"

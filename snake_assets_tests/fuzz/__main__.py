@@ -11,7 +11,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from snake_assets_tests.fuzz.driving import Tally, drive
+from snake_assets_tests.fuzz.driving import Tally, cases_of, drive
 from snake_assets_tests.fuzz.readers import build_targets
 from snake_assets_tests.fuzz.target import Target
 
@@ -26,7 +26,6 @@ def main() -> int:
         "--keep", type=Path, default=Path(".snake/fuzz"), help="for inputs that were not right"
     )
     options = parser.parse_args()
-    child = [sys.executable, "-m", "snake_assets_tests.fuzz.child"]
     clean = True
     with (
         tempfile.TemporaryDirectory(prefix="snake-fuzz-seeds-") as workspace,
@@ -35,7 +34,7 @@ def main() -> int:
         targets = build_targets(Path(workspace))
         chosen = options.targets or list(targets)
         share = -(-options.cases // len(chosen))
-        for tally in drivers.map(lambda name: drive(name, [*child, name, options.seed], share), chosen):
+        for tally in drivers.map(lambda name: drive(name, share, cases_of, name, options.seed), chosen):
             sys.stdout.write(json.dumps(tally.row()) + "\n")
             sys.stdout.flush()
             clean = clean and not tally.faults

@@ -1,17 +1,25 @@
-"""Drives children through a target's cases: one that dies or hangs is named, and the next goes on."""
+"""Drives a target through its cases, each in a process of its own: one that dies or hangs is named."""
 
-import json
+import resource
 import signal
-import subprocess
+import tempfile
 import time
+import traceback
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-# So that what a library gathers is not taken for a reader's.
-CASES_A_CHILD = 2000
-# What the system ends a child with that has used up its time.
-HUNG = (-signal.SIGALRM, -signal.SIGPROF)
+from snake_assets_tests.fuzz.readers import build_targets
+from snake_assets_tests.interrupting import Job, interruptible
+
+# Above what Python and its libraries reserve (2 GB) it leaves the 1.8 GB of the largest WEBP.
+MOST_ADDRESS_SPACE = 6 << 30
+# Waiting for a busy machine is no hang; but a deadlock takes no processor time.
+MOST_PROCESSOR_SECONDS, MOST_SECONDS = 10, 120
+HUNG = (-signal.SIGXCPU, -signal.SIGKILL)
 
 
 @dataclass
@@ -30,41 +38,38 @@ class Tally:
         counts = {"target": self.target, "cases": self.outcomes.total(), **outcomes}
         return counts | {"peak_mb": self.peak_mb, "seconds": round(self.seconds, 1)}
 
-    def count(self, number: int, outcome: str, fault: str) -> None:
-        """Add a case."""
-        self.outcomes[outcome] += 1
-        if outcome in ("crashed", "hung"):
-            self.faults[number] = fault
 
-
-def drive(target: str, command: Sequence[str], cases: int) -> Tally:
-    """Try cases 0 to `cases` of a target, each at most once.
-
-    `command` starts a child (child.py), which ends itself where a case takes too long; the first case and the
-    end are appended.
-    """
+def drive(target: str, cases: int, job: Callable[..., Job], *arguments: Any) -> Tally:
+    """Try cases 0 to `cases` of a target, each once; `job` makes what tries a case of these arguments."""
     tally, began = Tally(target), time.monotonic()
-    while (done := tally.outcomes.total()) < cases:
-        end = min(cases, done + CASES_A_CHILD)
-        _drive_child([*command, str(done), str(end)], tally)
+    with interruptible(job) as runner:
+        runner.prepare(*arguments)
+        for number in range(cases):
+            ended = runner.run(number, kill_after=MOST_SECONDS)
+            died = "hung" if ended.exitcode in HUNG else "crashed", f"ended with {ended.exitcode}", 0
+            outcome, fault, peak_mb = ended.returned or died
+            tally.outcomes[outcome] += 1
+            tally.peak_mb = max(tally.peak_mb, peak_mb)
+            if outcome in ("crashed", "hung"):
+                tally.faults[number] = fault
     tally.seconds = time.monotonic() - began
     return tally
 
 
-def _drive_child(command: Sequence[str], tally: Tally) -> None:
-    """Count what a child says, and the case that it died of."""
-    running: int | None = None
-    before = tally.outcomes.total()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
-        for line in child.stdout or ():
-            said = json.loads(line)
-            running = None if "outcome" in said else said["case"]
-            if "outcome" in said:
-                tally.count(said["case"], said["outcome"], said["fault"])
-                tally.peak_mb = max(tally.peak_mb, said["peak_mb"])
-    status = child.returncode
-    if running is not None:
-        outcome = "hung" if status in HUNG else "crashed"
-        tally.count(running, outcome, f"the process ended with {status}")
-    elif tally.outcomes.total() == before:
-        raise RuntimeError(f"{' '.join(command)} ended with {status} before its first case")
+def cases_of(target_name: str, seed: str) -> Job:
+    """Tries a case of a target: how it ended, why, and the most memory so far; a crash ends the process."""
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(prefix="snake-fuzz-seeds-") as workspace:
+        target = build_targets(Path(workspace))[target_name]
+
+    def job(number: int) -> tuple[str, str, int]:
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESS_SPACE, MOST_ADDRESS_SPACE))
+        resource.setrlimit(resource.RLIMIT_CPU, (MOST_PROCESSOR_SECONDS, MOST_PROCESSOR_SECONDS + 1))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        try:
+            outcome, fault = target.try_case(seed, number), ""
+        except BaseException:
+            outcome, fault = "crashed", traceback.format_exc()
+        return outcome, fault, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+    return job

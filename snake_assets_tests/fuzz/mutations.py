@@ -1,10 +1,8 @@
-"""Random changes of bytes, as fuzzers make them."""
+"""Random changes of bytes, as fuzzers make them: a part is replaced by something else."""
 
 import random
 import struct
-from collections.abc import Callable, Sequence
-
-Mutation = Callable[[bytes, random.Random, bytes], bytes]
+from collections.abc import Sequence
 
 # Where lengths and counts go wrong.
 INTERESTING = (
@@ -16,6 +14,10 @@ TOKENS = (
     *(b"\0", b"\n", b"\r", b'"', b",", b"../", b"/", b"\\", b"\xff", b"\xff\xd9"),
     *(b"-1", b"1e999", b"NaN", b"["),
 )
+KINDS = (
+    *("bit", "bit", "byte", "number", "number", "decimal", "insert"),
+    *("delete", "repeat", "move", "splice", "truncate", "blank"),
+)
 LARGEST = 1 << 20
 
 
@@ -24,84 +26,41 @@ def mutated(data: bytes, rng: random.Random, others: Sequence[bytes]) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 4, 12))):
         if not data:
             break
-        data = rng.choice(MUTATIONS)(data, rng, rng.choice(others))[:LARGEST]
+        start, end, instead = _change(data, rng, rng.choice(others))
+        data = (data[:start] + instead + data[end:])[:LARGEST]
     return data
 
 
-def span(data: bytes, rng: random.Random) -> tuple[int, int]:
-    """A part: mostly short, sometimes of any length."""
-    start = rng.randrange(len(data))
-    most = len(data) - start
-    return start, start + rng.randint(1, most if rng.random() < 0.3 else min(most, 16))
-
-
-def flip_bit(data: bytes, rng: random.Random, _: bytes) -> bytes:
-    at = rng.randrange(len(data))
-    return data[:at] + bytes([data[at] ^ (1 << rng.randrange(8))]) + data[at + 1 :]
-
-
-def set_byte(data: bytes, rng: random.Random, _: bytes) -> bytes:
-    at = rng.randrange(len(data))
-    return data[:at] + rng.randbytes(1) + data[at + 1 :]
-
-
-def set_number(data: bytes, rng: random.Random, _: bytes) -> bytes:
-    """Put an interesting number in the place of 1, 2, 4 or 8 bytes."""
-    layout = rng.choice(NUMBER_FORMATS)
-    size = struct.calcsize(layout)
-    at = rng.randrange(max(1, len(data) - size))
-    return data[:at] + struct.pack(layout, rng.choice(INTERESTING) % (1 << 8 * size)) + data[at + size :]
-
-
-def set_decimal(data: bytes, rng: random.Random, _: bytes) -> bytes:
-    """Put an interesting number in the place of a digit."""
-    digits = [at for at, byte in enumerate(data) if 48 <= byte <= 57]
-    if not digits:
-        return data
-    at = rng.choice(digits)
-    return data[:at] + str(rng.choice(INTERESTING)).encode() + data[at + 1 :]
-
-
-def insert(data: bytes, rng: random.Random, _: bytes) -> bytes:
-    """Insert a token or random bytes."""
-    at = rng.randrange(len(data) + 1)
-    added = rng.choice(TOKENS) if rng.random() < 0.5 else rng.randbytes(rng.randrange(1, 20))
-    return data[:at] + added + data[at:]
-
-
-def delete(data: bytes, rng: random.Random, _: bytes) -> bytes:
-    start, end = span(data, rng)
-    return data[:start] + data[end:]
-
-
-def repeat(data: bytes, rng: random.Random, _: bytes) -> bytes:
-    start, end = span(data, rng)
-    return data[:end] + data[start:end] * rng.choice((1, 2, 10, 100)) + data[end:]
-
-
-def move(data: bytes, rng: random.Random, _: bytes) -> bytes:
-    """Copy a part over another."""
-    start, end = span(data, rng)
-    at = rng.randrange(len(data))
-    return data[:at] + data[start:end] + data[at + end - start :]
-
-
-def splice(data: bytes, rng: random.Random, other: bytes) -> bytes:
-    """Go on with the rest of another file."""
-    return data[: rng.randrange(len(data) + 1)] + other[rng.randrange(len(other) + 1) :]
-
-
-def truncate(data: bytes, rng: random.Random, _: bytes) -> bytes:
-    return data[: rng.randrange(len(data))]
-
-
-def blank(data: bytes, rng: random.Random, _: bytes) -> bytes:
-    """Fill a part with zeros or ones."""
-    start, end = span(data, rng)
-    return data[:start] + rng.choice((b"\0", b"\xff")) * (end - start) + data[end:]
-
-
-MUTATIONS: tuple[Mutation, ...] = (
-    *(flip_bit, flip_bit, set_byte, set_number, set_number, set_decimal),
-    *(insert, delete, repeat, move, splice, truncate, blank),
-)
+def _change(data: bytes, rng: random.Random, other: bytes) -> tuple[int, int, bytes]:
+    """Where the part to be replaced begins and ends, and what takes its place."""
+    size, at = len(data), rng.randrange(len(data))
+    # Mostly short, sometimes of any length.
+    end = at + rng.randint(1, size - at if rng.random() < 0.3 else min(size - at, 16))
+    match rng.choice(KINDS):
+        case "bit":
+            return at, at + 1, bytes([data[at] ^ (1 << rng.randrange(8))])
+        case "byte":
+            return at, at + 1, rng.randbytes(1)
+        case "number":
+            layout = rng.choice(NUMBER_FORMATS)
+            width = struct.calcsize(layout)
+            return at, at + width, struct.pack(layout, rng.choice(INTERESTING) % (1 << 8 * width))
+        case "decimal":
+            digits = [place for place, byte in enumerate(data) if 48 <= byte <= 57] or [at]
+            place = rng.choice(digits)
+            return place, place + 1, str(rng.choice(INTERESTING)).encode()
+        case "insert":
+            return at, at, rng.choice(TOKENS) if rng.random() < 0.5 else rng.randbytes(rng.randrange(1, 20))
+        case "delete":
+            return at, end, b""
+        case "repeat":
+            return end, end, data[at:end] * rng.choice((1, 2, 10, 100))
+        case "move":
+            there = rng.randrange(size)
+            return there, there + end - at, data[at:end]
+        case "splice":
+            return at, size, other[rng.randrange(len(other) + 1) :]
+        case "truncate":
+            return at, size, b""
+        case _:
+            return at, end, rng.choice((b"\0", b"\xff")) * (end - at)

@@ -141,23 +141,11 @@ class Handler(RequestHandler):  # type: ignore[misc]
         self.cloud = cloud
         super().__init__(cloud.objects, *given)
 
-    def do_GET(self) -> None:
-        self._answer("GET")
-
-    def do_POST(self) -> None:
-        self._answer("POST")
-
-    def do_PUT(self) -> None:
-        self._answer("PUT")
-
-    def do_DELETE(self) -> None:
-        self._answer("DELETE")
-
-    def _answer(self, method: str) -> None:
+    def answer(self) -> None:
         url = urlparse(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         with self.cloud.lock:
-            asked = Asked(method, unquote(url.path), query, len(self.cloud.asked))
+            asked = Asked(self.command, unquote(url.path), query, len(self.cloud.asked))
             self.cloud.asked.append(asked)
             fault = self.cloud.fault(asked)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -169,7 +157,7 @@ class Handler(RequestHandler):  # type: ignore[misc]
             return
         wire, self.rfile, self.wfile = self.wfile, io.BytesIO(body), io.BytesIO()
         with self.cloud.lock:
-            self._do(method, url.path, query)
+            self._do(url.path, query)
         answer = self.wfile.getvalue()
         self.cloud.sent += len(answer)
         if fault == LOST:
@@ -177,7 +165,9 @@ class Handler(RequestHandler):  # type: ignore[misc]
         body_size = len(answer.partition(b"\r\n\r\n")[2])
         wire.write(answer[: len(answer) - (body_size + 1) // 2] if fault else answer)
 
-    def _do(self, method: str, path: str, query: dict[str, str]) -> None:
+    do_GET = do_POST = do_PUT = do_DELETE = answer
+
+    def _do(self, path: str, query: dict[str, str]) -> None:
         objects = self.cloud.objects
         bucket = re.search(r"/b/([^/]+)", path)
         if bucket and bucket[1] not in objects.buckets:
@@ -193,7 +183,7 @@ class Handler(RequestHandler):  # type: ignore[misc]
             return
         objects.expected = query.get("ifGenerationMatch")
         try:
-            Router(self).handle(method)
+            Router(self).handle(self.command)
         except Moved:
             self._say(412, "At least one of the pre-conditions you specified did not hold.")
         finally:

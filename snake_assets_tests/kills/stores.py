@@ -7,7 +7,7 @@ from pathlib import Path
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import file_digest, fingerprint
-from snake_assets.storage.tables.manifest import Manifest, shards_from_json
+from snake_assets.storage.tables.manifest import shards_from_json
 from snake_assets.storage.tables.table import open_table
 
 MANIFEST, PROGRESS = "_manifest.json", "_progress.jsonl"
@@ -21,16 +21,18 @@ def versions(store: Path) -> dict[str, str]:
     found = {}
     for name, folder in _committed(store):
         try:
-            found[name] = _version(folder)
+            found[name] = _bundle(folder) if folder.parent == store else _table(folder)
         except StorageError as error:
             found[name] = f"damaged: {error}"
     return found
 
 
-def _version(folder: Path) -> str:
-    if "shards" not in json.loads((folder / MANIFEST).read_bytes()):
-        bundle = open_bundle(folder)
-        return fingerprint([bundle.recipe, {} if folder.name in DATED else dict(bundle.files)])
+def _bundle(folder: Path) -> str:
+    bundle = open_bundle(folder)
+    return fingerprint([bundle.recipe, {} if folder.name in DATED else dict(bundle.files)])
+
+
+def _table(folder: Path) -> str:
     table = open_table(folder)
     rows, manifest = table.read(), table.manifest
     whole = [file_digest(folder / shard.file) == shard.sha256 for shard in manifest.shards]
@@ -41,14 +43,14 @@ def _version(folder: Path) -> str:
     return fingerprint([manifest.recipe, manifest.digest])
 
 
-def units(store: Path) -> dict[str, set[str]]:
-    """By folder, the units of its committed table."""
-    return {name: {shard.unit for shard in manifest.shards} for name, manifest in _tables(store)}
-
-
 def finished(store: Path) -> dict[tuple[str, str], Stamp]:
     """By folder and unit: file, inode and time of every shard that is committed, or told of as finished."""
-    shards = [(name, shard) for name, manifest in _tables(store) for shard in manifest.shards]
+    shards = [
+        (name, shard)
+        for name, folder in _committed(store)
+        if folder.parent != store
+        for shard in open_table(folder).manifest.shards
+    ]
     for path in store.glob(f"*/*/{PROGRESS}"):
         lines = path.read_bytes().split(b"\n")[1:-1]
         name = path.parent.relative_to(store).as_posix()
@@ -57,28 +59,18 @@ def finished(store: Path) -> dict[tuple[str, str], Stamp]:
     return {key: (file, state.st_ino, state.st_mtime_ns) for key, (file, state) in states.items()}
 
 
-def plain_files(store: Path) -> dict[str, str]:
-    """By bundle and plain name, the digests of files as people find them; without those that are dated."""
-    return {
-        f"{bundle}/{name}": file_digest(folder / name)
-        for bundle, folder in _committed(store)
-        if folder.parent == store and bundle not in DATED
-        for name in open_bundle(folder).files
+def at_rest(store: Path) -> dict[str, str]:
+    """What a run to the end leaves: all versions, bundles as people find them, and nothing that was aside."""
+    plain = {
+        f"{name}/{file}": file_digest(folder / file)
+        for name, folder in _committed(store)
+        if folder.parent == store and name not in DATED
+        for file in open_bundle(folder).files
     }
+    strays = [path.relative_to(store).as_posix() for path in (*store.rglob(".*"), *store.rglob(PROGRESS))]
+    return versions(store) | plain | dict.fromkeys(strays, "left behind")
 
 
-def strays(store: Path) -> list[str]:
-    """Files and folders aside that a kill left and nobody cleared."""
-    found = [*store.rglob(".*"), *store.rglob(PROGRESS)]
-    return sorted(path.relative_to(store).as_posix() for path in found)
-
-
-def _tables(store: Path) -> Iterator[tuple[str, Manifest]]:
-    return (
-        (name, open_table(folder).manifest) for name, folder in _committed(store) if folder.parent != store
-    )
-
-
-def _committed(store: Path) -> list[tuple[str, Path]]:
-    folders = [path.parent for path in (*store.glob(f"*/{MANIFEST}"), *store.glob(f"*/*/{MANIFEST}"))]
-    return [(folder.relative_to(store).as_posix(), folder) for folder in folders]
+def _committed(store: Path) -> Iterator[tuple[str, Path]]:
+    for path in (*store.glob(f"*/{MANIFEST}"), *store.glob(f"*/*/{MANIFEST}")):
+        yield path.parent.relative_to(store).as_posix(), path.parent

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +51,18 @@ def passes(
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def test_sixty_four_open_files_do_for_three_hundred_shards(tmp_path: Path, demo_backbone: Path):
+def test_many_photos_and_shards_under_limits(
+    tmp_path: Path, demo_backbone: Path, full: bool, record_property: Callable[[str, int], None]
+):
     data = write_test_split(tmp_path / "data", small_photos(300))
     told = passes(data, tmp_path / "store", demo_backbone, shard_rows=1, files=64)
     assert (told["shards"], told["rows"], told["computed"]) == (300, 300, 300)
-
-
-def test_many_photos_under_limits(tmp_path: Path, demo_backbone: Path, full: bool):
     peaks = []
-    for count in (2_000, 20_000) if full else (1_000,):
+    for count in (2_000, 20_000) if full else ():
         data = write_test_split(tmp_path / f"data{count}", small_photos(count))
         told = passes(data, tmp_path / f"store{count}", demo_backbone)
         assert told["rows"] == told["computed"] == count
         peaks.append(told["peak_mib"])
     # 9,500 bytes were measured for a photo of the split, and a quarter more.
-    assert (peaks[-1] - peaks[0]) << 20 <= 18_000 * 9_500 * 1.25, peaks
+    assert not full or (peaks[-1] - peaks[0]) << 20 <= 18_000 * 9_500 * 1.25, peaks
+    record_property("tried", 1 + len(peaks))

@@ -14,8 +14,7 @@ from snake_assets.defs.assets.model_package import model_package
 from snake_assets.defs.assets.photos import image_table, raw_images
 from snake_assets.defs.assets.submission import submission
 from snake_assets.defs.assets.validation_report import validation_report
-from snake_assets.defs.automation.schedules import all_schedules
-from snake_assets.defs.automation.sensors import all_sensors
+from snake_assets.defs.automation.triggers import all_schedules, all_sensors
 from snake_assets.defs.checks import all_checks
 from snake_assets.defs.jobs import all_jobs
 from snake_assets.defs.lib.partitions import ON_DEVICE

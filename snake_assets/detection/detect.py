@@ -1,23 +1,37 @@
-"""The pass of a finder: from `image_table` to `yolo_crops`, one row a photo (vision/inference)."""
+"""The finder that the settings name, and its pass: from `image_table` to `yolo_crops`, one row a photo."""
 
 import os
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from snake_assets.detection.finders.base import BestFind, Finder, best_find, fitted
+from snake_assets.detection.finders.base import (
+    BestFind,
+    DetectionError,
+    Finder,
+    FinderTuning,
+    best_find,
+    fitted,
+)
+from snake_assets.detection.finders.hub_models import open_hub_model, owl, sam
+from snake_assets.detection.finders.owlvit import OwlFinder
+from snake_assets.detection.finders.sam import SamFinder
+from snake_assets.detection.finders.yolo import YoloFinder, trained_size
+from snake_assets.detection.finders.yolo_weights import open_weights
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table
+from snake_assets.vision.backbone.devices import resolve_device
 from snake_assets.vision.decoding.decode import decode
+from snake_assets.vision.errors import BackboneError
 from snake_assets.vision.inference.dataloader import PhotoBatch
 from snake_assets.vision.inference.dataset import PhotoDataset
 from snake_assets.vision.inference.ray import RayEngine
@@ -37,6 +51,80 @@ FINDING_VERSION = 2
 KEYS = ["image_id", DIGEST]
 
 Photos = list[NDArray[np.uint8]]
+
+
+WANTED = {
+    "yolo": "a .pt file of a YOLO detector, or a folder with one",
+    "owlvit": "a folder of OWL-ViT or OWLv2, or a hub id that is in the hub's cache here",
+    "sam": "a folder of SAM, or a hub id that is in the hub's cache here",
+    "prompter": "a .pt file of a YOLO detector, or a folder of OWL-ViT or OWLv2",
+}
+
+
+def open_finder(
+    mode: str,
+    named: str | None,
+    *,
+    pinned_sha256: str | None = None,
+    prompter: str | None = None,
+    prompter_sha256: str | None = None,
+    device: str = "cpu",
+    tuning: FinderTuning | None = None,
+    data_root: Path | None = None,
+) -> Finder:
+    """Find a finder's files and take their digest; its model loads at first use.
+
+    But for YOLO without an image size: its weights tell the one that they were trained at.
+
+    Args:
+        mode: "yolo", "owlvit" or "sam" (SNAKE_CROPS).
+        named: the finder's model (SNAKE_DETECTOR).
+        pinned_sha256: the digest that it must have (of a file its SHA-256, of a folder
+            `ModelKind.digest`), as hex; None for no pin.
+        prompter: of "sam" only: what finds the boxes (SNAKE_PROMPTER), weights of YOLO or a model of OWL;
+            "sam" needs it.
+        prompter_sha256: the digest that the prompter must have; None for no pin.
+        device: "auto", "cpu", "cuda" or "mps"; see `resolve_device`.
+        tuning: which finds count; None: as `FinderTuning` has it.
+        data_root: root of the raw data, inside of which weights that are pickles are refused; None where the
+            user has explicitly allowed them there.
+
+    Raises:
+        DetectionError: nothing is named, the mode or device is none, or a model cannot be used.
+    """
+    tuning = tuning or FinderTuning()
+    if mode not in ("yolo", "owlvit", "sam"):
+        raise DetectionError(f"SNAKE_CROPS is {mode!r}; choose none, yolo, owlvit, sam.")
+    if not named:
+        raise DetectionError(
+            f"SNAKE_CROPS is {mode}, but no model is named: set SNAKE_DETECTOR to {WANTED[mode]}."
+        )
+    if mode == "sam" and not prompter:
+        raise DetectionError(
+            "SNAKE_CROPS is sam, which cuts out whatever it is pointed at and knows no snakes: set "
+            f"SNAKE_PROMPTER to what finds the box, {WANTED['prompter']}."
+        )
+    try:
+        device = resolve_device(device)
+    except BackboneError as error:
+        raise DetectionError(str(error)) from error
+
+    def boxes_by(variable: str, model: str, pin: str | None, yolo: bool) -> YoloFinder | OwlFinder:
+        confidence, iou, most = tuning.confidence, tuning.iou, tuning.most
+        if not yolo:
+            files = open_hub_model(owl(variable), model, pin)
+            return OwlFinder(files, tuning.queries, device, confidence or OwlFinder.confidence, iou, most)
+        weights = open_weights(model, pin, data_root)
+        size = tuning.image_size or trained_size(weights)
+        least = confidence or YoloFinder.confidence
+        return YoloFinder(weights, device, least, iou, size, most, tuning.classes)
+
+    if mode != "sam" or not prompter:
+        return boxes_by("SNAKE_DETECTOR", named, pinned_sha256, mode == "yolo")
+    files = open_hub_model(sam("SNAKE_DETECTOR"), named, pinned_sha256)
+    path = Path(prompter).expanduser()
+    yolo = path.suffix == ".pt" or (path.is_dir() and not (path / "config.json").is_file())
+    return SamFinder(files, boxes_by("SNAKE_PROMPTER", prompter, prompter_sha256, yolo), device)
 
 
 @dataclass(frozen=True)
@@ -167,21 +255,21 @@ def count_finds(crops: Table) -> dict[str, Any]:
     Raises:
         StorageError: a shard cannot be read.
     """
-    rows = crops.read([*BOX, "score", "label", "finds"])
-    finds = rows["finds"].to_numpy()
-    found = rows.filter(pc.greater(rows["finds"], 0))
-    x0, y0, x1, y1 = (found[side].to_numpy() for side in BOX)
-    counted = Counter(found["label"].to_pylist())
+    rows = pl.DataFrame(crops.read([*BOX, "score", "label", "finds"]))
+    found = rows.filter(pl.col("finds") > 0)
+    share = (found["x1"] - found["x0"]) * (found["y1"] - found["y0"])
+    without = rows.height - found.height
+    labels = found.group_by("label").len().sort(["len", "label"], descending=[True, False])
 
-    def middle(values: NDArray[np.float32]) -> float | None:
-        return round(float(np.median(values)), 3) if len(values) else None
+    def middle(values: pl.Series) -> float | None:
+        return round(float(cast(float, values.median())), 3) if len(values) else None
 
     return {
-        "photos": rows.num_rows,
-        "photos_without_a_find": int((finds == 0).sum()),
-        "share_without_a_find": round(float((finds == 0).mean()), 4) if len(finds) else 0.0,
-        "photos_with_more_than_one_find": int((finds > 1).sum()),
-        "median_score": middle(found["score"].to_numpy()),
-        "median_share_of_the_photo": middle((x1 - x0) * (y1 - y0)),
-        "labels": dict(sorted(counted.items(), key=lambda one: (-one[1], one[0]))),
+        "photos": rows.height,
+        "photos_without_a_find": without,
+        "share_without_a_find": round(without / rows.height, 4) if rows.height else 0.0,
+        "photos_with_more_than_one_find": found.filter(pl.col("finds") > 1).height,
+        "median_score": middle(found["score"]),
+        "median_share_of_the_photo": middle(share),
+        "labels": dict(labels.iter_rows()),
     }

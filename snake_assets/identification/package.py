@@ -231,8 +231,8 @@ def _crops(
 ) -> Crops | None:
     if about.crops is None:
         return None
+    from snake_assets.detection.detect import open_finder
     from snake_assets.detection.finders.base import FinderTuning
-    from snake_assets.detection.finders.registry import open_finder
 
     wanted = about.finder or {}
     mode = {"owl": "owlvit"}.get(wanted["finder"], wanted["finder"])

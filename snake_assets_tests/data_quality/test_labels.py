@@ -1,11 +1,21 @@
-"""Labels of a table against the venom list and the other splits."""
+"""Labels of a table against the venom list and the other splits; answers against what was asked."""
 
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
-from snake_assets.data_quality.labels import labels_of, scarce_classes, shared_observations, unknown_classes
+from snake_assets.data_quality.labels import (
+    labels_of,
+    scarce_classes,
+    shared_observations,
+    submission_against,
+    unknown_answers,
+    unknown_classes,
+)
+from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.metadata import PhotoRow
+from snake_assets.snakeclef.submission import submission_csv
 from snake_assets.storage.tables.table import Table
 from snake_assets_tests.written import write
 
@@ -44,3 +54,34 @@ def test_species_with_few_photos(tmp_path: Path):
     assert found.faults == ["class_id 3 (Vipera), photos: 1"]
     assert "1 of 2 species" in found.headline
     assert not scarce_classes(photos, 1).faults
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["12,1", "HM 7,2", "3,1"], []),
+        (["12,1", "3,1"], ["observation HM 7 has no answer"]),
+        (["12,1", "HM 7,1", "3,1", "4,1"], ["observation '4' is not one of test"]),
+        (
+            ["12,1", " HM 7,1", "3,1"],
+            ["observation HM 7 has no answer", "observation ' HM 7' is not one of test"],
+        ),
+        (["HM 7,1", "12,1", "3,1"], ["line 2 answers HM 7 where 12 should be"]),
+    ],
+)
+def test_a_submission_answers_what_was_asked_in_its_order_and_spelling(
+    tmp_path: Path, lines: list[str], told: list[str]
+):
+    (tmp_path / "s.csv").write_text("\n".join(["observation_id,class_id", *lines]) + "\n")
+    assert submission_against(tmp_path / "s.csv", ["12", "HM 7", "3"]).faults == told
+    (tmp_path / "s.csv").write_text("observation_id,class_id\n12,1\n12,2\n")
+    with pytest.raises(DataError, match="repeats '12'"):
+        submission_against(tmp_path / "s.csv", ["12"])
+
+
+def test_an_answer_that_is_no_class(tmp_path: Path):
+    (tmp_path / "s.csv").write_text(submission_csv({"12": 1, "3": 9}))
+    assert unknown_answers(tmp_path / "s.csv", {1: True}).faults == [
+        "observation 3 is answered with class_id 9"
+    ]
+    assert not unknown_answers(tmp_path / "s.csv", {1: True, 9: False}).faults

@@ -59,8 +59,12 @@ def test_every_row_is_its_own_photos_region(tmp_path: Path):
             assert (box_of(row), row["score"], row["label"], row["finds"]) == ([0, 0, 1, 1], 0, "", 0)
 
 
-def test_the_table_is_that_of_the_contract_and_explains_itself(tmp_path: Path):
-    run(tmp_path, image_table(tmp_path, photos(2)))
+def test_the_table_is_that_of_the_contract_explains_itself_and_keeps_masks(tmp_path: Path):
+    marks = {"a.png": marked(80, 60, BOX, kind="PNG"), "b.png": marked(80, 60, None, kind="PNG")}
+    run(tmp_path, image_table(tmp_path, marks), MarkFinder(masks=True))
+    mask = mask_from_bytes(rows(tmp_path)["a.png"]["mask"])
+    assert mask.shape == (60, 80)
+    assert mask[30:60, 20:60].all() and mask.sum() == 30 * 40
     schema = open_table(tmp_path / "crops").schema
     assert {name: str(schema.field(name).type) for name in schema.names} == {
         "image_id": "string",
@@ -71,14 +75,7 @@ def test_the_table_is_that_of_the_contract_and_explains_itself(tmp_path: Path):
         "mask": "binary",
     }
     told = {key.decode(): json.loads(value) for key, value in schema.metadata.items()}
-    assert told == {"version": 2, "batch_size": 3, "longest_side": 200, "finder": "marks", "masks": False}
-
-
-def test_masks_are_kept(tmp_path: Path):
-    run(tmp_path, image_table(tmp_path, {"a.png": marked(80, 60, BOX, kind="PNG")}), MarkFinder(masks=True))
-    mask = mask_from_bytes(rows(tmp_path)["a.png"]["mask"])
-    assert mask.shape == (60, 80)
-    assert mask[30:60, 20:60].all() and mask.sum() == 30 * 40
+    assert told == {"version": 2, "batch_size": 3, "longest_side": 200, "finder": "marks", "masks": True}
 
 
 def test_large_photos_are_shown_small_and_boxes_stay_those_of_the_photo(tmp_path: Path):

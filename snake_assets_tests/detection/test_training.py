@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from snake_assets.detection.box_files import HeldOut, hold_out, read_box_files
+from snake_assets.detection.detect import open_finder
 from snake_assets.detection.finders.base import DetectionError, FinderTuning
-from snake_assets.detection.finders.registry import open_finder
 from snake_assets.detection.finders.yolo import YoloFinder
 from snake_assets.detection.finders.yolo_weights import Weights, load_yolo, open_weights
 from snake_assets.detection.training import PICTURES, DetectorRecipe, train_detector, training_recipe

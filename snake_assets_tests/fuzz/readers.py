@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import io
 import json
 import tarfile
 import zipfile
@@ -30,6 +29,7 @@ from snake_assets.vision.preprocessing.crops import MaskError, mask_from_bytes, 
 from snake_assets_tests.fuzz.classifier_seeds import FEATURES, classifier_seeds
 from snake_assets_tests.fuzz.photo_seeds import encoded, photo_seeds, picture, with_right_checksums
 from snake_assets_tests.fuzz.target import Seed, Target
+from snake_assets_tests.hostile.archives import tar, zipped
 
 KNOWN = {10: False, 20: True}
 
@@ -66,22 +66,13 @@ def read_table_text(seed: str, content: bytes, folder: Path) -> None:
 def archive_seeds() -> list[Seed]:
     """Tars and zips, packed and not."""
     members = {"2017/A_b/1.JPG": b"one" * 99, "HMP/" + "A_b" * 60 + "/2.png": b"two", "README.txt": b"none"}
-    tars = {}
-    for layout in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT):
-        file = io.BytesIO()
-        with tarfile.open(fileobj=file, mode="w", format=layout) as bundle:
-            for name, data in members.items():
-                info = tarfile.TarInfo(name if layout != tarfile.USTAR_FORMAT else name[-90:].lstrip("/"))
-                info.size = len(data)
-                bundle.addfile(info, io.BytesIO(data))
-        tars[f"{layout}.tar"] = file.getvalue()
-    zips = {}
-    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w", method) as packed:
-            for name, data in members.items():
-                packed.writestr(name, data)
-        zips[f"{method}.zip"] = file.getvalue()
+    short = {name[-90:]: data for name, data in members.items()}  # the oldest layout has no long names
+    tars = {
+        f"{layout}.tar": tar((short if layout == tarfile.USTAR_FORMAT else members).items(), layout)
+        for layout in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT)
+    }
+    methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    zips = {f"{method}.zip": zipped(members.items(), method) for method in methods}
     return [
         *(Seed(name, data) for name, data in (tars | zips).items()),
         *(Seed(f"{name}.gz", data, lambda tar: gzip.compress(tar, 1)) for name, data in tars.items()),

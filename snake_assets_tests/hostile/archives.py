@@ -16,10 +16,10 @@ Members = Iterable[tuple[str, bytes]]
 MIB = 1 << 20
 
 
-def tar(members: Members, **info: object) -> bytes:
+def tar(members: Members, layout: int = tarfile.DEFAULT_FORMAT, **info: object) -> bytes:
     """A tar of these members, all with these properties of a TarInfo."""
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as bundle:
+    with tarfile.open(fileobj=packed, mode="w", format=layout) as bundle:
         for name, data in members:
             member = tarfile.TarInfo(name)
             member.size = len(data)

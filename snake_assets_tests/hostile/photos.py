@@ -1,10 +1,8 @@
 """Photos that would fill the memory or take minutes, that lie, or that are two things at once."""
 
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from PIL import Image, ImageCms
 from snake_assets.vision.decoding.decode import decode, probe
 from snake_assets.vision.decoding.errors import UnreadablePhoto
 from snake_assets_tests.fuzz.photo_seeds import encoded, exif, photo_seeds, picture, with_right_checksums
+from snake_assets_tests.hostile.archives import zipped
 from snake_assets_tests.hostile.case import Case
 
 PHOTO = picture(40, 33)
@@ -123,13 +122,6 @@ def two_colours() -> Image.Image:
     return image
 
 
-def zip_bytes() -> bytes:
-    file = BytesIO()
-    with zipfile.ZipFile(file, "w") as bundle:
-        bundle.writestr("../../a.jpg", b"x")
-    return file.getvalue()
-
-
 def turned(orientation: int, kind: str) -> bytes:
     """The photo stored in this orientation."""
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
@@ -167,6 +159,7 @@ def png_with(kind: bytes, head: bytes) -> bytes:
     return PNG[:33] + chunk(kind, head + zlib.compress(bytes(20 << 20))) + PNG[33:]
 
 
+ZIPPED = zipped([("../../a.jpg", b"x")])
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 PROFILES = {"ICC": SRGB, "broken ICC": b"\xff" * 300, "cut ICC": SRGB[:100]}
 HTML = b"<html><script>alert(1)</script>"
@@ -199,12 +192,12 @@ CASES = [
     bad("JPEG with 1,000 scans", lambda: many_scans(1000), "too_large"),
     bad("GIF of 33 MB", lambda: encoded(PHOTO, "GIF")[:-1] + bytes(33 << 20), "too_large"),
     Case("JPEG cut between two scans", cut_between_scans),
-    good("JPEG and ZIP", lambda: polyglot(behind=zip_bytes())),
+    good("JPEG and ZIP", lambda: polyglot(behind=ZIPPED)),
     good("JPEG and HTML", lambda: polyglot(front=HTML, behind=HTML)),
     good("JPEG and PNG", lambda: polyglot(behind=PNG)),
-    good("PNG and ZIP", lambda: PNG + zip_bytes(), 0),
+    good("PNG and ZIP", lambda: PNG + ZIPPED, 0),
     bad("HTML before a JPEG", lambda: HTML + JPEG, "not_an_image"),
-    bad("ZIP before a JPEG", lambda: zip_bytes() + JPEG, "not_an_image"),
+    bad("ZIP before a JPEG", lambda: ZIPPED + JPEG, "not_an_image"),
     good("16 bits", lambda: encoded(Image.fromarray(DEEP[..., 0].astype(np.uint16)), "PNG"), 1, DEEP / 257),
     good("CMYK of Adobe, inverted", lambda: encoded(PHOTO.convert("CMYK"), "JPEG", quality=95)),
     good("transparent colour", lambda: encoded(two_colours(), "PNG", transparency=1), 0, BLACK + 255),

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from snake_assets_tests.reliability.page import Row
 
-CRASHES, WHOLE_JOB = "crashes", "the whole job, killed at random"
+CRASHES, WHOLE_JOB, HOSTILE = "crashes", "the whole job, killed at random", "hostile files"
 # What tests say in their mark, in the order of the page.
 FAULTS = {
     CRASHES: (
@@ -39,6 +39,7 @@ FAULTS = {
         "odd names of folders and photos",
         "open files and address space; 20,000 photos",
     ),
+    HOSTILE: ("archives", "metadata", "photos", "shards", "models"),
 }
 
 

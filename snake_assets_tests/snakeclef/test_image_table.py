@@ -182,26 +182,18 @@ def test_large_photos_make_small_batches(tmp_path: Path, monkeypatch: pytest.Mon
     assert table(tmp_path / "store").read()["image"].to_pylist() == list(photos.values())
 
 
-def test_a_second_run_changes_nothing(tmp_path: Path):
-    root = build(tmp_path / "data", {f"{n}.jpg": photo_bytes(n) for n in range(3)})
-    first = run(root, tmp_path / "store")
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*.*")}
-    assert run(root, tmp_path / "store") == first
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*.*")} == before
-
-
 def test_only_shards_whose_photos_changed_are_read_again(tmp_path: Path):
-    root = build(tmp_path / "data", {f"{n}.jpg": photo_bytes(n) for n in range(6)})
-    first = run(root, tmp_path / "store", shard_rows=2)
+    root, store = build(tmp_path / "data", {f"{n}.jpg": photo_bytes(n) for n in range(6)}), tmp_path / "store"
+    first = run(root, store, shard_rows=2)
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*.*")}
+    assert run(root, store, shard_rows=2) == first
+    assert {path: path.stat().st_mtime_ns for path in store.rglob("*.*")} == before
     (root / "test" / "3.jpg").write_bytes(photo_bytes(99))
-    second = run(root, tmp_path / "store", shard_rows=2)
-    kept = [a == b for a, b in zip(first.shards, second.shards, strict=True)]
-    assert kept == [True, False, True]
-    files = {path.name for path in (tmp_path / "store" / "image_table" / "test").glob("part-*")}
+    second = run(root, store, shard_rows=2)
+    assert [a == b for a, b in zip(first.shards, second.shards, strict=True)] == [True, False, True]
+    files = {path.name for path in (store / "image_table" / "test").glob("part-*")}
     assert files == {shard.file for shard in second.shards}
-    assert table(tmp_path / "store").read(["image_id"])["image_id"].to_pylist() == [
-        f"{n}.jpg" for n in range(6)
-    ]
+    assert table(store).read(["image_id"])["image_id"].to_pylist() == [f"{n}.jpg" for n in range(6)]
 
 
 def test_archives_are_unpacked_when_there_are_no_photos(tmp_path: Path):
@@ -239,27 +231,20 @@ def packed_set(tmp_path: Path) -> Path:
     return packed
 
 
-def test_archives_may_be_removed_once_they_are_unpacked(tmp_path: Path):
-    packed = packed_set(tmp_path)
-    first = take_inventory(packed, "test", tmp_path / "store")
-    (packed / "private_testset.tar.gz").unlink()
-    assert take_inventory(packed, "test", tmp_path / "store").manifest == first.manifest
-
-
-def test_a_run_on_the_wrong_folder_removes_nothing(tmp_path: Path):
-    packed = packed_set(tmp_path)
-    take_inventory(packed, "test", tmp_path / "store")
+def test_archives_may_go_once_unpacked_and_are_named_where_they_are_not_needed(tmp_path: Path):
+    packed, store = packed_set(tmp_path), tmp_path / "store"
+    first = take_inventory(packed, "test", store)
+    # A run on the wrong folder removes nothing.
     (tmp_path / "wrong").mkdir()
     with pytest.raises(DataError, match="'test' is empty"):
-        take_inventory(tmp_path / "wrong", "test", tmp_path / "store")
-    assert len(list((tmp_path / "store").rglob("*.jpg"))) == 3
-
-
-def test_archives_beside_photos_are_named(tmp_path: Path):
-    packed = packed_set(tmp_path)
+        take_inventory(tmp_path / "wrong", "test", store)
+    assert len(list(store.rglob("*.jpg"))) == 3
+    archive = (packed / "private_testset.tar.gz").rename(tmp_path / "aside")
+    assert take_inventory(packed, "test", store).manifest == first.manifest
+    archive.rename(packed / "private_testset.tar.gz")
     (packed / "test").mkdir()
     (packed / "test" / "a.jpg").write_bytes(photo_bytes())
-    assert take_inventory(packed, "test", tmp_path / "store").left_packed == ("private_testset.tar.gz",)
+    assert take_inventory(packed, "test", store).left_packed == ("private_testset.tar.gz",)
 
 
 def test_an_inventory_of_another_root_is_refused(tmp_path: Path):

@@ -1,6 +1,5 @@
 """Fingerprints: equal for equal values, different for different ones."""
 
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snake_assets.storage.errors import StorageError
-from snake_assets.storage.fingerprints import file_digest, fingerprint
+from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.paths import local_root
 
 JSON = st.recursive(
@@ -28,11 +27,6 @@ def test_wrapping_changes_it(value, other):
     assert fingerprint(value) != fingerprint([value])
     if repr(value) != repr(other) and value != other:
         assert fingerprint(value) != fingerprint(other)
-
-
-def test_file_digest(tmp_path: Path):
-    (tmp_path / "a").write_bytes(b"snake")
-    assert file_digest(tmp_path / "a") == hashlib.sha256(b"snake").hexdigest()
 
 
 @pytest.mark.parametrize("text", ["gs://bucket/x", "s3://x", " ", "a\0b"])

@@ -38,15 +38,14 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[os.stat_result]:
     return seen
 
 
-def test_a_file_is_synced_and_then_its_name(tmp_path: Path, synced: list[os.stat_result]):
+def test_a_file_is_synced_and_then_its_name_and_new_folders_likewise(
+    tmp_path: Path, synced: list[os.stat_result]
+):
     write_whole(tmp_path / "a", b"abc")
     file, folder = synced
     assert (file.st_ino, file.st_size) == ((tmp_path / "a").stat().st_ino, 3)
-    assert folder.st_ino == tmp_path.stat().st_ino
-    assert folder.st_mtime_ns == tmp_path.stat().st_mtime_ns
-
-
-def test_new_folders_last_like_what_is_in_them(tmp_path: Path, synced: list[os.stat_result]):
+    assert (folder.st_ino, folder.st_mtime_ns) == (tmp_path.stat().st_ino, tmp_path.stat().st_mtime_ns)
+    synced.clear()
     with only_writer(tmp_path / "asset" / "split"):
         assert [folder.st_ino for folder in synced] == [
             path.stat().st_ino for path in (tmp_path, tmp_path / "asset")
@@ -65,14 +64,11 @@ def test_a_full_disk_says_what_to_do_and_nothing_half_is_left(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path):
-    (tmp_path / "store").write_text("")
-    with pytest.raises(StorageError, match="SNAKE_STORE"), only_writer(tmp_path / "store" / "split"):
-        pass
-
-
-def test_of_two_writers_one_is_told(tmp_path: Path):
+def test_of_two_writers_one_is_told_and_a_file_in_the_folders_place_is_named(tmp_path: Path):
     with only_writer(tmp_path), pytest.raises(StorageError, match="Another run"), only_writer(tmp_path):
         pass
     with only_writer(tmp_path):
+        pass
+    (tmp_path / "store").write_text("")
+    with pytest.raises(StorageError, match="SNAKE_STORE"), only_writer(tmp_path / "store" / "split"):
         pass

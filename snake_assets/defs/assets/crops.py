@@ -31,7 +31,32 @@ from snake_assets.vision.preprocessing.regions import CROPS
 OFF = "off: set SNAKE_CROPS to yolo, owlvit or sam, and SNAKE_DETECTOR to its weights"
 
 
-class CropsConfig(StepConfig):
+class PassConfig(StepConfig):
+    """How a pass over photos is run."""
+
+    batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="Photos that the model sees at once, 1 to 4,096. Default: of a backbone 16, on CUDA 256; "
+        "of a finder 4, on CUDA 64.",
+    )
+    decoders: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Threads (of a backbone on CUDA, processes) that decode ahead of the model, 1 to 256. "
+        "Default: 2, on CUDA one for each processor but one.",
+    )
+    read_ahead: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Batches of decoded photos for each decoder that may be in memory, 1 to 64.",
+    )
+
+
+class CropsConfig(PassConfig):
     """How snakes are looked for."""
 
     confidence: float | None = Field(
@@ -67,25 +92,6 @@ class CropsConfig(StepConfig):
         min_length=1,
         max_length=16,
         description="For owlvit: what to look for, 1 to 16 phrases in English.",
-    )
-    batch_size: int | None = Field(
-        default=None,
-        ge=1,
-        le=4096,
-        description="Photos that the finder sees at once, 1 to 4,096. Default: 4, on CUDA 64.",
-    )
-    decoders: int | None = Field(
-        default=None,
-        ge=1,
-        le=256,
-        description="Threads that decode ahead of the finder, 1 to 256. Default: 2, on CUDA one for each "
-        "processor but one.",
-    )
-    read_ahead: int = Field(
-        default=2,
-        ge=1,
-        le=64,
-        description="Batches of decoded photos for each decoder that may be in memory, 1 to 64.",
     )
 
     def tuning(self) -> FinderTuning:

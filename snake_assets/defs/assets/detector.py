@@ -1,12 +1,10 @@
 """A detector of our own: trained on boxes that a person drew, judged on photos that it has not seen."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from PIL import Image
 from pydantic import Field
 
 from snake_assets.defs.lib.metadata import data_version, markdown_table, picture, progress, some_of
@@ -25,6 +23,7 @@ from snake_assets.detection.training import (
     train_detector,
     training_recipe,
 )
+from snake_assets.plots.photo_sheets import thumbnail
 from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
 from snake_assets.storage.paths import AnyPath
 
@@ -34,7 +33,8 @@ OFF = (
 )
 SCORES_FILE = "scores.json"
 FIGURES = ("map50", "map50_95", "precision", "recall", "confidence")
-SHOWN_SIDE = 720
+# Pixels a side, and bytes: the event log keeps copies.
+SHOWN = (720, 48_000)
 
 
 class DetectorConfig(StepConfig):
@@ -146,23 +146,15 @@ def snake_detector(
     bundle = open_bundle(folder)
     context.add_asset_metadata(
         {
-            Path(file).stem: picture(_small(bundle.path(file).read_bytes()), shows, "webp")
+            Path(file).stem: picture(small, shows, "jpeg")
             for file, shows in PICTURES.items()
-            if file in bundle.files
+            if file in bundle.files and (small := thumbnail(bundle.path(file).read_bytes(), *SHOWN))
         }
     )
     return dg.MaterializeResult(
         metadata=_shown(bundle, boxes, start.path.name if start else UNTRAINED),
         data_version=data_version(bundle.files),
     )
-
-
-def _small(encoded: bytes) -> bytes:
-    """As a WebP that the event log can hold."""
-    shown, small = Image.open(io.BytesIO(encoded)).convert("RGB"), io.BytesIO()
-    shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
-    shown.save(small, "WEBP", quality=50, method=6)
-    return small.getvalue()
 
 
 def _shown(bundle: Bundle, boxes: BoxFiles, start: str) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.defs.assets.crops import OFF, yolo_crops
+from snake_assets.defs.assets.crops import OFF, PassConfig, yolo_crops
 from snake_assets.defs.assets.photos import image_table
 from snake_assets.defs.lib.metadata import pass_metadata, progress, split_version, table_metadata
 from snake_assets.defs.lib.partitions import ON_DEVICE, present_splits, splits
-from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
+from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.settings import Engine
@@ -42,28 +42,9 @@ DESCRIPTIONS = {
 }
 
 
-class EmbeddingConfig(StepConfig):
+class EmbeddingConfig(PassConfig):
     """How the embedding pass is run, and what it gives."""
 
-    batch_size: int | None = Field(
-        default=None,
-        ge=1,
-        le=4096,
-        description="Photos in one forward pass, 1 to 4,096. Default: 16, on CUDA 256.",
-    )
-    decoders: int | None = Field(
-        default=None,
-        ge=1,
-        le=256,
-        description="Threads, on CUDA processes, that decode ahead of the model, 1 to 256. Default: 2, on "
-        "CUDA one for each processor but one.",
-    )
-    read_ahead: int = Field(
-        default=2,
-        ge=1,
-        le=64,
-        description="Batches of decoded photos for each decoder that may be in memory, 1 to 64.",
-    )
     processes: Choice = Field(
         default="auto",
         description="always, never or auto: whether decoders are processes. auto: on CUDA, for many photos.",
@@ -100,14 +81,8 @@ class EmbeddingConfig(StepConfig):
 
     def settings(self, ray: RayEngine | None = None) -> EmbeddingSettings:
         """How the pass is run, here or on Ray."""
-        return EmbeddingSettings(
-            batch_size=self.batch_size,
-            decoders=self.decoders,
-            read_ahead=self.read_ahead,
-            processes=self.processes,
-            compiled=self.compiled,
-            ray=ray,
-        )
+        names = {"batch_size", "decoders", "read_ahead", "processes", "compiled"}
+        return EmbeddingSettings(**self.model_dump(include=names), ray=ray)
 
 
 class CropEmbeddingConfig(EmbeddingConfig):

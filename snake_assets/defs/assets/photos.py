@@ -22,7 +22,6 @@ from snake_assets.snakeclef.image_table import INGEST_VERSION, MOST_REJECTED, cl
 from snake_assets.snakeclef.metadata import (
     METADATA_FILES,
     VENOM_LIST,
-    metadata_paths,
     read_metadata,
     read_venom_list,
 )
@@ -76,7 +75,6 @@ def raw_images(
         inventory = take_inventory(
             data, split, folder, source.known_as, source.unpacked_at(split), source.link_roots
         )
-        metadata_files = [path for path in metadata_paths(data, split) if path.is_file()]
         digests[split] = inventory.manifest.digest
         context.add_asset_metadata(
             {
@@ -87,13 +85,12 @@ def raw_images(
                 ),
                 "data": dg.MetadataValue.path(source.known_as),
                 **fetch_metadata(fetched),
-                "metadata_files": {path.name: file_digest(path) for path in metadata_files},
-                "metadata_files_absent": ", ".join(
-                    file.name
+                "metadata_files": {
+                    file.name: file_digest(path)
+                    if (path := data / "metadata" / file.name).is_file()
+                    else "absent"
                     for file in METADATA_FILES[split]
-                    if file.name not in {path.name for path in metadata_files}
-                )
-                or "none",
+                },
                 "archives_left_packed": some_of(inventory.left_packed),
                 "unpacked": {
                     name: f"{result.files} files, {result.bytes} bytes, {result.skipped} members skipped"

@@ -77,7 +77,7 @@ class Crops(dg.ConfigurableResource[None]):
             SettingError: no such mode.
             DetectionError: the mode is none, no weights are named, or they cannot be used.
         """
-        from snake_assets.detection.finders.registry import open_finder
+        from snake_assets.detection.detect import open_finder
 
         return open_finder(
             self.checked(),

@@ -91,8 +91,8 @@ def find_photos(root: Path, start: str, link_roots: Sequence[Path] = ()) -> list
         path = entry.path[above:]
         if is_archive(entry.name):
             continue
-        if not _is_utf8(path):
-            path, fault = escaped(path), fault or "name_not_utf8"
+        if (shown := escaped(path)) != path:
+            path, fault = shown, fault or "name_not_utf8"
         status = None if fault else entry.stat()
         size, modified = (status.st_size, status.st_mtime_ns) if status else (0, 0)
         found.append(PhotoFile(path, root, size, modified, fault))
@@ -128,14 +128,6 @@ def _entries(
             yield from _entries(entry.path, allowed, (*above, real))
         else:
             yield entry, "" if entry.is_file() else "not_a_file"
-
-
-def _is_utf8(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ from snake_assets.defs.assets.crops import OFF, yolo_crops
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.settings import Engine
 from snake_assets.defs.resources.storage import RawData, Store
-from snake_assets.detection.detect import FindingSettings, find_snakes
+from snake_assets.detection.detect import FindingSettings, find_snakes, open_finder
 from snake_assets.detection.finders.base import FinderTuning
-from snake_assets.detection.finders.registry import open_finder
 from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.detection.detectors import save_detector
 from snake_assets_tests.detection.marks import image_table, marked

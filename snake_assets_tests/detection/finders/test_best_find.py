@@ -14,18 +14,11 @@ def region(x0: float, y0: float, x1: float, y1: float, score: float = 0.5) -> Re
     return Region(x0, y0, x1, y1, score, "snake")
 
 
-def test_the_best_of_ten_wins_and_all_count():
+def test_the_best_wins_the_first_of_equals_and_what_is_beyond_the_frame_is_cut():
     ten = [region(0, 0, 1, (n + 1) / 16, score=(n * 3 % 10) / 16) for n in range(10)]
     assert (best_find(ten).region, best_find(ten).finds) == (ten[3], 10)
-
-
-def test_the_first_of_equals_wins():
     assert best_find([region(0, 0, 0.5, 1), region(0.5, 0, 1, 1)]).region.x0 == 0
-
-
-def test_a_box_beyond_the_frame_is_cut_to_it():
-    found = best_find([region(-0.5, 0.25, 2.0, 1.5)])
-    assert found.region == region(0, 0.25, 1, 1)
+    assert best_find([region(-0.5, 0.25, 2.0, 1.5)]).region == region(0, 0.25, 1, 1)
 
 
 @given(st.lists(st.builds(region, ANY, ANY, ANY, ANY, ANY), max_size=6))

@@ -29,11 +29,16 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_file_and_a_folder_with_one_file_are_the_same_weights(file: Path) -> None:
+def test_a_file_and_a_folder_with_just_that_file_are_the_same_weights(file: Path) -> None:
     digest = hashlib.sha256(b"weights").hexdigest()
     for named in (file, file.parent):
         weights = open_weights(str(named))
         assert (weights.path, weights.sha256) == (file, digest)
+    with pytest.raises(DetectionError, match="it holds none"):
+        open_weights(str(file.parent.parent))
+    (file.parent / "last.pt").write_bytes(b"")
+    with pytest.raises(DetectionError, match=r"it holds best\.pt, last\.pt"):
+        open_weights(str(file.parent))
 
 
 def test_the_pinned_digest_is_asked_for_before_anything_is_loaded(file: Path) -> None:
@@ -53,14 +58,6 @@ def test_a_name_that_ultralytics_would_download_is_refused(
     with pytest.raises(DetectionError, match="never downloaded"):
         open_weights(name)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_must_hold_one_file(file: Path) -> None:
-    with pytest.raises(DetectionError, match="it holds none"):
-        open_weights(str(file.parent.parent))
-    (file.parent / "last.pt").write_bytes(b"")
-    with pytest.raises(DetectionError, match=r"it holds best\.pt, last\.pt"):
-        open_weights(str(file.parent))
 
 
 def test_weights_inside_the_data_are_refused_also_through_a_link(file: Path, tmp_path: Path) -> None:
@@ -87,11 +84,12 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path: Path, pro
     assert made.exists(), "the pickle would have run"
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\xff\xd8\xff a photo"])
-def test_what_is_no_weights_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\xff\xd8\xff a photo", None])
+def test_what_is_no_weights_or_of_another_task_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "best.pt"
-    path.write_bytes(content)
-    with pytest.raises(DetectionError, match="is refused"):
+    save_detector(path, task="pose") if content is None else path.write_bytes(content)
+    refusal = "is refused" if content is not None else r"a model for 'pose': .*finds boxes"
+    with pytest.raises(DetectionError, match=refusal):
         load_yolo(open_weights(str(path)))
 
 
@@ -107,8 +105,3 @@ def test_weights_that_changed_are_not_loaded_and_no_copy_is_left(
     with pytest.raises(DetectionError, match="has changed"):
         load_yolo(weights)
     assert not list(copies.iterdir())
-
-
-def test_weights_of_another_task_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DetectionError, match=r"a model for 'pose': .*finds boxes"):
-        load_yolo(open_weights(str(save_detector(tmp_path / "pose.pt", task="pose"))))

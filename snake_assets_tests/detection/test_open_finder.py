@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from snake_assets.detection.detect import open_finder
 from snake_assets.detection.finders.base import DetectionError, FinderTuning
 from snake_assets.detection.finders.hub_models import open_hub_model, owl, sam
 from snake_assets.detection.finders.owlvit import OwlFinder
-from snake_assets.detection.finders.registry import open_finder
 from snake_assets.detection.finders.sam import SamFinder
 from snake_assets.detection.finders.yolo import YoloFinder
 from snake_assets.detection.finders.yolo_weights import open_weights

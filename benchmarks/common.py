@@ -17,7 +17,7 @@ from snake_assets.demo.dataset import draw_demo_set
 from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.raw.photo_files import PhotoFile, find_photos
 from snake_assets.vision.decoding.decode import probe
-from snake_assets.vision.decoding.errors import UnreadablePhoto
+from snake_assets.vision.errors import UnreadablePhoto
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 SNAKE_BOXES = SHARED_DATA / "snake-boxes" / "images"

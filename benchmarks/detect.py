@@ -39,7 +39,7 @@ from snake_assets.detection.finders.yolo import YoloFinder
 from snake_assets.detection.finders.yolo_weights import open_weights, quiet_ultralytics
 from snake_assets.snakeclef.image_table import ingest
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.backbone.devices import resolve_device
+from snake_assets.vision.backbone.encoder import resolve_device
 from snake_assets.vision.decoding.decode import decode
 
 REAL_WEIGHTS = SHARED_DATA / "weights" / "yolov8n" / "yolov8n.pt"

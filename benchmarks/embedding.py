@@ -47,7 +47,7 @@ from benchmarks.common import (
 from benchmarks.paper import BATCH, PaperModel, embed_as_the_paper
 from snake_assets.snakeclef.image_table import ingest
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.backbone.backbone import Backbone, load_backbone
+from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
 from snake_assets.vision.embedding.tables import DCT, DINOV2
@@ -62,7 +62,9 @@ MATMUL_SECONDS = 2.0
 
 def load(folder: Path, device: str, precision: str) -> Backbone:
     """The backbone of the pipeline, model loaded."""
-    return load_backbone(str(folder), device=device, precision=precision)
+    backbone = open_backbone(str(folder), device=device, precision=precision)
+    _ = backbone.model
+    return backbone
 
 
 def image_table(sources: Sequence[Path], count: int, folder: Path) -> Table:

@@ -74,14 +74,14 @@ def measure(one: Path, many: Path, backbone: Path, work: Path) -> Costs:
     # Part of the fixed cost: no user gets around these imports either.
     import torch
 
-    from snake_assets.vision.backbone.backbone import load_backbone
+    from snake_assets.vision.backbone.backbone import open_backbone
     from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
     from snake_assets.vision.embedding.tables import DCT, DINOV2
 
     # Threads that wait for each other over tiny products would measure the machine's other load.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    model = load_backbone(str(backbone), device="cpu")
+    model = open_backbone(str(backbone), device="cpu")
 
     def embed_into_fresh_store(images: Path) -> None:
         with tempfile.TemporaryDirectory(dir=work) as store:

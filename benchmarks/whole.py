@@ -164,7 +164,7 @@ def _prepared(model: Path, layers: int, device: str) -> str:
     from transformers import Dinov2Config
 
     from benchmarks.backbones import write_backbone
-    from snake_assets.vision.backbone.devices import resolve_device
+    from snake_assets.vision.backbone.encoder import resolve_device
 
     write_backbone(model, Dinov2Config(image_size=IMAGE_SIZE, num_hidden_layers=layers))
     return resolve_device(device)

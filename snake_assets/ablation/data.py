@@ -108,6 +108,11 @@ def gather(
             f"({'; '.join(differing)}): set backbone, precision and view as they were then, or materialize "
             "embeddings and classifier again."
         )
+    if not backbone.layout.has_dct:
+        raise LearningError(
+            f"The ablation begins with the paper's DCT, and {backbone.name} gives no grid of tokens to take "
+            "it over: set another backbone to run it."
+        )
     faulty = replace(backbone, preprocessing=backbone.preprocessing.rescaled_twice())
     folders = {name: seer.folder / name / str(images.manifest.split) for name in (DINOV2, DCT)}
     embed(images, folders, faulty, seer.settings, progress)
@@ -122,7 +127,7 @@ def gather(
         truth=np.array([truth[observation] for observation in order], dtype=np.int32),
         venomous=venomous,
         classifier=replace(classifier, recipe=recipe),
-        dct_factors=orthonormal_factors(1 + rows * columns, backbone.hidden_size),
+        dct_factors=orthonormal_factors(backbone.layout.has_cls + rows * columns, backbone.hidden_size),
     )
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from snake_assets.detection.finders.base import DetectionError, fitted
 from snake_assets.storage.fingerprints import bytes_digest, fingerprint
 from snake_assets.vision.decoding.decode import decode, probe
-from snake_assets.vision.decoding.errors import UnreadablePhoto
+from snake_assets.vision.errors import UnreadablePhoto
 
 # fmt: off
 SUFFIXES = (

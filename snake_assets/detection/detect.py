@@ -29,7 +29,7 @@ from snake_assets.detection.finders.yolo_weights import open_weights
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table
-from snake_assets.vision.backbone.devices import resolve_device
+from snake_assets.vision.backbone.encoder import resolve_device
 from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.errors import BackboneError
 from snake_assets.vision.inference.dataloader import PhotoBatch

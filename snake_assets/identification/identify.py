@@ -25,7 +25,7 @@ from snake_assets.learning.classifier import Observed, SpeciesClassifier
 from snake_assets.learning.feature_table import CLS, CROP_OF_BLOCK, WHOLE_BLOCKS, FeatureTable
 from snake_assets.vision.backbone.features import launch
 from snake_assets.vision.decoding.decode import decode
-from snake_assets.vision.decoding.errors import UnreadablePhoto
+from snake_assets.vision.errors import UnreadablePhoto
 from snake_assets.vision.preprocessing.crops import CropInput
 from snake_assets.vision.preprocessing.regions import WHOLE_FRAME, Region
 from snake_assets.vision.preprocessing.transforms import BackboneInput

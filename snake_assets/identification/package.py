@@ -40,9 +40,8 @@ from snake_assets.learning.classifier_io import MODEL_FILE
 from snake_assets.learning.errors import LearningError
 from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
 from snake_assets.storage.paths import AnyPath
-from snake_assets.vision.backbone.model_files import CONFIG
+from snake_assets.vision.backbone.model_files import BACKBONE as MODEL_FILES
 from snake_assets.vision.preprocessing.crops import CropInput, CropSettings
-from snake_assets.vision.preprocessing.processor_config import PREPROCESSOR_CONFIG
 from snake_assets.vision.preprocessing.transforms import View
 
 if TYPE_CHECKING:
@@ -109,11 +108,8 @@ def write_package(content: Content, folder: Path) -> None:
     """Write a package into an empty or new folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / BACKBONE).mkdir()
-    for file in content.backbone.folder.iterdir():
-        if file.name in (CONFIG, PREPROCESSOR_CONFIG) or file.name.endswith(
-            (".safetensors", ".safetensors.index.json")
-        ):
-            shutil.copyfile(file, folder / BACKBONE / file.name)
+    for file in MODEL_FILES.files(content.backbone.folder):
+        shutil.copyfile(file, folder / BACKBONE / file.name)
     content.classifier.save(folder)
     (folder / MODEL_FILE).rename(folder / WEIGHTS)
     (folder / THRESHOLDS).write_text(content.thresholds.model_dump_json(), encoding="utf-8")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.vision.backbone.devices import resolve_precision
+from snake_assets.vision.backbone.encoder import resolve_precision
 
 if TYPE_CHECKING:
     import torch

@@ -18,32 +18,32 @@ from snake_assets.learning.feature_table import (
 )
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.tables.table import Table
-from snake_assets.vision.embedding.tables import refuse_other_versions
+from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DINOV2, refuse_other_versions
+from snake_assets.vision.embedding.tables import DCT as DCT_EMBEDDINGS
 
 KEYS = ("image_id", "observation_id", "class_id", "sha256")
 # Column of a table -> block.
 OF_TOKENS = {"embedding": CLS, **{name: name for name in (PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN)}}
 OF_CROPS = {column: CROP_OF_BLOCK[block] for column, block in {**OF_TOKENS, DCT: DCT}.items()}
+# By table.
+_SHORT = {DINOV2: "dinov2", DCT_EMBEDDINGS: "dct", CROP_EMBEDDINGS: "crops"}
+COLUMNS = {DINOV2: OF_TOKENS, DCT_EMBEDDINGS: {"embedding": DCT}, CROP_EMBEDDINGS: OF_CROPS}
 
 
-def read_features(
-    dinov2: Table, dct: Table, crops: Table | None = None, *, only_cls: bool = False
-) -> FeatureTable:
+def read_features(*tables: Table, only_cls: bool = False) -> FeatureTable:
     """Join the embedding tables of one split; a test split has no class_id.
 
     The feature table's fingerprint is that of all their recipes.
 
     Args:
-        dinov2: `dinov2_embeddings`.
-        dct: `dct_embeddings`.
-        crops: `crop_embeddings`, whose blocks are named for it; None where it was not made.
+        tables: `dinov2_embeddings`, then `dct_embeddings` and `crop_embeddings` where they were made.
         only_cls: read no block but `cls`.
 
     Raises:
         LearningError: the tables do not hold the same photos.
         StorageError: a shard cannot be read, or another version of the code wrote a table.
     """
-    return read_splits([[dinov2, dct, *([crops] if crops else [])]], only_cls=only_cls)
+    return read_splits([tables], only_cls=only_cls)
 
 
 def read_splits(splits: Sequence[Sequence[Table]], *, only_cls: bool = False) -> FeatureTable:
@@ -71,8 +71,10 @@ def read_splits(splits: Sequence[Sequence[Table]], *, only_cls: bool = False) ->
     ends = np.cumsum([len(own) for own in keys]).tolist()
     blocks: dict[str, npt.NDArray[np.float32]] = {}
     for tables, own, end in zip(splits, keys, ends, strict=True):
-        columns_of_tables = ({"embedding": CLS} if only_cls else OF_TOKENS, {"embedding": DCT}, OF_CROPS)
-        for table, columns in zip(tables[: 1 if only_cls else None], columns_of_tables, strict=False):
+        for table in tables[: 1 if only_cls else None]:
+            wanted = {"embedding": CLS} if only_cls else COLUMNS[table.manifest.table]
+            # A backbone without a grid of tokens has no DCT.
+            columns = {name: block for name, block in wanted.items() if name in table.schema.names}
             for column, block in columns.items():
                 width = table.schema.field(column).type.list_size
                 if block not in blocks:
@@ -101,9 +103,7 @@ def read_splits(splits: Sequence[Sequence[Table]], *, only_cls: bool = False) ->
 def _fingerprint(tables: Sequence[Table]) -> str:
     for table in tables:
         refuse_other_versions(table)
-    return fingerprint(
-        {name: table.manifest.recipe for name, table in zip(("dinov2", "dct", "crops"), tables, strict=False)}
-    )
+    return fingerprint({_SHORT[table.manifest.table]: table.manifest.recipe for table in tables})
 
 
 def _fill(

@@ -52,19 +52,20 @@ class MappedPhotos:
     of_all: Mapping[int, tuple[int, int]]
 
 
-def photos_to_map(dinov2: Table, dct: Table, species: Sequence[int]) -> MappedPhotos:
+def photos_to_map(dinov2: Table, dct: Table | None, species: Sequence[int]) -> MappedPhotos:
     """The photos of some species; of one with more than MOST_PHOTOS, as many, evenly spread over the table.
 
     Args:
         dinov2: `dinov2_embeddings` of a labelled split.
-        dct: `dct_embeddings` of the same split.
+        dct: `dct_embeddings` of the same split; None where there is none.
         species: class_ids to show.
 
     Raises:
         LearningError: there is no photo of these species, or the tables hold other photos.
         StorageError: a shard cannot be read, or another version of the code wrote a table.
     """
-    for table in (dinov2, dct):
+    tables = {"CLS token": dinov2, **({"8x8 DCT of the tokens": dct} if dct else {})}
+    for table in tables.values():
         refuse_other_versions(table)
     photos = dinov2.read(["image_id", "class_id"])
     class_id = photos["class_id"].to_numpy()
@@ -75,7 +76,7 @@ def photos_to_map(dinov2: Table, dct: Table, species: Sequence[int]) -> MappedPh
         wanted = f"of class_id {sorted(species)} " if species else ""
         raise LearningError(f"There is no photo {wanted}to map: choose species of which train has photos.")
     names, vectors = shown["image_id"].to_pylist(), {}
-    for title, table in (("CLS token", dinov2), ("8x8 DCT of the tokens", dct)):
+    for title, table in tables.items():
         found = table.matching("image_id", names, ["image_id", "embedding"])
         if found["image_id"].to_pylist() != names:
             raise LearningError(

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from snake_assets.plots.charts import PALETTE
 from snake_assets.storage.tables.table import Table
 from snake_assets.vision.decoding.decode import decode
-from snake_assets.vision.decoding.errors import UnreadablePhoto
+from snake_assets.vision.errors import UnreadablePhoto
 from snake_assets.vision.preprocessing.regions import Region, regions_of
 
 LONGEST_SIDE = 176

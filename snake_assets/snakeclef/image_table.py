@@ -19,7 +19,7 @@ from snake_assets.storage.tables.manifest import Manifest, Reject, read_manifest
 from snake_assets.storage.tables.table import Table
 from snake_assets.storage.tables.writer import write_table
 from snake_assets.vision.decoding.decode import probe
-from snake_assets.vision.decoding.errors import UnreadablePhoto
+from snake_assets.vision.errors import UnreadablePhoto
 
 
 def observation_order(rows: Sequence[PhotoRow], images: Table) -> list[str]:

@@ -24,7 +24,7 @@ from snake_assets.storage.tables.manifest import MANIFEST, Reject
 from snake_assets.storage.tables.table import open_table
 from snake_assets.storage.tables.writer import write_table
 from snake_assets.vision.decoding.decode import decode, probe
-from snake_assets.vision.decoding.errors import UnreadablePhoto
+from snake_assets.vision.errors import UnreadablePhoto
 from snake_assets.vision.preprocessing.crops import MaskError, mask_from_bytes, mask_to_bytes
 from snake_assets_tests.fuzz.classifier_seeds import FEATURES, classifier_seeds
 from snake_assets_tests.fuzz.photo_seeds import encoded, photo_seeds, picture, with_right_checksums

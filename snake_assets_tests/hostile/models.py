@@ -12,7 +12,7 @@ from typing import Any
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
-from snake_assets.vision.backbone.backbone import load_backbone
+from snake_assets.vision.backbone.backbone import open_backbone
 from snake_assets.vision.errors import BackboneError
 from snake_assets_tests.fuzz.classifier_seeds import classifier_seeds
 from snake_assets_tests.hostile.case import CANARY, Case, refused
@@ -105,7 +105,7 @@ def bad(name: str, change: Change, *words: str) -> Case:
 
     def run(folder: Path) -> None:
         home = laid(folder, change)
-        refused(BackboneError, lambda: load_backbone(str(home), device="cpu"), *words)
+        refused(BackboneError, lambda: open_backbone(str(home), device="cpu").model, *words)
 
     return Case(name, run)
 
@@ -114,7 +114,7 @@ def good(name: str, change: Change) -> Case:
     """A model folder that must be loaded without what was put into it."""
 
     def run(folder: Path) -> None:
-        assert load_backbone(str(laid(folder, change)), device="cpu").model is not None
+        assert open_backbone(str(laid(folder, change)), device="cpu").model is not None
 
     return Case(name, run)
 

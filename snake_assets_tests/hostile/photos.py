@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from snake_assets.vision.decoding.decode import decode, probe
-from snake_assets.vision.decoding.errors import UnreadablePhoto
+from snake_assets.vision.errors import UnreadablePhoto
 from snake_assets_tests.fuzz.photo_seeds import encoded, exif, photo_seeds, picture, with_right_checksums
 from snake_assets_tests.hostile.archives import zipped
 from snake_assets_tests.hostile.case import Case

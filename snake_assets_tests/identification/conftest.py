@@ -16,7 +16,7 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.feature_table import WHOLE_BLOCKS, FeatureTable
 from snake_assets.learning.settings import Recipe
 from snake_assets.learning.train import train_classifier
-from snake_assets.vision.backbone.backbone import Backbone, load_backbone
+from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.backbone.features import launch
 from snake_assets.vision.preprocessing.regions import WHOLE_FRAME
 from snake_assets.vision.preprocessing.transforms import BackboneInput
@@ -61,7 +61,7 @@ def features_of(backbone: Backbone, photos: list[bytes], observations: list[str]
 @pytest.fixture(scope="session")
 def made(demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A package of four species; not to be changed."""
-    backbone = load_backbone(str(demo_backbone), precision="fp32")
+    backbone = open_backbone(str(demo_backbone), precision="fp32")
     labels = np.repeat(np.arange(4), 16)
     photos = [snake(label, number) for number, label in enumerate(labels.tolist())]
     known = features_of(backbone, photos, [f"{number // 2}" for number in range(64)])

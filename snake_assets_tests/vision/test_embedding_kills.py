@@ -14,7 +14,7 @@ from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.tables.table import open_table
 from snake_assets.storage.tables.writer import write_table
-from snake_assets.vision.backbone.backbone import load_backbone, open_backbone
+from snake_assets.vision.backbone.backbone import open_backbone
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed, embed_crops
 from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, recipes, schema
 from snake_assets.vision.preprocessing.crops import CropSettings
@@ -37,7 +37,7 @@ def embedding_job(backbone_folder: str, images: str) -> Job:
     import torch
 
     torch.set_num_threads(1)  # the threads of a pool would not live on in what is forked
-    backbone = load_backbone(backbone_folder, device="cpu", precision="fp32")
+    backbone = open_backbone(backbone_folder, device="cpu", precision="fp32")
 
     def job(store: Path, last: int, crops: str | None = None) -> tuple[int, int]:
         steps, sync = count(), os.fsync

@@ -10,7 +10,7 @@ import dagster as dg
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import Store
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2
+from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, has_dct
 
 FEATURE_TABLES = (DINOV2, DCT)
 CROP_TABLES = (CROP_EMBEDDINGS,)
@@ -29,9 +29,13 @@ def on_features(*splits: str) -> list[dg.AssetDep]:
 def feature_tables(store: Store, split: str, crops: Crops) -> list[Table]:
     """The split's tables in the order of `FEATURE_TABLES`, then that of crops unless crops are off.
 
+    Without that of the DCT where the backbone gives none.
+
     Raises:
         StorageError: one of them has not been materialized.
         SettingError: crops are set to what is no finder.
     """
-    wanted = FEATURE_TABLES if crops.checked() is CropMode.none else (*FEATURE_TABLES, *CROP_TABLES)
-    return [open_table(store.folder(name, split)) for name in wanted]
+    dinov2 = open_table(store.folder(DINOV2, split))
+    further = [DCT] if has_dct(dinov2) else []
+    further += [] if crops.checked() is CropMode.none else CROP_TABLES
+    return [dinov2, *(open_table(store.folder(name, split)) for name in further)]

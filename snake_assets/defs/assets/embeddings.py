@@ -16,6 +16,7 @@ from snake_assets.defs.resources.settings import Engine
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.backbone.tokens import NO_GRID
 from snake_assets.vision.embedding.embed import Choice, EmbeddingSettings, embed, embed_crops
 from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, EMBEDDING_VERSION
 from snake_assets.vision.inference.ray import RayEngine
@@ -32,9 +33,10 @@ DESCRIPTIONS = {
     DINOV2: "CLS token (after the final norm) and mean patch token of every photo, and what earlier layers "
     "saw: the CLS token two layers before the last (after the final norm) and the mean patch token half way. "
     "A photo that fails to decode is named among the rejects. The parquet metadata names backbone, "
-    "preprocessing, precision and view.",
+    "preprocessing, precision and view, and what takes a column's place where a backbone has no CLS token.",
     DCT: "The paper's 8x8 lowest coefficients of a 2-D DCT over the whole token matrix of every photo, row "
-    "by row. Comes out of the same forward pass as the DINOv2 embeddings; the token matrix is never written.",
+    "by row. Comes out of the same forward pass as the DINOv2 embeddings; the token matrix is never written. "
+    "A backbone without a grid of tokens has none: nothing is made then, and the metadata says so.",
     CROP_EMBEDDINGS: "The vectors of the DINOv2 and DCT embeddings, of every photo cut to where the snake is "
     "before the backbone sees it. No crop is written: photos are cut while they are decoded. Without a find "
     "the whole photo is seen. Made only where SNAKE_CROPS names a finder; otherwise nothing is computed, and "
@@ -211,6 +213,10 @@ def _embedded_splits(
         with progress(context, f"embed {split}") as report:
             run = embed_split(images, folders, report)
         for name in names:
+            if name not in run.manifests:
+                left_out = {"dagster/row_count": 0, "left_out": NO_GRID}
+                context.add_asset_metadata(left_out, asset_key=name, partition_key=split)
+                continue
             digests[name][split] = run.manifests[name].digest
             context.add_asset_metadata(
                 {

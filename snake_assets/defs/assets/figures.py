@@ -17,7 +17,7 @@ from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, file_digest
 from snake_assets.storage.tables.table import open_table
-from snake_assets.vision.embedding.tables import DCT, DINOV2
+from snake_assets.vision.embedding.tables import DCT, DINOV2, has_dct
 
 # Count as inputs: raise one when the same tables would give another picture.
 HISTOGRAM_VERSION = 2
@@ -105,13 +105,14 @@ def embedding_map(
     evenly spread over train; the legend and the metadata say so. If it fails because there is no photo of the
     chosen class_ids, choose species of train in the launchpad.
     """
-    images, dinov2, dct = (open_table(store.folder(name, "train")) for name in ("image_table", DINOV2, DCT))
+    images, dinov2 = (open_table(store.folder(name, "train")) for name in ("image_table", DINOV2))
+    dct = open_table(store.folder(DCT, "train")) if has_dct(dinov2) else None
     recipe: dict[str, Json] = {
         "version": MAP_VERSION,
         "class_ids": config.class_ids,
         "image_table": images.manifest.digest,
         "dinov2_embeddings": dinov2.manifest.digest,
-        "dct_embeddings": dct.manifest.digest,
+        "dct_embeddings": dct.manifest.digest if dct else None,
     }
     folder = store.folder("embedding_map")
     if not is_current(folder, recipe):

@@ -31,7 +31,7 @@ from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.manifest import read_manifest
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.backbone.model_files import BACKBONE
-from snake_assets.vision.embedding.tables import EMBEDDING_VERSION
+from snake_assets.vision.embedding.tables import DCT, DINOV2, EMBEDDING_VERSION, has_dct
 from snake_assets.vision.inference.dataset import crop_unit
 from snake_assets.vision.preprocessing.regions import CROPS, Regions, unit_made_of
 
@@ -116,6 +116,8 @@ def _why_features(raw: RawListing, store: Store, backbone: SoughtBackbone, crops
     shards = open_table(folder("image_table")).manifest.shards
     units = [unit_made_of(shard) for shard in shards]
     for name in FEATURE_TABLES:
+        if name == DCT and not has_dct(open_table(folder(DINOV2))):
+            continue
         if why := _why_table(folder(name), EMBEDDING_VERSION, units, backbone):
             return f"{name} {why}"
     if crops is CropMode.none:

@@ -147,9 +147,9 @@ def split_version(context: dg.AssetExecutionContext, digests: Mapping[str, str])
 
     Dagster takes one version for all partitions of a run, which would be a lie for several: then None.
     """
-    return (
-        data_version({"content": next(iter(digests.values()))}) if len(context.partition_keys) == 1 else None
-    )
+    if len(context.partition_keys) != 1 or not digests:
+        return None
+    return data_version({"content": next(iter(digests.values()))})
 
 
 def _plain(cell: object) -> str:

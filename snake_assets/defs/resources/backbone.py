@@ -37,8 +37,9 @@ class BackboneSetting(dg.ConfigurableResource[None]):
 
     name: str | None = Field(
         default=None,
-        description="A model id on the Hugging Face hub (such as facebook/dinov2-base), or a folder in its "
-        "format. Default: SNAKE_BACKBONE, else the demo's tiny untrained DINOv2.",
+        description="A vision model: an id on the Hugging Face hub (such as facebook/dinov2-base), or a "
+        "folder in the format of transformers, timm or open_clip. Default: SNAKE_BACKBONE, else the demo's "
+        "tiny untrained DINOv2.",
     )
     revision: str | None = Field(
         default=None, description="Hub revision to pin (a commit or tag). Default: SNAKE_REVISION, else none."

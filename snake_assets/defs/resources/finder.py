@@ -116,6 +116,6 @@ class DetectorTraining(dg.ConfigurableResource[None]):
 
     def resolved_device(self) -> str:
         """The device that is there. Raises BackboneError for another."""
-        from snake_assets.vision.backbone.devices import resolve_device
+        from snake_assets.vision.backbone.encoder import resolve_device
 
         return resolve_device(setting(self.device, "SNAKE_DEVICE", "auto"))

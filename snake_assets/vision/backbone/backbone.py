@@ -1,4 +1,4 @@
-"""A frozen vision transformer, from the Hugging Face hub or a folder, and the tokens it sees in photos."""
+"""A frozen vision model, from the Hugging Face hub or a folder, and what it sees in photos."""
 
 from __future__ import annotations
 
@@ -7,37 +7,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snake_assets.vision.backbone.devices import resolve_device, resolve_precision
 from snake_assets.vision.backbone.encoder import (
-    final_norm,
     fix_positions,
-    forward_options,
     load_encoder,
-    read_encoder,
+    read_config,
+    resolve_device,
+    resolve_precision,
 )
 from snake_assets.vision.backbone.model_files import BACKBONE
+from snake_assets.vision.backbone.processor_config import read_preprocessing
+from snake_assets.vision.backbone.tokens import Layout, Seen, forward, lay_out
 from snake_assets.vision.errors import BackboneError
-from snake_assets.vision.preprocessing.processor_config import read_preprocessing
 from snake_assets.vision.preprocessing.transforms import Preprocessing, View
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a forward pass shows of B photos, float32 on the backbone's device.
-
-    Attributes:
-        tokens: [B, 1 + P, D]: row 0 is CLS, rows 1 to P are the patches in reading order, all after the final
-            norm; registers are left out.
-        earlier_cls: [B, D], the CLS token of `Backbone.earlier_layer` after the final norm.
-        middle_mean: [B, D], the mean patch token of `Backbone.middle_layer` as it is.
-    """
-
-    tokens: torch.Tensor
-    earlier_cls: torch.Tensor
-    middle_mean: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -51,10 +35,7 @@ class Backbone:
         precision: what it computes in ("fp32", "bf16", "fp16"); the tokens are float32 always.
         preprocessing: how it wants its photos.
         digest: `ModelKind.digest` of its folder.
-        hidden_size: D, the width of a token.
-        prefix_tokens: how many tokens the model puts before the patches: CLS and any registers.
-        patch_grid: (rows, columns) of patches; their product is P.
-        layers: how many layers the model has.
+        layout: where its tokens are in what it returns.
         folder: where its files are.
         view: how it looks at photos.
     """
@@ -65,26 +46,24 @@ class Backbone:
     precision: str
     preprocessing: Preprocessing
     digest: str
-    hidden_size: int
-    prefix_tokens: int
-    patch_grid: tuple[int, int]
-    layers: int
+    layout: Layout
     folder: Path = field(repr=False)
     view: View = field(default_factory=View)
 
     @cached_property
     def model(self) -> torch.nn.Module:
-        """The model in eval mode, checked on one blank photo to give the tokens that the config promises.
+        """The model in eval mode, checked on one photo.
 
         Only safetensors weights are read and no code from the model's repository is run.
 
         Raises:
-            BackboneError: it cannot be loaded, lacks weights of its encoder, or is no model that returns a
-                CLS token and one token per patch.
+            BackboneError: it cannot be loaded, lacks weights of its encoder, or sees another thing in the
+                same photo each time.
         """
         import torch
 
-        model = load_encoder(self.name, self.folder).to(self.device, self._dtype)
+        size = self.preprocessing.input_size if self._resized else None
+        model = load_encoder(self.name, self.folder, size).to(self.device, self._dtype)
         if self.device.startswith("cuda"):
             model = model.to(memory_format=torch.channels_last)  # as `Preprocessing.pixel_values` there
         _check_tokens(self, model)
@@ -117,13 +96,7 @@ class Backbone:
         # Not inference mode: under it, a compiled model's weights would not be constants.
         with torch.no_grad():
             photos = pixel_values.to(self.device, self._dtype)
-            options = forward_options(self.model, other_resolution=self.view.resolution is not None)
-            seen = self.model(pixel_values=photos, output_hidden_states=True, **options)
-            hidden = seen.last_hidden_state
-            tokens = torch.cat([hidden[:, :1], hidden[:, self.prefix_tokens :]], dim=1).float()
-            earlier = final_norm(self.model)(seen.hidden_states[self.earlier_layer][:, 0]).float()
-            middle = seen.hidden_states[self.middle_layer][:, self.prefix_tokens :].float().mean(dim=1)
-            return Seen(tokens, earlier, middle)
+            return self.layout.read(self.model, forward(self.model, photos, resized=self._resized))
 
     def compile(self, photos: int) -> None:
         """Compile the model for batches of so many photos, which takes up to a minute.
@@ -132,30 +105,34 @@ class Backbone:
             BackboneError: as `model`.
         """
         import torch
-        from torch._inductor import config as inductor
 
         if photos in self._compiled_for:
             return
         self._compiled_for.add(photos)
-        self.model.compile(dynamic=False)
-        height, width = self.preprocessing.input_size
         # Weights become constants that are laid out once for the processor's matrix units.
-        with inductor.patch(freezing=self.device == "cpu"):
-            self.see(torch.zeros(photos, 3, height, width))
+        options = {"freezing": True} if self.device == "cpu" else {}
+        self.model.compile(dynamic=False, options=options)
+        self.see(torch.zeros(photos, 3, *self.preprocessing.input_size))
 
     @cached_property
     def _compiled_for(self) -> set[int]:
         return set()
 
     @property
-    def earlier_layer(self) -> int:
-        """The layer, counted from 1, whose CLS token goes along: two before the last."""
-        return max(1, self.layers - 2)
+    def hidden_size(self) -> int:
+        """D, the width of a token."""
+        return self.layout.widths["patch_mean"]
 
     @property
-    def middle_layer(self) -> int:
-        """The layer, counted from 1, whose patch tokens go along: half way."""
-        return max(1, self.layers // 2)
+    def patch_grid(self) -> tuple[int, int]:
+        """(rows, columns) of patches. Raises BackboneError where tokens have no grid."""
+        if self.layout.grid is None:
+            raise BackboneError(f"SNAKE_BACKBONE {self.name!r} gives no grid of tokens: choose another.")
+        return self.layout.grid
+
+    @property
+    def _resized(self) -> bool:
+        return self.view.resolution is not None
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -176,30 +153,31 @@ class Backbone:
 
 
 def _check_tokens(backbone: Backbone, model: torch.nn.Module) -> None:
-    """Refuse a model that does not return CLS, its registers and one token per patch."""
+    """Refuse a model that returns other tokens than were laid out, or other ones each time."""
     import torch
 
-    height, width = backbone.preprocessing.input_size
-    rows, columns = backbone.patch_grid
-    promised = (1, backbone.prefix_tokens + rows * columns, backbone.hidden_size)
+    size, resized = backbone.preprocessing.input_size, backbone.view.resolution is not None
+    weight = next(model.parameters())
+    ramp = torch.linspace(-1, 1, 3 * size[0] * size[1], device=weight.device, dtype=weight.dtype)
+    photo = ramp.view(1, 3, *size)
     try:
         with torch.inference_mode():
-            weight = next(model.parameters())
-            blank = torch.zeros(1, 3, height, width, device=weight.device, dtype=weight.dtype)
-            options = forward_options(model, other_resolution=backbone.view.resolution is not None)
-            seen = tuple(model(pixel_values=blank, **options).last_hidden_state.shape)
+            first, again = (forward(model, photo, resized=resized).last_hidden_state[0] for _ in range(2))
     except Exception as error:  # whatever a model that takes no photos of this size raises
+        raise _not_seen(backbone.name, model, size, error) from error
+    if tuple(first.shape) != backbone.layout.shape or not torch.allclose(first, again, equal_nan=True):
         raise BackboneError(
-            f"SNAKE_BACKBONE {backbone.name!r} ({type(model).__name__}) does not turn photos "
-            f"of {height} x {width} into tokens ({error}). Where it takes photos of one size only, set "
-            "scale to 1 in the config of `embeddings`."
-        ) from error
-    if seen != promised:
-        raise BackboneError(
-            f"SNAKE_BACKBONE {backbone.name!r} ({type(model).__name__}) returns tokens of shape {seen}, not "
-            f"{promised}: {backbone.prefix_tokens} prefix and {rows} x {columns} patch tokens are expected. "
-            "Choose a vision transformer with a CLS token, such as DINOv2, DINOv3 or ViT."
+            f"SNAKE_BACKBONE {backbone.name!r} ({type(model).__name__}) returns other tokens each time it "
+            "sees a photo, as models do that mask a part of it by chance: choose another."
         )
+
+
+def _not_seen(name: str, model: torch.nn.Module, size: tuple[int, int], error: Exception) -> BackboneError:
+    return BackboneError(
+        f"SNAKE_BACKBONE {name!r} ({type(model).__name__}) does not turn photos of {size[0]} x {size[1]} "
+        f"into tokens ({error}). Where it takes photos of one size only, set scale to 1 in the config of "
+        "`embeddings`."
+    )
 
 
 def open_backbone(
@@ -220,48 +198,48 @@ def open_backbone(
         view: how it is to look at photos; None is its own way.
 
     Raises:
-        BackboneError: the backbone cannot be found, is no vision transformer, or cannot have this view.
+        BackboneError: the backbone cannot be found, is no vision model, or cannot have this view.
     """
     view = view or View()
     device = resolve_device(device)
     precision = resolve_precision(precision, device)
     folder = BACKBONE.locate(name, revision)
-    from_hub = folder.parent.name == "snapshots" and not Path(name).expanduser().is_dir()
-    encoder = read_encoder(name, folder)
-    patch_height, patch_width = encoder.patch
+    # Not where the snapshot's own folder was named: that is a folder like any other.
+    from_hub = folder.parent.name == "snapshots" and folder != Path(name).expanduser()
+    read_config(name, folder)
     own = read_preprocessing(folder)
-    view = replace(view, resolution=view.side(own.input_size, patch_height), scale=1.0)
+    natural = own.viewed(None, view.resize).input_size
+    layout = _laid_out(name, folder, natural, resized=False)
+    stride = layout.stride(natural)
+    view = replace(view, resolution=view.side(natural, stride), scale=1.0)
     preprocessing = own.viewed(view.resolution, view.resize)
     height, width = preprocessing.input_size
-    if height % patch_height or width % patch_width:
+    if height % stride or width % stride:
         raise BackboneError(
-            f"{height} x {width} pixels cannot be cut into patches of {patch_height} x {patch_width}: choose "
-            f"a resolution that is a multiple of {patch_height}."
+            f"{height} x {width} pixels cannot be cut into patches of {stride} x {stride}: choose a "
+            f"resolution that is a multiple of {stride}."
         )
+    if view.resolution is not None:
+        layout = _laid_out(name, folder, (height, width), resized=True)
+    known_as = folder.resolve().name
+    if from_hub:
+        known_as = folder.parents[1].name.removeprefix("models--").replace("--", "/")
     return Backbone(
-        name=name if from_hub else folder.resolve().name,
+        name=known_as,
         revision=folder.name if from_hub else None,
         device=device,
         precision=precision,
         preprocessing=preprocessing,
         digest=BACKBONE.digest(folder),
-        hidden_size=encoder.hidden_size,
-        prefix_tokens=encoder.prefix_tokens,
-        patch_grid=(height // patch_height, width // patch_width),
-        layers=encoder.layers,
+        layout=layout,
         folder=folder,
         view=view,
     )
 
 
-def load_backbone(
-    name: str, *, revision: str | None = None, device: str = "auto", precision: str = "auto"
-) -> Backbone:
-    """`open_backbone`, with the model loaded at once.
-
-    Raises:
-        BackboneError: as `open_backbone` and `Backbone.model`.
-    """
-    backbone = open_backbone(name, revision=revision, device=device, precision=precision)
-    _ = backbone.model
-    return backbone
+def _laid_out(name: str, folder: Path, size: tuple[int, int], *, resized: bool) -> Layout:
+    model = load_encoder(name, folder, size if resized else None, weights=False)
+    try:
+        return lay_out(model, size, resized=resized)
+    except Exception as error:  # whatever a model that takes no photos of this size raises
+        raise _not_seen(name, model, size, error) from error

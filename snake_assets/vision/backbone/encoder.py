@@ -1,16 +1,26 @@
-"""The vision transformer in a model's folder: what its config says of it, and the model itself."""
+"""The encoder in a model's folder, whole or without its weights, and where it can run."""
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
+import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from snake_assets.vision.backbone.model_files import BACKBONE, ModelKind
+from snake_assets.vision.backbone.model_files import (
+    BACKBONE,
+    NEEDS,
+    OPEN_CLIP,
+    OPEN_CLIP_CONFIG,
+    OPEN_CLIP_WEIGHTS,
+    ModelKind,
+    format_of,
+)
 from snake_assets.vision.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -47,7 +57,7 @@ def loaded(
                 **options,
             )
     except Exception as error:  # transformers raises nearly anything on a config that it cannot follow
-        raise kind.error(f"{kind.variable} {name!r} cannot be loaded from {folder}: {error}") from error
+        raise cannot_load(kind, name, folder, error) from error
     missing = sorted(key for key in report["missing_keys"] if not any(part in key for part in unused))
     if missing:
         raise kind.error(
@@ -59,94 +69,133 @@ def loaded(
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Silence the loading report (unused heads are no news) and the progress bar, then restore both."""
+    """Silence what libraries say of heads and weights that are not used, and restore it."""
     from transformers.utils import logging as hf_logging
+
+    def unheard(record: logging.LogRecord) -> bool:
+        return False
 
     switches: Any = hf_logging  # its functions are untyped
     verbosity, bars = switches.get_verbosity(), switches.is_progress_bar_enabled()
     switches.set_verbosity_error()
     switches.disable_progress_bar()
+    logging.root.addFilter(unheard)  # open_clip has no logger of its own
     try:
         yield
     finally:
+        logging.root.removeFilter(unheard)
         switches.set_verbosity(verbosity)
         if bars:
             switches.enable_progress_bar()
 
 
-# Their last_hidden_state was read to be the output of the final norm (transformers 5.23). Others may differ:
-# CLIP's is taken before it.
-_NORMED_MODEL_TYPES = ("dinov2", "dinov2_with_registers", "dinov3_vit", "vit")
-
-# Of these, what keeps an embedding of each patch's position, brought to other sizes by itself.
+# What keeps an embedding of each patch's position, brought to other sizes by itself.
 _INTERPOLATING_MODEL_TYPES = ("dinov2", "dinov2_with_registers", "vit")
 
 # Weights that no forward pass without masking or pooling touches; many published files leave them out.
 _UNUSED_WEIGHTS = ("mask_token", "pooler.")
 
-logger = logging.getLogger(__name__)
 
+def load_encoder(
+    name: str, folder: Path, size: tuple[int, int] | None = None, *, weights: bool = True
+) -> torch.nn.Module:
+    """The encoder in a model's folder, for inference on the CPU; of one for photos and text, that of photos.
 
-@dataclass(frozen=True)
-class Encoder:
-    """What the config of a vision transformer says of its tokens.
-
-    Attributes:
-        hidden_size: the width of a token.
-        prefix_tokens: how many come before the patches: CLS and any registers.
-        layers: how many layers there are.
-        patch: (height, width) of a patch in pixels.
-    """
-
-    hidden_size: int
-    prefix_tokens: int
-    layers: int
-    patch: tuple[int, int]
-
-
-def read_encoder(name: str, folder: Path) -> Encoder:
-    """Read the config of a model's folder; a kind whose tokens nobody looked at yet is named in the log.
-
-    Raises:
-        BackboneError: it cannot be followed, or is of no vision transformer.
-    """
-    config = _read_config(name, folder)
-    patch = getattr(config, "patch_size", None)
-    hidden_size = getattr(config, "hidden_size", None)
-    if patch is None or hidden_size is None:
-        raise BackboneError(
-            f"SNAKE_BACKBONE {name!r} is a {config.model_type!r} model, whose config has no patch_size and "
-            "hidden_size of its own; choose a vision transformer such as DINOv2, DINOv3 or ViT."
-        )
-    if config.model_type not in _NORMED_MODEL_TYPES:
-        logger.warning(
-            "It was not checked that tokens of %r models come after their final norm (checked: %s).",
-            config.model_type,
-            ", ".join(_NORMED_MODEL_TYPES),
-        )
-    height, width = (patch, patch) if isinstance(patch, int) else patch
-    return Encoder(
-        hidden_size=hidden_size,
-        prefix_tokens=1 + getattr(config, "num_register_tokens", 0),
-        layers=getattr(config, "num_hidden_layers", 1),
-        patch=(height, width),
-    )
-
-
-def load_encoder(name: str, folder: Path) -> torch.nn.Module:
-    """The encoder in a model's folder, for inference on the CPU.
+    Args:
+        name: what the user calls it.
+        folder: what `ModelKind.locate` gave for it.
+        size: (height, width) of photos; None for the model's own.
+        weights: whether they are read; else it is on PyTorch's meta device, where shapes alone are computed.
 
     Raises:
         BackboneError: it cannot be loaded, or weights of its encoder are missing.
     """
+    config = read_config(name, folder)
+    if config is None:
+        return _open_clip_tower(name, folder, size, weights)
     from transformers import MODEL_MAPPING, AutoModel
 
-    config = _read_config(name, folder)
-    kind: Any = MODEL_MAPPING.get(type(config), None)
+    auto: Any = AutoModel  # its methods are untyped
+    model_class: Any = MODEL_MAPPING.get(type(config), None)
     # A pooler that the file lacks would be filled with random weights, and it is not needed.
-    takes_pooler = inspect.isclass(kind) and "add_pooling_layer" in inspect.signature(kind).parameters
-    options = {"add_pooling_layer": False} if takes_pooler else {}
-    return loaded(AutoModel, name, folder, BACKBONE, _UNUSED_WEIGHTS, config=config, **options)
+    takes = inspect.signature(model_class).parameters if inspect.isclass(model_class) else {}
+    options = {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
+    if weights:
+        model = loaded(auto, name, folder, BACKBONE, _UNUSED_WEIGHTS, config=config, **options)
+    else:
+        model = _without_weights(name, folder, lambda: auto.from_config(config, **options))
+    timm_model: Any = getattr(model, "timm_model", None)
+    if size and hasattr(timm_model, "set_input_size"):
+        timm_model.set_input_size(img_size=size)
+    return model
+
+
+def _without_weights(name: str, folder: Path, build: Callable[[], Any]) -> torch.nn.Module:
+    import torch
+
+    try:
+        with torch.device("meta"), quiet_transformers():
+            return build().eval()  # type: ignore[no-any-return]
+    except Exception as error:  # libraries raise nearly anything on a config that they cannot follow
+        raise cannot_load(BACKBONE, name, folder, error) from error
+
+
+_MOST_SAID = 500
+_TINY_TEXT = {"width": 8, "heads": 1, "layers": 1, "context_length": 8, "vocab_size": 8}
+
+
+def _open_clip_tower(name: str, folder: Path, size: tuple[int, int] | None, weights: bool) -> torch.nn.Module:
+    import open_clip
+    import torch
+    from open_clip.model import resize_pos_embed
+    from safetensors.torch import load_file
+
+    class Tower(torch.nn.Module):
+        """An open_clip encoder of photos that answers as those of transformers do."""
+
+        def __init__(self, visual: Any) -> None:
+            super().__init__()
+            self.visual = visual
+
+        def forward(self, pixel_values: torch.Tensor, output_hidden_states: bool = True) -> SimpleNamespace:
+            has_prefix = hasattr(self.visual, "class_embedding")
+            seen = self.visual.forward_intermediates(pixel_values, output_extra_tokens=has_prefix)
+            states = seen["image_intermediates"]
+            if has_prefix:
+                pairs = zip(seen["image_intermediates_prefix"], states, strict=True)
+                states = [torch.cat([prefix, one.flatten(2).transpose(1, 2)], dim=1) for prefix, one in pairs]
+            return SimpleNamespace(
+                last_hidden_state=states[-1], pooler_output=seen["image_features"], hidden_states=states
+            )
+
+    def build() -> Tower:
+        config = json.loads((folder / OPEN_CLIP_CONFIG).read_text(encoding="utf-8"))
+        by_timm = "timm_model_name" in config["model_cfg"]["vision_cfg"]
+        with quiet_transformers():
+            # The text encoder is not needed, might come from the hub, and cannot be left out: a tiny one.
+            made = open_clip.create_model(
+                f"local-dir:{folder}",
+                load_weights=False,
+                device="cpu" if weights else "meta",
+                force_image_size=None if by_timm else size,
+                text_cfg=_TINY_TEXT,
+                pretrained_text=False,
+            )
+        if weights:
+            state = load_file(folder / OPEN_CLIP_WEIGHTS)
+            resize_pos_embed(state, made)
+            photos = {key.removeprefix("visual."): state[key] for key in state if key.startswith("visual.")}
+            made.visual.load_state_dict(photos)
+        if by_timm and size:
+            made.visual.set_input_size(size)
+        return Tower(made.visual)
+
+    if not weights:
+        return _without_weights(name, folder, build)
+    try:
+        return build().eval().requires_grad_(False)
+    except Exception as error:  # open_clip raises nearly anything on a config that it cannot follow
+        raise cannot_load(BACKBONE, name, folder, error) from error
 
 
 def fix_positions(model: torch.nn.Module, height: int, width: int) -> None:
@@ -163,7 +212,8 @@ def fix_positions(model: torch.nn.Module, height: int, width: int) -> None:
     import torch
 
     encoder: Any = model
-    if encoder.config.model_type not in _INTERPOLATING_MODEL_TYPES or height != width:
+    model_type = getattr(getattr(encoder, "config", None), "model_type", None)
+    if model_type not in _INTERPOLATING_MODEL_TYPES or height != width:
         return
     embeddings = encoder.embeddings
     rows, columns = embeddings.patch_embeddings.patch_size
@@ -174,31 +224,92 @@ def fix_positions(model: torch.nn.Module, height: int, width: int) -> None:
     embeddings.position_embeddings = torch.nn.Parameter(positions.clone(), requires_grad=False)
 
 
-def forward_options(model: torch.nn.Module, *, other_resolution: bool) -> dict[str, bool]:
-    """What a forward pass must be told, as far as the model's class takes it.
+def read_config(name: str, folder: Path) -> Any:
+    """The config of a model's encoder of photos, as transformers reads it; None for a folder of open_clip.
 
-    Args:
-        model: the encoder.
-        other_resolution: whether photos come in another size than the model's own.
+    Raises:
+        BackboneError: it cannot be followed, or what reads it is not installed.
     """
-    takes = inspect.signature(model.forward).parameters
-    # DINOv2 interpolates its position embeddings unasked, ViT only when told, DINOv3 has none.
-    if other_resolution and "interpolate_pos_encoding" in takes:
-        return {"interpolate_pos_encoding": True}
-    return {}
-
-
-def final_norm(model: torch.nn.Module) -> torch.nn.Module:
-    """The norm that an encoder's tokens come out of."""
-    modules = dict(model.named_children())
-    return modules["layernorm"] if "layernorm" in modules else modules["norm"]
-
-
-def _read_config(name: str, folder: Path) -> Any:
     from transformers import AutoConfig
 
+    kind = format_of(folder)
+    if kind in NEEDS and importlib.util.find_spec(NEEDS[kind]) is None:
+        raise BackboneError(
+            f"SNAKE_BACKBONE {name!r} is a model of {kind}, which is not installed: pip install "
+            f"'snake-assets[{kind}]'."
+        )
+    if kind == OPEN_CLIP:
+        return None
     try:
         with quiet_transformers():
-            return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            config: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # transformers raises nearly anything on a config that it cannot follow
-        raise BackboneError(f"SNAKE_BACKBONE {name!r} cannot be loaded from {folder}: {error}") from error
+        raise cannot_load(BACKBONE, name, folder, error) from error
+    # timm writes the number of classes there, and transformers' wrapper, which wants no head, gives its own.
+    if isinstance(given := getattr(config, "model_args", None), dict):
+        given.pop("num_classes", None)
+    return getattr(config, "vision_config", config)
+
+
+def cannot_load(kind: ModelKind, name: str, folder: Path, error: Exception) -> ValueError:
+    """The error to raise for a model that a library cannot load."""
+    return kind.error(f"{kind.variable} {name!r} cannot be loaded from {folder}: {reason(error)}")
+
+
+def reason(error: Exception) -> str:
+    """What a library's error says, less advice to run code from the hub, which nothing here does."""
+    if "trust_remote_code" in str(error):
+        return "it needs code of its own repository, which is never run; choose a model of transformers."
+    said = str(error)  # which may list all models that there are
+    return said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]} …"
+
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+def resolve_device(name: str) -> str:
+    """Turn a device setting ("auto", "cpu", "cuda", "mps") into a device that is there; auto: the fastest.
+
+    Raises:
+        BackboneError: the name is none of these, or this machine has no such device.
+    """
+    import torch
+
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(device for device, there in available.items() if there)
+    if name not in available:
+        raise BackboneError(f"SNAKE_DEVICE is {name!r}; choose one of {', '.join(DEVICES)}.")
+    if not available[name]:
+        raise BackboneError(
+            f"SNAKE_DEVICE is {name!r}, but PyTorch finds no such device here; choose auto or cpu."
+        )
+    return name
+
+
+def resolve_precision(name: str, device: str) -> str:
+    """Turn a precision setting ("auto", "fp32", "bf16", "fp16") into the one to compute in.
+
+    Auto is bf16 where the device has units for it (CUDA from Ampere on, processors with AVX512-BF16 or AMX),
+    fp16 on an older CUDA device, and fp32 elsewhere.
+
+    Args:
+        name: the setting.
+        device: a device as `resolve_device` returns it.
+
+    Raises:
+        BackboneError: the name is none of these.
+    """
+    import torch
+
+    if name not in PRECISIONS:
+        raise BackboneError(f"SNAKE_PRECISION is {name!r}; choose one of {', '.join(PRECISIONS)}.")
+    if name != "auto":
+        return name
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    # Elsewhere a processor only emulates bf16, and is slower by it.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)  # older versions of PyTorch do not tell
+    units: dict[str, Any] = capabilities() if device == "cpu" else {}
+    return "bf16" if units.get("avx512_bf16") or units.get("amx_tile") else "fp32"

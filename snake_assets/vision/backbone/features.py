@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snake_assets.vision.backbone.backbone import Backbone
+from snake_assets.vision.backbone.tokens import DCT_KEPT
 from snake_assets.vision.errors import EmbeddingError
 from snake_assets.vision.inference.runner import MODEL
 
@@ -29,10 +30,11 @@ class PhotoFeatures:
     """Features of B photos, row i from photo i.
 
     Attributes:
-        cls: float32 [B, D], the CLS token after the final norm.
+        cls: float32 [B, D], `Seen.embedding`: the CLS token after the final norm, where there is one.
         patch_mean: float32 [B, D], the mean of the patch tokens after the final norm.
-        dct: float32 [B, 64], the lowest 8 x 8 DCT coefficients of CLS and patch tokens together, row-major.
-        earlier_cls: float32 [B, D], the CLS token two layers before the last, after the final norm.
+        dct: float32 [B, 64], the lowest 8 x 8 DCT coefficients of CLS and patch tokens together, row-major;
+            [B, 0] where they have no grid.
+        earlier_cls: float32 [B, D], the CLS token two layers before the last, after the final norm (`Seen`).
         middle_mean: float32 [B, D], the mean of the patch tokens half way through the layers, as they are
             there.
     """
@@ -98,12 +100,11 @@ def launch(backbone: Backbone, pixels: torch.Tensor, *, photos_at_least: int = 0
         with torch.no_grad(), clock.running():
             on_device = pixels.to(backbone.device, non_blocking=True)
             seen = backbone.see(backbone.preprocessing.pixel_values(on_device))
-            patch_mean = seen.tokens[:, 1:].mean(dim=1)
             clock.mark(MODEL)
-            dct = dct_lowest(seen.tokens)
+            dct = dct_lowest(seen.tokens) if backbone.layout.has_dct else seen.embedding[:, :0]
             clock.mark(DCT_STAGE)
             # In the order of `PhotoFeatures`.
-            parts = [seen.tokens[:, 0], patch_mean, dct, seen.earlier_cls, seen.middle_mean]
+            parts = [seen.embedding, seen.patch_mean, dct, seen.earlier_cls, seen.middle_mean]
             packed = _to_main_memory(torch.cat(parts, dim=1))
             clock.mark(MODEL)
     except torch.OutOfMemoryError as error:
@@ -176,7 +177,7 @@ class DeviceClock:
         return moment
 
 
-def dct_lowest(tokens: torch.Tensor, keep: int = 8) -> torch.Tensor:
+def dct_lowest(tokens: torch.Tensor, keep: int = DCT_KEPT) -> torch.Tensor:
     """Lowest `keep` x `keep` coefficients of the 2-D type-II DCT of each token matrix.
 
     With N_1 = T tokens and N_2 = D dimensions, for k, l < keep:
@@ -216,7 +217,7 @@ def dct_lowest(tokens: torch.Tensor, keep: int = 8) -> torch.Tensor:
     return (along_tokens @ thin.transpose(1, 2).to(precision)).flatten(1).float()
 
 
-def orthonormal_factors(count: int, width: int, keep: int = 8) -> NDArray[np.float32]:
+def orthonormal_factors(count: int, width: int, keep: int = DCT_KEPT) -> NDArray[np.float32]:
     """What the coefficients of `dct_lowest` are multiplied by to be those of the orthonormal transform.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from snake_assets.vision.errors import BackboneError
-from snake_assets.vision.preprocessing.processor_config import PREPROCESSOR_CONFIG
 
 # What a model's config.json asks for, before transformers builds it: it would try, whatever the numbers.
 
 
-CONFIG = "config.json"
+CONFIG, OPEN_CLIP_CONFIG = "config.json", "open_clip_config.json"
+PREPROCESSOR_CONFIG, PROCESSOR_CONFIG = "preprocessor_config.json", "processor_config.json"
+TRANSFORMERS, TIMM, OPEN_CLIP = "transformers", "timm", "open_clip"
+# By format of a folder, the package that reads it beside transformers; the extras have the formats' names.
+NEEDS = {TIMM: "timm", OPEN_CLIP: "open_clip"}
 # With names for 21,843 classes it has 2 MB.
 MOST_BYTES = 16 << 20
 # The largest vision transformers have 60. Each is built in Python, whether there are weights for it or not.
@@ -56,9 +60,24 @@ def _entries(content: Any) -> Iterator[tuple[str, Any]]:
                 yield from _entries(one)
 
 
-_WEIGHTS = "model.safetensors"
+def format_of(folder: Path) -> str:
+    """Whose format a model's folder is in: of transformers, timm or open_clip, by its config."""
+    if not (folder / CONFIG).is_file():
+        return OPEN_CLIP if (folder / OPEN_CLIP_CONFIG).is_file() else TRANSFORMERS
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return TRANSFORMERS
+    is_timm = isinstance(config, dict) and "pretrained_cfg" in config and "architecture" in config
+    return TIMM if is_timm else TRANSFORMERS
+
+
+_WEIGHTS, OPEN_CLIP_WEIGHTS = "model.safetensors", "open_clip_model.safetensors"
 _WEIGHTS_INDEX = "model.safetensors.index.json"
 _WEIGHTS_SHARDS = "model-*-of-*.safetensors"
+_ADAPTER = "adapter_config.json"
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+_LFS = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
@@ -85,9 +104,10 @@ class ModelKind:
         """Find the folder with a model's configs and safetensors weights.
 
         A name that exists as a directory or starts with ".", "/" or "~" is a folder and never touches the
-        network; it has no revisions, so `revision` is ignored. Any other name is a model id on the hub: the
-        needed files, and no others, are fetched into the hub's cache, or taken from there without a network
-        (only so unless `fetched`).
+        network; it has no revisions, so `revision` is ignored. Of a model's folder in the hub's cache
+        (`models--owner--name`), the snapshot of main is taken, or the only one. Any other name is a model id
+        on the hub: the needed files, and no others, are fetched into the hub's cache, or taken from there
+        without a network (only so unless `fetched`).
 
         Raises:
             ValueError: of the kind's class: the folder lacks a file or holds only pickled weights, or the hub
@@ -95,13 +115,18 @@ class ModelKind:
         """
         if name.startswith((".", "/", "~")) or (name and Path(name).is_dir()):
             folder = Path(name).expanduser()
+            if folder.is_file():
+                raise self.error(f"{self.variable} is {name!r}: {_of_file(folder)}")
             if not folder.is_dir():
                 raise self.error(f"{self.variable} is {name!r}, but there is no such folder.")
+            if (folder / "snapshots").is_dir():
+                folder = self._snapshot(folder)
         else:
             folder = self._fetch(name, revision)
         self._weights_files(name, folder)
-        if (fault := config_fault(folder / CONFIG)) is not None:
-            raise self.error(f"{self.variable} is {name!r}: {folder / CONFIG} {fault}; fetch it again.")
+        for config in (folder / CONFIG, folder / OPEN_CLIP_CONFIG):
+            if (fault := config_fault(config)) is not None:
+                raise self.error(f"{self.variable} is {name!r}: {config} {fault}; fetch it again.")
         return folder
 
     def digest(self, folder: Path) -> str:
@@ -112,15 +137,49 @@ class ModelKind:
         Raises:
             ValueError: of the kind's class: a needed file is missing.
         """
+        files = self.files(folder)
+        return _digest(tuple((path, (s := path.stat()).st_size, s.st_mtime_ns) for path in files))
+
+    def files(self, folder: Path) -> list[Path]:
+        """All files of a model that count, and that another folder needs to hold the same model.
+
+        Raises:
+            ValueError: of the kind's class: a needed file is missing.
+        """
         weights = self._weights_files(str(folder), folder)
         further = sorted({path for pattern in self.further for path in folder.glob(pattern)})
-        files = [*(folder / name for name in self.needed), *further, *weights]
-        return _digest(tuple((path, (s := path.stat()).st_size, s.st_mtime_ns) for path in files))
+        return [*(folder / name for name in self._configs(folder)), *further, *weights]
+
+    def _configs(self, folder: Path) -> tuple[str, ...]:
+        """The needed files, which differ by the folder's format."""
+        found = format_of(folder)
+        if found == OPEN_CLIP:
+            return (OPEN_CLIP_CONFIG,)
+        own_processor = found == TIMM or (folder / PROCESSOR_CONFIG).is_file()
+        return tuple(
+            name
+            for name in self.needed
+            if name != PREPROCESSOR_CONFIG or not own_processor or (folder / name).is_file()
+        )
+
+    def _snapshot(self, folder: Path) -> Path:
+        """The snapshot in a folder of the hub's cache."""
+        main = folder / "refs" / "main"
+        snapshots = sorted(path for path in (folder / "snapshots").iterdir() if path.is_dir())
+        if main.is_file():
+            snapshots = [folder / "snapshots" / main.read_text(encoding="utf-8").strip()]
+        if len(snapshots) != 1 or not snapshots[0].is_dir():
+            raise self.error(
+                f"{self.variable} is {str(folder)!r}, a folder of the Hugging Face hub's cache that holds "
+                f"{len(snapshots)} snapshots and none called main: name one of the folders in snapshots/."
+            )
+        return snapshots[0]
 
     def _fetch(self, name: str, revision: str | None) -> Path:
         from huggingface_hub import snapshot_download
 
-        wanted = [*self.needed, *self.further, _WEIGHTS, _WEIGHTS_INDEX, _WEIGHTS_SHARDS]
+        wanted = [*self.needed, *self.further, _WEIGHTS, _WEIGHTS_INDEX, _WEIGHTS_SHARDS, _ADAPTER]
+        wanted += [OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS]
         try:
             return Path(
                 snapshot_download(
@@ -145,9 +204,28 @@ class ModelKind:
     def _weights_files(self, name: str, folder: Path) -> list[Path]:
         """The weights in a folder, once everything that loading needs is seen to be there."""
         where = f"{self.variable} is {name!r}: the folder {folder}"
-        for needed in self.needed:
-            if not (folder / needed).is_file():
-                raise self.error(f"{where} has no {needed}; fetch it from the model's page.")
+        configs = self._configs(folder)
+        if (folder / _ADAPTER).is_file() and not (folder / CONFIG).is_file():
+            raise self.error(f"{where} {_of_adapter(folder)}")
+        missing = [needed for needed in configs if not (folder / needed).is_file()]
+        pickles = [path for path in folder.iterdir() if path.suffix in _PICKLES]
+        if missing and pickles and not list(folder.glob("*.safetensors")):
+            raise self.error(f"{where} has only pickled weights ({pickles[0].name}). {_of_file(pickles[0])}")
+        if missing:
+            raise self.error(f"{where} has no {missing[0]}; fetch it from the model's page.")
+        for path in (*(folder / config for config in configs), *folder.glob("*.safetensors")):
+            if _starts(path, _LFS):
+                raise self.error(
+                    f"{where}: {path.name} is a Git LFS pointer, not the file: run `git lfs pull` where it "
+                    "was cloned."
+                )
+        if configs == (OPEN_CLIP_CONFIG,):
+            if (folder / OPEN_CLIP_WEIGHTS).is_file():
+                return [folder / OPEN_CLIP_WEIGHTS]
+            raise self.error(
+                f"{where} is a model of open_clip without {OPEN_CLIP_WEIGHTS}; fetch it from the model's "
+                "page (weights in .bin and .pt are pickles, which are not read)."
+            )
         if (folder / _WEIGHTS).is_file():
             return [folder / _WEIGHTS]
         if (folder / _WEIGHTS_INDEX).is_file():
@@ -166,17 +244,51 @@ class ModelKind:
                 if not shard.is_file():
                     raise self.error(f"{where} has no {shard.name}, which {_WEIGHTS_INDEX} names; fetch it.")
             return [folder / _WEIGHTS_INDEX, *shards]
-        if list(folder.glob("*.bin")):
+        if pickles:
             raise self.error(
-                f"{where} has only pickled weights (.bin). Loading a pickle can run any code, so it is "
-                f"refused; convert them to {_WEIGHTS} with save_pretrained where you trust the file."
+                f"{where} has only pickled weights ({pickles[0].name}). Loading a pickle can run any code, "
+                f"so it is refused; convert them to {_WEIGHTS} with save_pretrained where you trust the file."
             )
         raise self.error(
             f"{where} has no {_WEIGHTS} (nor {_WEIGHTS_INDEX}); weights in safetensors are needed."
         )
 
 
-BACKBONE = ModelKind("SNAKE_BACKBONE", (CONFIG, PREPROCESSOR_CONFIG), (), BackboneError, "SNAKE_REVISION")
+BACKBONE = ModelKind(
+    "SNAKE_BACKBONE", (CONFIG, PREPROCESSOR_CONFIG), (PROCESSOR_CONFIG,), BackboneError, "SNAKE_REVISION"
+)
+
+
+def _of_adapter(folder: Path) -> str:
+    try:
+        base = json.loads((folder / _ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (ValueError, KeyError, TypeError):
+        base = "its base model"
+    return (
+        f"is an adapter (LoRA) over {base}, no model by itself: merge it into its base (merge_and_unload of "
+        "peft, then save_pretrained of the model and of the base's image processor) and name that folder."
+    )
+
+
+def _of_file(path: Path) -> str:
+    if path.suffix == ".safetensors":
+        return f"it is a file; name the folder that holds it with its {CONFIG}."
+    if path.suffix not in _PICKLES:
+        return "it is a file; a folder that holds a model is needed."
+    size = {"s": "small", "b": "base", "l": "large", "g": "giant"}
+    meta = re.match(r"dinov2_vit([sblg])14(_reg4)?_pretrain", path.name)
+    instead = "take the model in safetensors from its page on the Hugging Face hub."
+    if meta:
+        registers = "with-registers-" if meta[2] else ""
+        instead = (
+            f"the same weights in safetensors are facebook/dinov2-{registers}{size[meta[1]]} on the hub."
+        )
+    return f"{path.name} is a pickle. Loading a pickle can run any code, so it is refused; {instead}"
+
+
+def _starts(path: Path, start: bytes) -> bool:
+    with path.open("rb") as opened:
+        return opened.read(len(start)) == start
 
 
 @lru_cache(maxsize=8)

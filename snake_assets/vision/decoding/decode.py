@@ -7,7 +7,6 @@ that leaves this module is `UnreadablePhoto`, so that one bad file never takes i
 from __future__ import annotations
 
 import io
-import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,14 +24,18 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from snake_assets.vision.decoding.boxes import boxes_are_cut, boxes_are_overgrown, is_heif
+from snake_assets.vision.decoding.containers import (
+    JPEG_SIGNATURE,
+    MAX_PIXELS,
+    boxes_are_cut,
+    is_cut,
+    is_heif,
+    is_overgrown,
+    png_lacks_rows,
+    refuse_too_large,
+)
 from snake_assets.vision.decoding.decoders import jpeg_pixels, pil_pixels
-from snake_assets.vision.decoding.errors import MAX_PIXELS, UnreadablePhoto, refuse_too_large
-from snake_assets.vision.decoding.jpeg import JPEG_SIGNATURE, jpeg_is_cut, jpeg_is_overgrown
-from snake_assets.vision.decoding.png import PNG_SIGNATURE, png_is_cut, png_is_overgrown, png_lacks_rows
-
-# A block of a GIF may have one byte, and PIL takes a microsecond for each.
-MAX_GIF_BYTES = 32 << 20
+from snake_assets.vision.errors import UnreadablePhoto
 
 # Named from the plugins, which registers them: Image.open never gets to try any other parser (EPS, PSD, FITS,
 # ...). Two photos in one file (MPO) open as JPEG.
@@ -81,7 +84,7 @@ def probe(data: bytes) -> PhotoHeader:
             width = int(image.tag_v2[TiffImagePlugin.IMAGEWIDTH])
             height = int(image.tag_v2[TiffImagePlugin.IMAGELENGTH])
         header = PhotoHeader(width, height, str(image.format))
-    if _is_cut(data):
+    if is_cut(data):
         raise UnreadablePhoto("truncated", f"The {header.format} data ends before the picture does.")
     return header
 
@@ -134,7 +137,8 @@ def _identified(data: bytes) -> Image.Image:
     """Open a photo of an allowed format and size; no pixel is decoded yet."""
     if not data:
         raise UnreadablePhoto("empty", "The file has no bytes.")
-    _refuse_overgrown(data)
+    if is_overgrown(data):
+        raise UnreadablePhoto("too_large", "The file has more parts than a photo has.")
     formats = _formats(data)
     try:
         image = Image.open(io.BytesIO(data), formats=formats)
@@ -143,7 +147,7 @@ def _identified(data: bytes) -> Image.Image:
             "too_large", f"More than {MAX_PIXELS:,} pixels are not decoded: {error}"
         ) from error
     except Exception as error:  # PIL's parsers raise nearly anything on damaged bytes
-        if _is_cut(data):
+        if is_cut(data):
             raise UnreadablePhoto("truncated", "The data ends within the header.") from error
         raise UnreadablePhoto("not_an_image", _what_it_is(data)) from error
     refuse_too_large(*image.size)
@@ -180,29 +184,6 @@ def _what_it_is(data: bytes) -> str:
     if data.startswith(_JXL_SIGNATURES):
         return "The file is JPEG XL, which is not read: convert it to JPEG, PNG or WEBP."
     return "The bytes are no JPEG, PNG, WEBP, GIF, BMP, TIFF, HEIC, AVIF or JPEG 2000 that can be opened."
-
-
-def _refuse_overgrown(data: bytes) -> None:
-    """Before PIL goes over the header of a file in which there is no end to it."""
-    if (
-        (data.startswith(JPEG_SIGNATURE) and jpeg_is_overgrown(data))
-        or (data.startswith(PNG_SIGNATURE) and png_is_overgrown(data))
-        or (data.startswith(b"GIF8") and len(data) > MAX_GIF_BYTES)
-        or boxes_are_overgrown(data)
-    ):
-        raise UnreadablePhoto("too_large", "The file has more parts than a photo has.")
-
-
-def _is_cut(data: bytes) -> bool:
-    """Whether the file's own structure runs past its last byte; False for formats without one."""
-    if data.startswith(JPEG_SIGNATURE):
-        return jpeg_is_cut(data)
-    if data.startswith(PNG_SIGNATURE):
-        return png_is_cut(data)
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        (announced,) = struct.unpack_from("<I", data, 4)
-        return bool(len(data) < announced + 8)
-    return boxes_are_cut(data)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -11,8 +11,14 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from snake_assets.vision.decoding.errors import MAX_PIXELS, UnreadablePhoto, refuse_too_large
-from snake_assets.vision.decoding.jpeg import jpeg_is_cut, jpeg_lacks_a_segment, jpeg_scans
+from snake_assets.vision.decoding.containers import (
+    MAX_PIXELS,
+    jpeg_is_cut,
+    jpeg_lacks_a_segment,
+    jpeg_scans,
+    refuse_too_large,
+)
+from snake_assets.vision.errors import UnreadablePhoto
 
 # Of what PIL decoded, this much at a time is brought to RGB.
 _PIECE_PIXELS = 4_000_000

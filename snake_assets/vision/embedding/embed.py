@@ -109,7 +109,8 @@ def embed(
 
     Args:
         images: the split's `image_table`.
-        folders: of the tables that are wanted (`dinov2_embeddings`, `dct_embeddings`): name -> folder.
+        folders: of the tables that are wanted (`dinov2_embeddings`, `dct_embeddings`): name -> folder. The
+            latter is left out where the backbone's tokens have no grid.
         backbone: gives CLS and patch tokens.
         settings: of the pass.
         progress: called after each batch with photos done and photos to compute in this run.
@@ -173,6 +174,7 @@ def _embed(
     wanted = [
         WantedTable(name, folder, schema(name, backbone, recipe_of[name]), recipe_of[name])
         for name, folder in folders.items()
+        if name in recipe_of
     ]
     batch_size = settings.photos_in_a_batch(backbone)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.tables.table import Table
+from snake_assets.vision.backbone.tokens import DCT_KEPT, NO_GRID
 from snake_assets.vision.preprocessing.crops import CropSettings
 from snake_assets.vision.preprocessing.regions import DIGEST, REGION
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 DINOV2, DCT, CROP_EMBEDDINGS = "dinov2_embeddings", "dct_embeddings", "crop_embeddings"
 # Counts as an input: raise it when the same photos, crops and backbone would give other rows or columns.
 EMBEDDING_VERSION = 4
-DCT_KEPT = 8
 KEYS = ["image_id", "observation_id", "class_id", DIGEST]
 # By table: column -> which of the `PhotoFeatures`.
 TOKENS = {"embedding": "cls", **{name: name for name in ("patch_mean", "earlier_cls", "middle_mean")}}
@@ -28,16 +28,26 @@ VECTORS = {DINOV2: TOKENS, DCT: {"embedding": "dct"}, CROP_EMBEDDINGS: {**TOKENS
 
 
 def recipes(backbone: "Backbone", batch_size: int) -> dict[str, dict[str, Json]]:
-    """By table of whole photos, everything that decides its rows besides the photos."""
+    """By table of whole photos, all that decides its rows besides the photos; no DCT without a grid."""
     common: dict[str, Json] = {
         "version": EMBEDDING_VERSION,
         "view": "whole photo",
         "batch_size": batch_size,
         **backbone.fingerprint_parts(),
     }
-    layers: dict[str, Json] = {"earlier": backbone.earlier_layer, "middle": backbone.middle_layer}
-    dct: dict[str, Json] = {"kept": DCT_KEPT, "norm": "none"}
-    return {DINOV2: {**common, "layers": layers}, DCT: {**common, "dct": dct}}
+    layout = backbone.layout
+    layers: dict[str, Json] = {"earlier": layout.earlier, "middle": layout.middle}
+    dct: dict[str, Json] = {"kept": DCT_KEPT, "norm": "none"} if layout.has_dct else {"left out": NO_GRID}
+    sources = layout.sources()
+    vectors: dict[str, Json] = {"layers": layers, **({"columns": dict(sources)} if sources else {})}
+    if not layout.has_dct:
+        return {DINOV2: {**common, **vectors, "dct": dct}}
+    return {DINOV2: {**common, **vectors}, DCT: {**common, "dct": dct}}
+
+
+def has_dct(table: Table) -> bool:
+    """Whether a table of `dinov2_embeddings` goes with one of `dct_embeddings`; see `NO_GRID`."""
+    return "dct" not in table.manifest.recipe
 
 
 def crop_recipe(
@@ -53,7 +63,7 @@ def crop_recipe(
     """
     whole = recipes(backbone, batch_size)
     crop: dict[str, Json] = {**cut.as_dict(), "finder": dict(finder)}
-    return {**whole[DINOV2], **whole[DCT], "view": "crop", "crop": crop}
+    return {**whole[DINOV2], **whole.get(DCT, {}), "view": "crop", "crop": crop}
 
 
 def schema(name: str, backbone: "Backbone", recipe: Mapping[str, Json]) -> pa.Schema:
@@ -74,12 +84,19 @@ def schema(name: str, backbone: "Backbone", recipe: Mapping[str, Json]) -> pa.Sc
 def vectors(name: str, backbone: "Backbone", parts: Sequence["PhotoFeatures"]) -> pa.Table:
     """All columns of a table but the keys, a row for each photo of some batches."""
 
+    widths = {**backbone.layout.widths, "dct": DCT_KEPT * DCT_KEPT}
+    widths["cls"] = widths["embedding"]
+
     def array(feature: str) -> pa.Array:
         flat = np.concatenate([np.empty(0, np.float32), *(getattr(part, feature).ravel() for part in parts)])
-        width = DCT_KEPT * DCT_KEPT if feature == "dct" else backbone.hidden_size
-        return pa.FixedSizeListArray.from_arrays(pa.array(flat), width)
+        return pa.FixedSizeListArray.from_arrays(pa.array(flat), widths[feature])
 
-    return pa.table({column: array(feature) for column, feature in VECTORS[name].items()})
+    wanted = {
+        column: feature
+        for column, feature in VECTORS[name].items()
+        if feature != "dct" or backbone.layout.has_dct
+    }
+    return pa.table({column: array(feature) for column, feature in wanted.items()})
 
 
 def refuse_other_versions(table: Table) -> None:

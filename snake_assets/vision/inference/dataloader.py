@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables.manifest import Reject, Shard
-from snake_assets.vision.decoding.errors import UnreadablePhoto
-from snake_assets.vision.errors import EmbeddingError
+from snake_assets.vision.errors import EmbeddingError, UnreadablePhoto
 from snake_assets.vision.inference.dataset import BatchPlan, Photo, PhotoDataset
 from snake_assets.vision.preprocessing.regions import Region
 

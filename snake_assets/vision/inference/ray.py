@@ -12,17 +12,17 @@ import pickle
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import Any, Generic
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snake_assets.vision.errors import EngineError
-from snake_assets.vision.inference.dataloader import BatchReader, PhotoBatch, Pixels
-from snake_assets.vision.inference.runner import Found, Model, SeenBatch
+from snake_assets.vision.inference.dataloader import BatchReader, PhotoBatch
+from snake_assets.vision.inference.runner import Model, SeenBatch
 
 ADDRESS = "RAY_ADDRESS"
 LOOPBACK = "127.0.0.1"
@@ -119,43 +119,30 @@ def _first_line(error: Exception) -> str:
     return line if line.endswith(".") else f"{line}."
 
 
-@dataclass(frozen=True)
+@dataclass
 class RayEngine:
-    """How a pass is spread.
+    """How a pass is spread; once it is `running`, the pass itself.
 
     Attributes:
         actors: that hold the model; None: one for each GPU (or share of one), else one for each node.
         gpus: that each of them has, a share below 1 among them; None: 1 where the model runs on CUDA, else 0.
+        load: makes the model in an actor.
+        decoders: batches that are decoded at once on each node.
+        devices: what the model runs on, known once a cluster is.
     """
 
     actors: int | None = None
     gpus: float | None = None
+    load: Callable[[], Model[Any, Any]] | None = None
+    decoders: int = 1
+    devices: tuple[str, ...] = ()
 
-    def running(
-        self, model: Callable[[str], Model[Pixels, Found]], device: str, decoders: int
-    ) -> RayPass[Pixels, Found]:
-        """A pass.
-
-        Args:
-            model: loads the model on a device; it goes to the actors.
-            device: that it is to run on; where actors have GPUs, they use "cuda".
-            decoders: batches that are decoded at once on each node.
-        """
+    def running(self, model: Callable[[str], Model[Any, Any]], device: str, decoders: int) -> RayEngine:
+        """A pass with a model, which is loaded on a device: "cuda" where actors have GPUs, else this one."""
         gpus = self.gpus if self.gpus is not None else float(device.startswith("cuda"))
-        return RayPass(partial(model, "cuda" if gpus else device), decoders, self.actors, gpus)
+        return RayEngine(self.actors, gpus, partial(model, "cuda" if gpus else device), decoders)
 
-
-@dataclass
-class RayPass(Generic[Pixels, Found]):
-    """See `RayEngine.running`; `devices` are known once a cluster is."""
-
-    model: Callable[[], Model[Pixels, Found]]
-    decoders: int
-    actors: int | None
-    gpus: float
-    devices: tuple[str, ...] = field(default=(), init=False)
-
-    def see(self, reader: BatchReader[Pixels]) -> Generator[SeenBatch[Pixels, Found]]:
+    def see(self, reader: BatchReader[Any]) -> Generator[SeenBatch[Any, Any]]:
         """All batches of a reader with what was found in them, in order; their pixels stay where they were.
 
         Raises:
@@ -167,12 +154,12 @@ class RayPass(Generic[Pixels, Found]):
         # As many as here: what a processor computes may differ in its last bits by how many share the work.
         threads = 1 if self.gpus else torch.get_num_threads()
         with connected((self.actors or 1) * threads + self.decoders) as cluster:
-            by_itself = int(cluster.gpus / self.gpus) if self.gpus else cluster.nodes
-            actors = self.actors or max(1, by_itself)
-            if actors * threads >= cluster.processors or actors * self.gpus > cluster.gpus:
+            gpus = self.gpus or 0.0
+            actors = self.actors or max(1, int(cluster.gpus / gpus) if gpus else cluster.nodes)
+            if actors * threads >= cluster.processors or actors * gpus > cluster.gpus:
                 # Ray would wait for more for ever.
                 raise EngineError(
-                    f"{actors} actors of {threads} threads and {self.gpus:g} GPUs each, and one to decode, "
+                    f"{actors} actors of {threads} threads and {gpus:g} GPUs each, and one to decode, "
                     f"are more than Ray at {cluster.where} has: {cluster.processors:g} processors, "
                     f"{cluster.gpus:g} GPUs. Lower ray_actors or ray_gpus of the resource `engine`, or "
                     "OMP_NUM_THREADS, or start more nodes."
@@ -181,8 +168,8 @@ class RayPass(Generic[Pixels, Found]):
             yield from self._streamed(reader, actors, threads, self.decoders * cluster.nodes)
 
     def _streamed(
-        self, reader: BatchReader[Pixels], actors: int, threads: int, decoders: int
-    ) -> Generator[SeenBatch[Pixels, Found]]:
+        self, reader: BatchReader[Any], actors: int, threads: int, decoders: int
+    ) -> Generator[SeenBatch[Any, Any]]:
         import ray
         from ray.data import ActorPoolStrategy, TaskPoolStrategy
         from ray.data.exceptions import SystemException
@@ -195,7 +182,7 @@ class RayPass(Generic[Pixels, Found]):
             _Decoding(reader), num_cpus=1, compute=TaskPoolStrategy(size=decoders), max_retries=RETRIES
         ).map(
             _Seeing,  # type: ignore[arg-type]  # a class is what Ray makes an actor of
-            fn_constructor_args=(self.model, threads),
+            fn_constructor_args=(self.load, threads),
             compute=ActorPoolStrategy(size=actors),
             num_cpus=threads,
             num_gpus=self.gpus,
@@ -213,8 +200,8 @@ class RayPass(Generic[Pixels, Found]):
 
 
 @dataclass(frozen=True)
-class _Decoding(Generic[Pixels]):
-    reader: BatchReader[Pixels]
+class _Decoding:
+    reader: BatchReader[Any]
 
     def __call__(self, row: dict[str, int]) -> Row:
         return answered(lambda: self.reader[row["item"]])

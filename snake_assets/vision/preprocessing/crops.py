@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, PngImagePlugin
 
 from snake_assets.storage.fingerprints import Json
+from snake_assets.vision.decoding.containers import png_lacks_rows
 from snake_assets.vision.decoding.decode import decode
-from snake_assets.vision.decoding.png import png_lacks_rows
 from snake_assets.vision.errors import EmbeddingError
 from snake_assets.vision.preprocessing.regions import Region
 from snake_assets.vision.preprocessing.transforms import BackboneInput, Preprocessing

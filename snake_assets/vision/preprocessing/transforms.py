@@ -1,4 +1,4 @@
-"""From a decoded photo to the input of a backbone, as the backbone's own preprocessor_config.json says.
+"""From a decoded photo to the input of a backbone, as the backbone's own image processor does it.
 
 The arithmetic is that of the torchvision-backed image processors of transformers, its default; from the
 PIL-backed ones they differ by rounding.
@@ -6,7 +6,7 @@ PIL-backed ones they differ by rounding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -118,6 +118,10 @@ class Preprocessing:
         crop: (height, width) cut out of the centre, black where the photo is smaller; None for no crop.
         pad: whether the photo, aspect ratio kept, is fitted into `resize` = (height, width) and the rest
             filled with the mean colour.
+        longest: where `resize` is the shortest edge, the most that the longest may get; the shortest is then
+            less.
+        rounded: whether a crop's offset of half a pixel goes to the even one, as torchvision's crop does
+            (timm, open_clip); transformers' goes down.
         rescale_factor: what the bytes 0..255 are multiplied with, once; 1.0 for not at all.
         mean: subtracted per channel (R, G, B) after rescaling.
         std: divided by per channel (R, G, B) after that.
@@ -130,29 +134,27 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     pad: bool = False
+    longest: int | None = None
+    rounded: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse settings under which photos of different shapes would not fit into one batch."""
+        """Refuse what no photo can be made into."""
         for side in (*_sides(self.resize), *_sides(self.crop)):
             if not 1 <= side <= MOST_SIDE:
                 raise BackboneError(f"A side of {side} pixels is asked for: it must be 1 to {MOST_SIDE}.")
         if 0.0 in self.std:
             raise BackboneError(f"Its image_std is {self.std}: pixels cannot be divided by 0.")
-        if self.crop is None and not isinstance(self.resize, tuple):
-            raise BackboneError(
-                f"This preprocessing (resize {self.resize}, no centre crop) leaves photos in different "
-                "shapes, so they do not fit into one batch; give crop_size or an exact size."
-            )
 
     def viewed(self, resolution: int | None, policy: ResizePolicy) -> Preprocessing:
         """The same for another square resolution or resize policy."""
         if resolution is None and policy == "crop":
             return self
-        side = resolution or max(self.input_size)
+        shortest = self.resize if self.crop is None and isinstance(self.resize, int) else None
+        side = resolution or shortest or max(self.input_size)
         if policy != "crop":
-            return replace(self, resize=(side, side), crop=None, pad=policy == "pad")
+            return replace(self, resize=(side, side), crop=None, pad=policy == "pad", longest=None)
         if self.crop is None or self.resize is None:
-            return replace(self, resize=(side, side), crop=None)
+            return replace(self, resize=(side, side), crop=None, longest=None)
         # The share of the photo that the crop keeps stays what the backbone was published with.
         enlarged = side / self.crop[0]
         resize = (
@@ -160,7 +162,8 @@ class Preprocessing:
             if isinstance(self.resize, int)
             else (round(self.resize[0] * enlarged), round(self.resize[1] * enlarged))
         )
-        return replace(self, resize=resize, crop=(side, side))
+        longest = round(self.longest * enlarged) if self.longest else None
+        return replace(self, resize=resize, crop=(side, side), longest=longest)
 
     def rescaled_twice(self) -> Preprocessing:
         """The same with the fault of rescaling twice: what is 0..1 is divided by 255 again, then normalised.
@@ -172,11 +175,20 @@ class Preprocessing:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """(height, width) in pixels of what the backbone sees."""
+        """(height, width) in pixels of what the backbone sees.
+
+        Raises:
+            BackboneError: it differs from photo to photo.
+        """
         if self.crop is not None:
             return self.crop
-        assert isinstance(self.resize, tuple)  # __post_init__ lets nothing else through
-        return self.resize
+        if isinstance(self.resize, tuple):
+            return self.resize
+        raise BackboneError(
+            f"The backbone's image processor (resize {self.resize}, no centre crop) leaves photos in "
+            "different shapes, so they do not fit into one batch: set resize to squash or pad in the "
+            "config of `embeddings`."
+        )
 
     @property
     def needed_side(self) -> int | None:
@@ -204,7 +216,7 @@ class Preprocessing:
                 rgb = _without_far_ends(rgb)
             height, width = self._resized_shape(*rgb.shape[:2])
             rgb = resampled(rgb, height, width, self.resample)
-        return rgb if self.crop is None else _centre_crop(rgb, self.crop)
+        return rgb if self.crop is None else _centre_crop(rgb, self.crop, round if self.rounded else int)
 
     def pixel_values(self, batch: torch.Tensor) -> torch.Tensor:
         """Rescale (once) and normalise, on the batch's device: uint8 [B, h, w, 3] to float32 [B, 3, h, w]."""
@@ -217,8 +229,13 @@ class Preprocessing:
         return (channels_first * self.rescale_factor - mean) / std
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in JSON types, for fingerprints and table metadata."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        """All of it in JSON types, for fingerprints and table metadata; the last two only where set."""
+        later = {"longest": self.longest, "rounded": self.rounded}
+        return {
+            name: list(v) if isinstance(v, tuple) else v
+            for name, v in asdict(self).items()
+            if name not in later or later[name]
+        }
 
     def _padded(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width = self.input_size
@@ -236,8 +253,12 @@ class Preprocessing:
         if isinstance(self.resize, tuple):
             return self.resize
         assert self.resize is not None
-        longest = int(self.resize * max(height, width) / min(height, width))
-        return (longest, self.resize) if width <= height else (self.resize, longest)
+        shortest, exact, ratio = self.resize, float(self.resize), max(height, width) / min(height, width)
+        if self.longest is not None and ratio * self.resize > self.longest:
+            exact = self.longest * min(height, width) / max(height, width)
+            shortest = max(1, round(exact))
+        longest = int(exact * max(height, width) / min(height, width))
+        return (longest, shortest) if width <= height else (shortest, longest)
 
 
 @dataclass(frozen=True)
@@ -282,11 +303,15 @@ def _without_far_ends(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rgb[top : top + longest, left : left + longest]
 
 
-def _centre_crop(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def _centre_crop(
+    rgb: NDArray[np.uint8], size: tuple[int, int], whole: Callable[[float], int]
+) -> NDArray[np.uint8]:
     (height, width), (photo_height, photo_width) = size, rgb.shape[:2]
-    # Rounded to zero on purpose: an odd rest goes to the bottom and right, cut away or added, as in the
-    # original.
-    top, left = int((photo_height - height) / 2), int((photo_width - width) / 2)
+    # Where the photo is smaller, an odd rest goes to the bottom and right in all libraries.
+    top, left = (
+        whole(rest / 2) if rest > 0 else int(rest / 2)
+        for rest in (photo_height - height, photo_width - width)
+    )
     kept = rgb[max(top, 0) : max(top, 0) + height, max(left, 0) : max(left, 0) + width]
     if kept.shape[:2] == size:
         return np.ascontiguousarray(kept)

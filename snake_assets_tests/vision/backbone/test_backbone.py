@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from snake_assets.vision.backbone.backbone import Backbone, load_backbone, open_backbone
+from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.backbone.model_files import BACKBONE
+from snake_assets.vision.embedding.tables import DCT, DINOV2, EMBEDDING_VERSION, recipes
 from snake_assets.vision.errors import BackboneError
 from snake_assets.vision.preprocessing.transforms import View
 from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, SHARED, needs_real, write_preprocessor
@@ -32,7 +33,9 @@ SHAPES = {  # registers, patch grid
 
 
 def load(folder: Path, **settings: Any) -> Backbone:
-    return load_backbone(str(folder), device="cpu", **{"precision": "fp32", **settings})
+    backbone = open_backbone(str(folder), device="cpu", **{"precision": "fp32", **settings})
+    _ = backbone.model
+    return backbone
 
 
 def photos_for(backbone: Backbone, count: int = 2) -> torch.Tensor:
@@ -80,6 +83,42 @@ DAMAGES: list[tuple[Callable[[Path], object], str]] = [
 ]
 
 
+def lone(folder: Path, name: str, content: bytes) -> Path:
+    """A folder with nothing but this file."""
+    (folder / "lone").mkdir()
+    (folder / "lone" / name).write_bytes(content)
+    return folder / "lone"
+
+
+def as_pointer(folder: Path, file: str) -> Path:
+    (folder / file).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    return folder
+
+
+def of_timm(folder: Path) -> Path:
+    (folder / "config.json").write_text('{"architecture": "vit_no_such", "pretrained_cfg": {}}')
+    return folder
+
+
+# What is laid, and what the refusal says of it.
+FOREIGN: list[tuple[Callable[[Path], Path], str]] = [
+    (lambda to: lone(to, "dinov2_vitb14_pretrain.pth", b"PK"), "facebook/dinov2-base"),
+    (
+        lambda to: lone(to, "dinov2_vits14_reg4_pretrain.pth", b"PK") / "dinov2_vits14_reg4_pretrain.pth",
+        "facebook/dinov2-with-registers-small",
+    ),
+    (lambda to: to / "model.safetensors", "name the folder that holds it"),
+    (
+        lambda to: lone(to, "adapter_config.json", b'{"base_model_name_or_path": "some/base"}'),
+        "is an adapter (LoRA) over some/base",
+    ),
+    (lambda to: as_pointer(to, "model.safetensors"), "model.safetensors is a Git LFS pointer"),
+    (lambda to: as_pointer(to, "config.json"), "git lfs pull"),
+    (lambda to: lone(to, "open_clip_config.json", b"{}"), "without open_clip_model.safetensors"),
+    (of_timm, "timm"),
+]
+
+
 class TestTokens:
     @pytest.mark.parametrize("kind", KINDS)
     def test_are_the_models_own_without_registers(self, backbone_folders: dict[str, Path], kind: str) -> None:
@@ -88,7 +127,7 @@ class TestTokens:
 
         backbone = load(backbone_folders[kind])
         registers, grid = SHAPES[kind]
-        assert (backbone.prefix_tokens, backbone.patch_grid) == (1 + registers, grid)
+        assert (backbone.layout.prefix, backbone.patch_grid) == (1 + registers, grid)
         photos = photos_for(backbone)
         with torch.no_grad():
             hidden = AutoModel.from_pretrained(backbone_folders[kind]).eval()(photos).last_hidden_state
@@ -121,7 +160,7 @@ class TestTokens:
             hidden = model(photos.to(model.dtype), **options).last_hidden_state.float()
         tokens = backbone.see(photos).tokens
         assert torch.equal(tokens[:, 0], hidden[:, 0])
-        assert torch.equal(tokens[:, 1:], hidden[:, backbone.prefix_tokens :])
+        assert torch.equal(tokens[:, 1:], hidden[:, backbone.layout.prefix :])
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_come_after_the_final_norm(self, backbone_folders: dict[str, Path], kind: str) -> None:
@@ -134,7 +173,7 @@ class TestTokens:
         norm.register_forward_hook(lambda module, inputs, output: seen.append(output))
         tokens = backbone.see(photos_for(backbone)).tokens
         torch.testing.assert_close(tokens[:, 0], seen[0][:, 0])
-        torch.testing.assert_close(tokens[:, 1:], seen[0][:, backbone.prefix_tokens :])
+        torch.testing.assert_close(tokens[:, 1:], seen[0][:, backbone.layout.prefix :])
 
     @pytest.mark.parametrize("precision", ["bf16", "fp16"])
     def test_half_precision_is_close_and_comes_out_as_float32(
@@ -182,10 +221,24 @@ class TestLoading:
         self, backbone_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(backbone_folders["vit"].parent)
-        assert load_backbone("vit", device="cpu").name == "vit"
-        assert load_backbone("./vit/", device="cpu").name == "vit"
+        assert open_backbone("vit", device="cpu").name == "vit"
+        assert open_backbone("./vit/", device="cpu").name == "vit"
         monkeypatch.chdir(backbone_folders["vit"])
-        assert load_backbone(".", device="cpu").name == "vit"
+        assert open_backbone(".", device="cpu").name == "vit"
+
+    def test_a_folder_of_the_hubs_cache(self, backbone_folders: dict[str, Path], tmp_path: Path) -> None:
+        cache = tmp_path / "models--some--model"
+        one, other = (cache / "snapshots" / (digit * 40) for digit in "12")
+        shutil.copytree(backbone_folders["dinov2"], one)
+        backbone = load(cache)
+        assert (backbone.name, backbone.revision) == ("some/model", "1" * 40)
+        assert load(one).revision is None
+        shutil.copytree(backbone_folders["dinov2"], other)
+        with pytest.raises(BackboneError, match="2 snapshots"):
+            load(cache)
+        (cache / "refs").mkdir()
+        (cache / "refs" / "main").write_text("2" * 40)
+        assert load(cache).revision == "2" * 40
 
     def test_a_classifier_loads_quietly(
         self,
@@ -250,18 +303,27 @@ class TestRefusals:
         (copied / "config.json").write_text(json.dumps(config))
         ran = copied / "ran"
         (copied / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
-        with pytest.raises(BackboneError):
+        with pytest.raises(BackboneError) as caught:
             load(copied)
+        assert "trust_remote_code" not in str(caught.value)
         assert not ran.exists()
 
-    def test_model_without_patch_tokens(self, tmp_path: Path) -> None:
-        from transformers import ResNetConfig, ResNetModel
+    @pytest.mark.parametrize(("laid", "told"), FOREIGN)
+    def test_what_is_another_thing_is_named_for_what_it_is(
+        self, copied: Path, laid: Callable[[Path], Path], told: str
+    ) -> None:
+        name = laid(copied)
+        with pytest.raises(BackboneError, match="SNAKE_BACKBONE") as caught:
+            load(name)
+        assert told in str(caught.value)
 
-        ResNetModel(
-            ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
-        ).save_pretrained(tmp_path)
+    def test_a_model_that_masks_by_chance(self, tmp_path: Path) -> None:
+        from transformers import ViTMAEConfig, ViTMAEModel
+
+        small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+        ViTMAEModel(ViTMAEConfig(image_size=64, **small)).save_pretrained(tmp_path)
         write_preprocessor(tmp_path, **PREPROCESSORS["vit"])
-        with pytest.raises(BackboneError, match=r"SNAKE_BACKBONE.*resnet"):
+        with pytest.raises(BackboneError, match="other tokens each time"):
             load(tmp_path)
 
     def test_model_for_another_resolution(self, backbone_folders: dict[str, Path], tmp_path: Path) -> None:
@@ -269,38 +331,6 @@ class TestRefusals:
         write_preprocessor(folder, **PREPROCESSORS["vit"] | {"size": 96})
         with pytest.raises(BackboneError, match="96 x 96"):
             load(folder)
-
-    def test_tokens_that_are_not_cls_and_patches(
-        self, backbone_folders: dict[str, Path], tmp_path: Path
-    ) -> None:
-        """A config that promises registers which the model does not have."""
-
-        from transformers import AutoConfig
-
-        folder = Path(shutil.copytree(backbone_folders["vit"], tmp_path / "vit"))
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps(config | {"num_register_tokens": 4}))
-        assert AutoConfig.from_pretrained(folder).num_register_tokens == 4
-        with pytest.raises(BackboneError, match=r"SNAKE_BACKBONE.*\(1, 17, 32\), not \(1, 21, 32\)"):
-            load(folder)
-
-    def test_models_whose_norm_was_not_checked_are_named(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        from transformers import CLIPVisionConfig, CLIPVisionModel
-
-        config = CLIPVisionConfig(
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            image_size=64,
-            patch_size=16,
-        )
-        CLIPVisionModel(config).save_pretrained(tmp_path)
-        write_preprocessor(tmp_path, **PREPROCESSORS["vit"])
-        load(tmp_path)
-        assert "clip_vision_model" in caplog.text
 
     @pytest.mark.parametrize("name", ["", "two words", "a/b/c", "-", "x" * 200, "//", "\x00"])
     def test_nonsense_names(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,7 +345,7 @@ class TestRefusals:
 
         monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
         with pytest.raises(BackboneError, match=r"SNAKE_BACKBONE.*SNAKE_REVISION.*folder"):
-            load_backbone("facebook/dinov2-base", revision="abc")
+            open_backbone("facebook/dinov2-base", revision="abc")
 
 
 class TestHub:
@@ -335,7 +365,7 @@ class TestHub:
             return str(snapshot)
 
         monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-        backbone = load_backbone("some/model", revision="v1", device="cpu")
+        backbone = open_backbone("some/model", revision="v1", device="cpu")
         assert (asked["repo_id"], asked["revision"]) == ("some/model", "v1")
         assert not any(pattern.endswith((".bin", ".py", "*")) for pattern in asked["allow_patterns"])
         parts = backbone.fingerprint_parts()
@@ -363,6 +393,37 @@ class TestIdentity:
         assert load(elsewhere, precision="fp32").fingerprint_parts() == parts
         assert load(elsewhere, precision="bf16").fingerprint_parts() != parts
 
+    @pytest.mark.parametrize(("kind", "resize", "side"), [("dinov2", 64, 56), ("vit", [64, 64], 64)])
+    def test_recipes_are_those_of_tables_that_are_there(
+        self, backbone_folders: dict[str, Path], kind: str, resize: object, side: int
+    ) -> None:
+        """To the letter: another key or value would have all tables made anew."""
+        means = {"dinov2": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]), "vit": ([0.5] * 3, [0.5] * 3)}
+        common = {
+            "version": EMBEDDING_VERSION,
+            "view": "whole photo",
+            "batch_size": 16,
+            "backbone": kind,
+            "revision": None,
+            "weights": BACKBONE.digest(backbone_folders[kind]),
+            "preprocessing": {
+                "resize": resize,
+                "resample": PREPROCESSORS[kind]["resample"],
+                "crop": [56, 56] if kind == "dinov2" else None,
+                "rescale_factor": 0.00392156862745098,
+                "mean": means[kind][0],
+                "std": means[kind][1],
+                "pad": False,
+            },
+            "resolution": [side, side],
+            "precision": "fp32",
+        }
+        backbone = open_backbone(str(backbone_folders[kind]), device="cpu", precision="fp32")
+        assert recipes(backbone, 16) == {
+            DINOV2: {**common, "layers": {"earlier": 1, "middle": 1}},
+            DCT: {**common, "dct": {"kept": 8, "norm": "none"}},
+        }
+
     @pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "model.safetensors"])
     def test_digest_sees_every_file_that_counts(self, copied: Path, file: str) -> None:
         before = BACKBONE.digest(copied)
@@ -382,7 +443,7 @@ def test_real_vit_tiny() -> None:
     import torch
 
     backbone = load(SHARED / "weights" / "vit-tiny-imagenet")
-    assert (backbone.hidden_size, backbone.patch_grid, backbone.prefix_tokens) == (192, (14, 14), 1)
+    assert (backbone.hidden_size, backbone.patch_grid, backbone.layout.prefix) == (192, (14, 14), 1)
     photo = np.full((1, 224, 224, 3), 90, dtype=np.uint8)
     tokens = backbone.see(backbone.preprocessing.pixel_values(torch.from_numpy(photo))).tokens
     assert tokens.shape == (1, 1 + 196, 192)
@@ -392,4 +453,4 @@ def test_real_vit_tiny() -> None:
 def test_opening_reads_no_weights(backbone_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transformers.AutoModel.from_pretrained", lambda *a, **k: pytest.fail("loaded"))
     opened = open_backbone(str(backbone_folders["dinov2"]), device="cpu")
-    assert (opened.hidden_size, opened.prefix_tokens) == (32, 1)
+    assert (opened.hidden_size, opened.layout.prefix) == (32, 1)

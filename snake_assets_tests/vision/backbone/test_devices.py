@@ -2,7 +2,7 @@
 
 import pytest
 
-from snake_assets.vision.backbone.devices import resolve_device, resolve_precision
+from snake_assets.vision.backbone.encoder import resolve_device, resolve_precision
 from snake_assets.vision.errors import BackboneError
 
 
@@ -26,9 +26,8 @@ def test_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_precision("auto", "cuda") == "bf16"
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
     assert resolve_precision("auto", "cuda") == "fp16"
-    for avx512, amx, chosen in ((True, False, "bf16"), (False, True, "bf16"), (False, False, "fp32")):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=avx512: has)
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has=amx: has)
+    for unit, chosen in (("avx512_bf16", "bf16"), ("amx_tile", "bf16"), ("avx512_f", "fp32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda unit=unit: {unit: True})
         assert resolve_precision("auto", "cpu") == chosen
     assert resolve_precision("auto", "mps") == "fp32"
     assert [resolve_precision(name, "cpu") for name in ("fp32", "bf16", "fp16")] == [

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.fftpack import dctn
 
-from snake_assets.vision.backbone.backbone import Backbone, load_backbone
+from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.backbone.features import dct_lowest, describe, orthonormal_factors
 from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, picture, write_preprocessor
 
@@ -48,7 +48,7 @@ def batch_for(backbone: Backbone, count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_features_of_one_forward_pass(backbone_folders: dict[str, Path], kind: str) -> None:
-    backbone = load_backbone(str(backbone_folders[kind]), device="cpu")
+    backbone = open_backbone(str(backbone_folders[kind]), device="cpu")
     batch = batch_for(backbone, 3)
     passes: list[object] = []
     backbone.model.register_forward_hook(lambda *seen: passes.append(seen))
@@ -70,7 +70,7 @@ def test_at_the_real_shape_of_dinov2_base(tmp_path: Path) -> None:
     Dinov2Model(Dinov2Config(image_size=518, patch_size=14, num_hidden_layers=2)).save_pretrained(tmp_path)
     sizes = {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}}
     write_preprocessor(tmp_path, **PREPROCESSORS["dinov2"] | sizes)
-    backbone = load_backbone(str(tmp_path), device="cpu")
+    backbone = open_backbone(str(tmp_path), device="cpu")
     batch = batch_for(backbone, 2)
     tokens = backbone.see(backbone.preprocessing.pixel_values(torch.from_numpy(batch))).tokens
     assert tokens.shape == (2, 257, 768)

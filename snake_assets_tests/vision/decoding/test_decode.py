@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snake_assets.vision.decoding.containers import MAX_PIXELS
 from snake_assets.vision.decoding.decode import PhotoHeader, decode, probe
-from snake_assets.vision.decoding.errors import MAX_PIXELS, UnreadablePhoto
+from snake_assets.vision.errors import UnreadablePhoto
 from snake_assets_tests.vision.conftest import SHARED, encode, mean_difference, needs_real, picture
 
 # What PIL says about damaged files on the way to an error is not under test.

@@ -11,7 +11,7 @@ from snake_assets.snakeclef.image_table import ingest
 from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.backbone.backbone import Backbone, load_backbone, open_backbone
+from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.backbone.features import DCT_STAGE, describe
 from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
@@ -22,7 +22,7 @@ from snake_assets_tests.vision.conftest import encode, picture
 
 @pytest.fixture(scope="module")
 def backbone(backbone_folders: dict[str, Path]) -> Backbone:
-    return load_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
+    return open_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
 
 
 def images(root: Path, photos: dict[str, bytes], shard_rows: int = 4) -> Table:
@@ -134,7 +134,7 @@ def test_what_is_done_does_not_change_what_is_computed(tmp_path: Path, backbone:
 def test_another_batch_size_or_backbone_is_another_table(
     tmp_path: Path, backbone: Backbone, backbone_folders: dict[str, Path]
 ):
-    table, vit = images(tmp_path, photos(5)), load_backbone(str(backbone_folders["vit"]), device="cpu")
+    table, vit = images(tmp_path, photos(5)), open_backbone(str(backbone_folders["vit"]), device="cpu")
     runs = [
         run(tmp_path, table, backbone),
         run(tmp_path, table, backbone, batch_size=3),
@@ -227,7 +227,7 @@ def test_bf16_tells_the_same_of_real_photos(shared_data: Path, tmp_path: Path):
     ingest(read_metadata(root, "val", venomous), find_photos(root, "val"), "val", tmp_path / "images")
     vectors = {}
     for precision in ("fp32", "bf16"):
-        model = load_backbone(
+        model = open_backbone(
             str(shared_data / "weights" / "vit-tiny-imagenet"), device="cpu", precision=precision
         )
         run(tmp_path / precision, open_table(tmp_path / "images"), model, DINOV2, batch_size=32)

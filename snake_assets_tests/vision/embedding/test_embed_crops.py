@@ -10,7 +10,7 @@ import pytest
 
 from snake_assets.storage.errors import StorageError
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.backbone.backbone import Backbone, load_backbone, open_backbone
+from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.backbone.features import describe
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed_crops
 from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, KEYS, VECTORS
@@ -29,7 +29,7 @@ CUT = CropSettings(least_side=8)
 
 @pytest.fixture(scope="module")
 def backbone(backbone_folders: dict[str, Path]) -> Backbone:
-    return load_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
+    return open_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
 
 
 def boxes(count: int) -> dict[str, Region]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from snake_assets.storage.tables.manifest import Shard
-from snake_assets.vision.backbone.backbone import Backbone, load_backbone
+from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.backbone.features import DCT_STAGE, describe, launch
 from snake_assets.vision.embedding.replicas import Replicas
 from snake_assets.vision.inference.dataloader import PhotoBatch
@@ -19,7 +19,7 @@ SHARD = Shard("part-00000.parquet", "unit", 3, 10, "digest")
 
 @pytest.fixture(scope="module")
 def backbone(backbone_folders: dict[str, Path]) -> Backbone:
-    return load_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
+    return open_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
 
 
 def pixels(backbone: Backbone, count: int, seed: int = 0) -> torch.Tensor:
@@ -63,7 +63,7 @@ def test_a_batch_is_filled_up_for_a_compiled_model_and_its_own_photos_come_out(
     given = [batch(backbone, 4, 0), batch(backbone, 1, 5)]
     seen = list(replicas.see(given))
     hook.remove()
-    assert compiled == [{"dynamic": False}]
+    assert compiled == [{"dynamic": False, "options": {"freezing": True}}]
     assert shapes == [4, 4, 4]
     for one, photos in zip(seen, given, strict=True):
         assert one.found is not None
@@ -74,13 +74,13 @@ def test_a_batch_is_filled_up_for_a_compiled_model_and_its_own_photos_come_out(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_features_of_earlier_layers_are_those_layers_own(backbone_folders: dict[str, Path], kind: str):
-    backbone = load_backbone(str(backbone_folders[kind]), device="cpu", precision="fp32")
-    assert (backbone.layers, backbone.earlier_layer, backbone.middle_layer) == (2, 1, 1)
+    backbone = open_backbone(str(backbone_folders[kind]), device="cpu", precision="fp32")
+    assert (backbone.layout.earlier, backbone.layout.middle) == (1, 1)
     outputs: list[torch.Tensor] = []
     blocks = next(
         module
         for module in backbone.model.modules()
-        if isinstance(module, torch.nn.ModuleList) and len(module) == backbone.layers
+        if isinstance(module, torch.nn.ModuleList) and len(module) == 2
     )
 
     def keep(block: object, given: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
@@ -94,6 +94,6 @@ def test_features_of_earlier_layers_are_those_layers_own(backbone_folders: dict[
     (states,) = outputs
     with torch.inference_mode():
         earlier = norm(states[:, 0]).numpy()
-    middle = states[:, backbone.prefix_tokens :].mean(dim=1).numpy()
+    middle = states[:, backbone.layout.prefix :].mean(dim=1).numpy()
     np.testing.assert_allclose(features.earlier_cls, earlier, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(features.middle_mean, middle, rtol=1e-5, atol=1e-6)

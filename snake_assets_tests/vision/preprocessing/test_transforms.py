@@ -11,10 +11,10 @@ import pytest
 
 from snake_assets.vision.backbone.backbone import open_backbone
 from snake_assets.vision.backbone.features import describe
+from snake_assets.vision.backbone.processor_config import read_preprocessing
 from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.embedding.tables import DCT, DINOV2, recipes
 from snake_assets.vision.errors import BackboneError
-from snake_assets.vision.preprocessing.processor_config import read_preprocessing
 from snake_assets.vision.preprocessing.transforms import Preprocessing, View
 from snake_assets_tests.vision.conftest import (
     KINDS,
@@ -44,6 +44,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vit lanczos": PREPROCESSORS["vit"] | {"resample": 1},
     "vit neither rescaled nor normalised": PREPROCESSORS["vit"]
     | {"do_rescale": False, "do_normalize": False},
+    "dinov2 longest edge": PREPROCESSORS["dinov2"] | {"size": {"shortest_edge": 64, "longest_edge": 90}},
+    "clip": {"image_processor_type": "CLIPImageProcessor"},
+    "siglip": {"image_processor_type": "SiglipImageProcessor"},
+    "deit": {"image_processor_type": "DeiTImageProcessor"},
+    "convnext": {"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 224}},
+    "convnext large": {"image_processor_type": "ConvNextImageProcessor"},
     "vit one mean": PREPROCESSORS["vit"] | {"image_mean": [0.4] * 3, "image_std": [0.2, 0.3, 0.4]},
 }
 
@@ -249,24 +255,26 @@ def test_a_scaled_view_is_that_of_its_resolution(backbone_folders: dict[str, Pat
     assert scaled.fingerprint_parts() == by_pixels.fingerprint_parts()
 
 
-@pytest.mark.parametrize("model_type", ["vit", "dinov2", "dinov2_with_registers", "dinov3_vit"])
+@pytest.mark.parametrize("model_type", ["vit", "dinov2", "dinov3_vit"])
 def test_file_without_a_type_follows_the_model(tmp_path: Path, model_type: str) -> None:
-    kind = model_type.removesuffix("_with_registers")
-    config = {k: v for k, v in PREPROCESSORS[kind].items() if k != "image_processor_type"}
+    config = {k: v for k, v in PREPROCESSORS[model_type].items() if k != "image_processor_type"}
     write_preprocessor(tmp_path / "silent", **config)
     (tmp_path / "silent" / "config.json").write_text(json.dumps({"model_type": model_type}), encoding="utf-8")
-    named = read_preprocessing(write_preprocessor(tmp_path / "named", **PREPROCESSORS[kind]))
+    named = read_preprocessing(write_preprocessor(tmp_path / "named", **PREPROCESSORS[model_type]))
     assert read_preprocessing(tmp_path / "silent") == named
 
 
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"image_processor_type": "MadeUpProcessor"}, "MadeUpProcessor"),
-        ({"size": 224}, "None"),
-        (PREPROCESSORS["vit"] | {"size": {"shortest_edge": 9, "longest_edge": 20}}, "longest_edge"),
-        (PREPROCESSORS["vit"] | {"size": {"shortest_edge": 9}}, "different shapes"),
-        (PREPROCESSORS["vit"] | {"do_resize": False}, "different shapes"),
+        ({"image_processor_type": "MadeUpProcessor"}, "Unrecognized image processor"),
+        ({"size": 224}, "Unrecognized image processor"),
+        ({"image_processor_type": "MobileViTImageProcessor"}, "MobileViTImageProcessor does more"),
+        ({"image_processor_type": "Siglip2ImageProcessor"}, "size"),
+        (
+            {"image_processor_type": "Own", "auto_map": {"AutoImageProcessor": "own.Own"}},
+            "code of its own repository, which is never run",
+        ),
         (PREPROCESSORS["vit"] | {"do_pad": True}, "do_pad"),
         (PREPROCESSORS["vit"] | {"image_mean": [0.5]}, "per channel"),
         (PREPROCESSORS["vit"] | {"resample": 77}, "77"),
@@ -277,6 +285,15 @@ def test_refusals_name_the_file(tmp_path: Path, config: dict[str, Any], words: s
     with pytest.raises(BackboneError, match=words) as caught:
         read_preprocessing(write_preprocessor(tmp_path, **config))
     assert str(tmp_path / "preprocessor_config.json") in str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [{"size": {"shortest_edge": 9}}, {"do_resize": False}])
+def test_photos_of_different_shapes_need_another_policy(tmp_path: Path, changes: dict[str, Any]) -> None:
+    own = read_preprocessing(write_preprocessor(tmp_path, **PREPROCESSORS["vit"] | changes))
+    with pytest.raises(BackboneError, match="set resize to squash or pad"):
+        _ = own.input_size
+    if changes.get("size"):
+        assert own.viewed(None, "pad").input_size == (9, 9)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", b"\xff\xfe\x00"])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snake_assets.vision.decoding.containers import png_lacks_rows
 from snake_assets.vision.decoding.decode import decode
-from snake_assets.vision.decoding.errors import UnreadablePhoto
-from snake_assets.vision.decoding.png import png_lacks_rows
+from snake_assets.vision.errors import UnreadablePhoto
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

@@ -5,7 +5,7 @@
   pixels that lie ready, in turn, several rounds.
 - one_photo_ms: a photo in a process that has answered before.
 - look_alikes_ms: five of 182,261 gallery rows x 768, without an index.
-- lost, doubled: rows after so many kills in the middle of predict, against one run that nobody disturbed.
+- lost, doubled, cut: rows after so many kills in the middle of predict, against a run that nobody disturbed.
 
 The package is the one of --model (default: that of the store), photos are those of --photos.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import PHILIPPINE_SNAKES, Ratio, finish, significant
-from snake_assets.identification import Options, Package, load_package
+from snake_assets.identification import Package, load_package
 from snake_assets.identification.gallery import Gallery
 from snake_assets.identification.photos import Photo, find_photos
 from snake_assets.identification.thresholds import Species
@@ -33,7 +33,9 @@ from snake_assets.vision.backbone.features import launch
 from snake_assets.vision.preprocessing.regions import WHOLE_FRAME
 from snake_assets.vision.preprocessing.transforms import BackboneInput
 
-BATCH, ROUNDS, ALONE = 64, 5, 20
+BATCH, ROUNDS, ALONE, TOP_K = 64, 5, 20, 5
+# How long after a call's first rows it is killed, at most.
+LONGEST_S = 1.5
 OFFICIAL_PHOTOS, OFFICIAL_WIDTH = 182_261, 768
 
 
@@ -64,7 +66,7 @@ def batch_over_forward(package: Package, photos: list[Photo]) -> Ratio:
             launch(package.backbone, batch).features()
         alone.append(time.perf_counter() - began)
         began = time.perf_counter()
-        answered = sum(len(answers) for answers in package.answers(photos, Options(batch_size=BATCH)))
+        answered = sum(len(answers) for answers in package.answers(photos, None, TOP_K, BATCH))
         around.append(time.perf_counter() - began)
         assert answered == len(photos)
     return Ratio.of(around, alone)
@@ -75,7 +77,7 @@ def one_photo_ms(package: Package, photos: list[Photo]) -> float:
     took = []
     for photo in photos[: ALONE + 1]:
         began = time.perf_counter()
-        list(package.answers([photo], Options()))
+        list(package.answers([photo], None, TOP_K, None))
         took.append(1000 * (time.perf_counter() - began))
     return statistics.median(took[1:])
 
@@ -101,33 +103,37 @@ def paths_in(file: Path) -> list[str]:
         return [row["path"] for row in csv.DictReader(opened)]
 
 
-def rows_after_kills(model: Path, photos: Path, kills: int, longest_s: float) -> dict[str, int]:
-    """Rows lost and doubled after kills at random moments of a call, and whether a line was ever cut."""
-    draw, cut = random.Random(0), 0
-    with tempfile.TemporaryDirectory() as folder:
-        whole, out = Path(folder) / "whole.csv", Path(folder) / "out.csv"
-        subprocess.run(command(model, photos, "-o", whole), check=True, capture_output=True)
-        for _ in range(kills):
-            call = command(model, photos, "-o", out, "--batch-size", 4)
-            with subprocess.Popen(call, stderr=subprocess.DEVNULL) as child:
-                try:
-                    child.wait(draw.uniform(0, longest_s))
-                except subprocess.TimeoutExpired:
+def rows_after_kills(model: Path, photos: Path, folder: Path, kills: int) -> dict[str, int]:
+    """Rows lost and doubled after kills in the middle of a call, and how often a line was cut.
+
+    Each kill falls at a random moment after the call's first rows have been written. A call that was quicker
+    is begun anew.
+    """
+    draw, counts = random.Random(0), dict.fromkeys(("kills", "lost", "doubled", "cut"), 0)
+    whole, out = folder / "whole.csv", folder / "out.csv"
+    subprocess.run(command(model, photos, "-o", whole), check=True, capture_output=True)
+    expected, call = paths_in(whole), command(model, photos, "-o", out, "--batch-size", 2)
+    done = False
+    while counts["kills"] < kills or not done:
+        written = out.stat().st_mtime_ns if out.exists() else 0
+        with subprocess.Popen(call, stderr=subprocess.DEVNULL) as child:
+            if counts["kills"] < kills:
+                while child.poll() is None and (out.stat().st_mtime_ns if out.exists() else 0) == written:
+                    time.sleep(0.002)
+                time.sleep(draw.uniform(0, LONGEST_S))
+                if child.poll() is None:
                     child.send_signal(signal.SIGKILL)
-            if out.exists():
-                lines = out.read_text().split("\n")
-                cut += lines[-1] != "" or any(len(next(csv.reader([line]))) != 10 for line in lines[:-1])
-                if len(lines) - 2 >= len(paths_in(whole)):  # all is there: begin anew
-                    out.unlink()
-                    out.with_name("out.csv.progress").unlink()
-        subprocess.run(command(model, photos, "-o", out, "--batch-size", 4), check=True, capture_output=True)
-        found, expected = paths_in(out), paths_in(whole)
-    return {
-        "kills": kills,
-        "lost": len(set(expected) - set(found)),
-        "doubled": len(found) - len(set(found)),
-        "cut": cut,
-    }
+            done = child.wait() == 0
+        counts["kills"] += not done
+        lines = out.read_text().split("\n")
+        counts["cut"] += lines[-1] != "" or any(len(next(csv.reader([line]))) != 10 for line in lines[:-1])
+        found = paths_in(out)
+        counts["doubled"] += len(found) - len(set(found))
+        if done:
+            counts["lost"] += len(set(expected) - set(found))
+            for file in (out, out.with_name(f"{out.name}.options.json")):
+                file.unlink()
+    return counts
 
 
 def main() -> None:
@@ -142,15 +148,17 @@ def main() -> None:
     assert isinstance(photos[0].content, Path)
     first = min(first_answer_s(asked.model, photos[0].content) for _ in range(3))
     package = load_package(asked.model, "cpu")
-    list(package.answers(photos[:BATCH], Options()))
+    list(package.answers(photos[:BATCH], None, TOP_K, None))
     result: dict[str, object] = {
         "photos": len(photos),
         "first_answer_s": significant(first),
         **batch_over_forward(package, photos[: 2 * BATCH]).named("batch_over_forward"),
         "one_photo_ms": significant(one_photo_ms(package, photos)),
         "look_alikes_ms": significant(look_alikes_ms()),
-        **(rows_after_kills(asked.model, asked.photos, asked.kills, 4 * first) if asked.kills else {}),
     }
+    if asked.kills:
+        with tempfile.TemporaryDirectory() as folder:
+            result |= rows_after_kills(asked.model, asked.photos, Path(folder), asked.kills)
     finish(result)
 
 

@@ -4,7 +4,7 @@ From photos to answers, with nothing of Dagster and of the store. What a model i
 learning/evaluation, how it is trained in learning.
 """
 
-from snake_assets.identification.identify import Options, Package
+from snake_assets.identification.identify import IdentificationError, Package
 from snake_assets.identification.package import load_package
 
-__all__ = ["Options", "Package", "load_package"]
+__all__ = ["IdentificationError", "Package", "load_package"]

@@ -1,29 +1,34 @@
-"""`snake-assets predict`: photos in, a file of answers out."""
+"""`snake-assets predict`: photos in, answers out, on stdout or into a file that grows.
+
+FILE has whole lines at any moment, for it is only ever replaced as a whole, by a rename; what a kill cost is
+computed again by the next call. FILE.options.json beside it says of which model and options it is.
+"""
 
 from __future__ import annotations
 
 import argparse
+import fcntl
+import json
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from tqdm import tqdm
 
-from snake_assets.identification.errors import IdentificationError
 from snake_assets.identification.exports import (
     FORMATS,
     VENOMOUS_UNSURE,
-    Csv,
-    DarwinCore,
-    Entries,
-    JsonLines,
-    MegaDetector,
+    Answer,
+    Layout,
+    layout_of,
     occurrence_id,
 )
-from snake_assets.identification.identify import Options, Package
-from snake_assets.identification.output import AnswerFile
+from snake_assets.identification.identify import IdentificationError
 from snake_assets.identification.package import load_package
 from snake_assets.identification.photos import Photo, find_photos
 from snake_assets.storage.fingerprints import Json, fingerprint
@@ -32,36 +37,27 @@ ABOUT = """Identify the snakes in photos with a trained model.
 
 Exit status: 0 when the answers were written, also where photos were unreadable; 2 for a call that cannot be
 done, with a sentence that says why."""
+# FILE is written anew when that costs at most a twentieth of the time since it last was.
+TIME_FOR_ONE_RENEWAL = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.formatter_class, parser.description = argparse.RawDescriptionHelpFormatter, ABOUT
     add = parser.add_argument
-    add(
-        "paths", nargs="+", type=Path, metavar="PATH",
-        help="a photo, a folder (with all below it), or a .csv with image_path and maybe observation_id",
-    )  # fmt: skip
+    of_photos = "a photo, a folder (with all below it), or a .csv with image_path and maybe observation_id"
+    of_country = "where the photos are from: species never recorded there in training are down-weighted"
+    of_groups = "which photos show one snake (default: the .csv's observation_id, else none)"
+    device = os.environ.get("SNAKE_DEVICE", "auto")
+    add("paths", nargs="+", type=Path, metavar="PATH", help=of_photos)
     add("--model", type=Path, metavar="FOLDER", help="the package (default: that of the store)")
-    add(
-        "--group-by", choices=("none", "folder", "csv"),
-        help="which photos show one snake (default: the .csv's observation_id, else none)",
-    )  # fmt: skip
+    add("--group-by", choices=("none", "folder", "csv"), help=of_groups)
     add("--top-k", type=_positive, default=5, metavar="K", help="how many species are named (default: 5)")
-    add(
-        "--country", metavar="CC",
-        help="where the photos are from: species never recorded there in training are down-weighted",
-    )  # fmt: skip
+    add("--country", metavar="CC", help=of_country)
     add("--species", type=Path, metavar="FILE", help="only these species, a binomial name in each line")
     add("--format", choices=FORMATS, default="csv", help="of the answers (default: csv)")
-    add(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="called again, it goes on (default: stdout)",
-    )
-    add("--device", choices=("auto", "cpu", "cuda", "mps"), default=os.environ.get("SNAKE_DEVICE", "auto"))
+    add("-o", "--output", type=Path, metavar="FILE", help="called again, it goes on (default: stdout)")
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), default=device)
     add("--batch-size", type=_positive, metavar="N", help="in a forward pass (default: as in training)")
 
 
@@ -73,83 +69,173 @@ def run(asked: argparse.Namespace) -> int:
         OSError: an answer cannot be written.
     """
     output: Path | None = asked.output
-    beside = [output, output.with_name(f"{output.name}.progress")] if output else []
-    photos, others = find_photos(asked.paths, asked.group_by, but=beside)
+    photos, others = find_photos(asked.paths, asked.group_by, but=[output, _beside(output)] if output else [])
     if others:
         _tell(f"{len(others)} files that are no photos by their names are left out, such as {others[0]}")
     if not photos:
         raise IdentificationError(f"There is no photo in {', '.join(map(str, asked.paths))}.")
-    options = Options(
-        top_k=asked.top_k,
-        country=asked.country,
-        species=_species_in(asked.species) if asked.species else None,
-        batch_size=asked.batch_size,
-    )
+    species = _species_in(asked.species) if asked.species else None
     package = load_package(asked.model or _model_of_the_store(asked.home()), asked.device)
-    _tell_what_is_weighted(package, options)
-    layout = _layout(asked.format, package, options)
+    weights = package.weights(asked.country, species)
+    if weights is not None:
+        less = f"; {int(((weights > 0) & (weights < 1)).sum())} that were never recorded in {asked.country}"
+        _tell(
+            f"of {len(weights)} species {int((weights > 0).sum())} come into question"
+            + (f"{less} are down-weighted" if asked.country else "")
+        )
+    names = [*package.species.names, *package.species.genera, VENOMOUS_UNSURE]
+    class_ids = package.classifier.class_ids.tolist()
+    free = range(class_ids[-1] + 1, class_ids[-1] + 1 + len(names) - len(class_ids))
+    finder = str(package.crops.finder.fingerprint_parts()["finder"]) if package.crops else None
+    numbers = dict(zip(names, [*class_ids, *free], strict=True))
+    layout = layout_of(asked.format, package.name, numbers, finder, asked.country)
+
+    def answered(left: Sequence[Photo]) -> Iterator[list[Answer]]:
+        bar: tqdm[NoReturn]
+        # On a terminal alone.
+        with tqdm(total=len(left), unit="photo", disable=None if sys.stderr.isatty() else True) as bar:
+            for answers in package.answers(left, weights, asked.top_k, asked.batch_size):
+                yield answers
+                bar.update(len(answers))
+
     if output is None:
-        _to_stdout(package, photos, options, layout)
+        sys.stdout.write(layout.head)
+        between = ""
+        for answers in answered(photos):
+            for entry in layout.entries(answers):
+                sys.stdout.write(between + entry)
+                between = layout.between
+            sys.stdout.flush()
+        sys.stdout.write(layout.tail)
         return 0
     made_by: dict[str, Json] = {
         "model": package.name,
         "format": asked.format,
         "group_by": asked.group_by,
-        "top_k": options.top_k,
-        "country": options.country,
-        "species": fingerprint(sorted(options.species)) if options.species else None,
+        "top_k": asked.top_k,
+        "country": asked.country,
+        "species": fingerprint(sorted(species)) if species else None,
     }
-    with AnswerFile(output, layout, made_by) as file:
-        left = _left(photos, file.done, asked.format)
+    with answer_file(output, layout, made_by) as file:
+        by_observation = asked.format == "dwc"
+        keys = [occurrence_id(one.observation_id) if by_observation else one.path for one in photos]
+        left = [photo for photo, key in zip(photos, keys, strict=True) if key not in file.done]
         if len(left) < len(photos):
             _tell(f"{output} has answers for {len(photos) - len(left)} of {len(photos)} photos")
-        with _progress(len(left)) as bar:
-            for answers in package.answers(left, options):
-                file.add(layout.entries([answer for _, answer in answers]))
-                bar.update(len(answers))
+        # The photos of an observation are answered together, if any answer is missing.
+        missing = {photo.observation_id for photo in left}
+        for answers in answered([photo for photo in photos if photo.observation_id in missing]):
+            file.add(layout.entries(answers))
     return 0
 
 
-def _left(photos: Sequence[Photo], done: set[str], kind: str) -> list[Photo]:
-    """The photos of observations of which any answer is missing: they are answered together."""
-    by_observation = kind == "dwc"
+class AnswerFile:
+    """FILE, for the one process that writes it.
 
-    def is_done(photo: Photo) -> bool:
-        return (occurrence_id(photo.observation_id) if by_observation else photo.path) in done
+    Attributes:
+        done: keys of the entries that it has (`Layout.key`).
+    """
 
-    missing = {photo.observation_id for photo in photos if not is_done(photo)}
-    return [photo for photo in photos if photo.observation_id in missing]
+    def __init__(self, file: Path, layout: Layout) -> None:
+        """Read what is there. Raises ValueError, KeyError or IndexError where that is not of the layout."""
+        self._file, self._layout, self._pending = file, layout, list[str]()
+        text = file.read_bytes().decode() if file.exists() else ""
+        if text and not (text.startswith(layout.head) and text.endswith(layout.tail)):
+            raise ValueError("its first or last lines are not those that were written")
+        entries = text.removeprefix(layout.head).removesuffix(layout.tail)
+        self.done = {layout.key(entry) for entry in entries.split(layout.between) if entry}
+        self._renewed, self._cost = time.monotonic(), 0.0
+
+    def add(self, entries: Sequence[str]) -> None:
+        """Keep some entries; those whose key is there already are left out."""
+        fresh = {key: entry for entry in entries if (key := self._layout.key(entry)) not in self.done}
+        self._pending += fresh.values()
+        self.done |= fresh.keys()
+        if time.monotonic() - self._renewed >= TIME_FOR_ONE_RENEWAL * self._cost:
+            self.renew()
+
+    def renew(self) -> None:
+        """FILE with all entries, in one rename."""
+        if not self._pending:
+            return
+        began, layout = time.monotonic(), self._layout
+        aside = self._file.with_name(f".{self._file.name}.tmp")
+        try:
+            with aside.open("w+b") as out:
+                if self._file.exists():
+                    with self._file.open("rb") as old:
+                        shutil.copyfileobj(old, out)
+                    out.seek(-len(layout.tail.encode()), os.SEEK_END)
+                    out.truncate()
+                before = layout.between if out.tell() else layout.head
+                out.write((before + layout.between.join(self._pending) + layout.tail).encode())
+                out.flush()
+                os.fsync(out.fileno())
+            aside.replace(self._file)
+        finally:
+            aside.unlink(missing_ok=True)
+        self._pending, self._renewed = [], time.monotonic()
+        self._cost = self._renewed - began
 
 
-def _to_stdout(package: Package, photos: Sequence[Photo], options: Options, layout: Entries) -> None:
-    write, glue = sys.stdout.write, layout.first
-    write(layout.head)
-    with _progress(len(photos)) as bar:
-        for answers in package.answers(photos, options):
-            for entry in layout.entries([answer for _, answer in answers]):
-                write(glue + entry)
-                glue = layout.between
-            sys.stdout.flush()
-            bar.update(len(answers))
-    write(layout.tail)
+@contextmanager
+def answer_file(file: Path, layout: Layout, made_by: Mapping[str, Json]) -> Iterator[AnswerFile]:
+    """Open FILE to go on with it, or begin it; in the end it has all entries.
+
+    Args:
+        file: FILE.
+        layout: of its entries.
+        made_by: model and options, by name; a FILE of others is refused.
+
+    Raises:
+        IdentificationError: FILE is of another model or other options, was changed, or is being written.
+        OSError: FILE cannot be written.
+    """
+    beside, mine = _beside(file), json.dumps(made_by, sort_keys=True)
+    instead = f"name another file with -o, or remove it and {beside.name}."
+    if file.exists() and not beside.exists():
+        raise IdentificationError(
+            f"{file} is there already, and no {beside.name} beside it says of which model and options it is: "
+            "name another file with -o, or remove it."
+        )
+    with beside.open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise IdentificationError(f"Another call is writing {file}: wait for it.") from None
+        lock.seek(0)
+        found = lock.read()
+        if not file.exists():
+            lock.truncate(0)
+            lock.write(mine)
+            lock.flush()
+            os.fsync(lock.fileno())
+        elif found != mine:
+            raise IdentificationError(f"{file} is of {_difference(found, mine)}: {instead}")
+        try:
+            answers = AnswerFile(file, layout)
+        except (ValueError, LookupError, TypeError) as error:
+            raise IdentificationError(
+                f"{file} was changed since it was written ({error}): {instead}"
+            ) from None
+        try:
+            yield answers
+        finally:
+            answers.renew()
 
 
-def _layout(kind: str, package: Package, options: Options) -> Entries:
-    if kind == "megadetector":
-        species = dict(zip(package.species.names, map(str, package.class_ids.tolist()), strict=True))
-        free = int(package.class_ids.max()) + 1
-        others = [*package.species.genera, VENOMOUS_UNSURE]
-        numbers = species | {name: str(free + number) for number, name in enumerate(others)}
-        finder = package.crops.finder.fingerprint_parts() if package.crops else None
-        return MegaDetector(numbers, package.name, str(finder["finder"]) if finder else None)
-    if kind == "dwc":
-        return DarwinCore(package.name, options.country)
-    return JsonLines() if kind == "jsonl" else Csv()
+def _beside(file: Path) -> Path:
+    return file.with_name(f"{file.name}.options.json")
 
 
-def _progress(photos: int) -> tqdm[NoReturn]:
-    """A bar on a terminal, nothing elsewhere."""
-    return tqdm(total=photos, unit="photo", disable=None if sys.stderr.isatty() else True)
+def _difference(header: str, made_by: str) -> str:
+    """Which model or option is another: "another top_k (3, now 5)"."""
+    try:
+        old, new = json.loads(header), json.loads(made_by)
+        names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    except (ValueError, AttributeError, TypeError):
+        return "another program"
+    return "; ".join(f"another {name} ({old.get(name)!r}, now {new.get(name)!r})" for name in names)
 
 
 def _positive(text: str) -> int:
@@ -172,21 +258,6 @@ def _model_of_the_store(home: Path) -> Path:
             "cp -r`, and name it with --model."
         )
     return Path(store).expanduser() / "model_package"
-
-
-def _tell_what_is_weighted(package: Package, options: Options) -> None:
-    weights = package.weights(options)
-    if weights is None:
-        return
-    less = int(((weights > 0) & (weights < 1)).sum())
-    _tell(
-        f"of {len(weights)} species {int((weights > 0).sum())} come into question"
-        + (
-            f"; {less} that were never recorded in {options.country} are down-weighted"
-            if options.country
-            else ""
-        )
-    )
 
 
 def _tell(line: str) -> None:

@@ -7,22 +7,55 @@ import datetime
 import io
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
 
-from snake_assets.identification.output import Layout
+import polars as pl
+
 from snake_assets.storage.fingerprints import Json
-from snake_assets.vision.preprocessing.regions import Region
+from snake_assets.vision.preprocessing.regions import WHOLE_FRAME, Region
 
 Level = Literal["species", "genus", "venomous_unsure", "unknown", "unreadable"]
-COLUMNS = (
-    *("path", "observation_id", "answer", "level", "probability", "p_venomous"),
-    *("prediction_set", "top_k", "look_alikes", "error"),
-)
-VENOMOUS_UNSURE, UNKNOWN = "venomous, species unsure", "unknown"
-FORMATS = ("csv", "jsonl", "megadetector", "dwc")
 Format = Literal["csv", "jsonl", "megadetector", "dwc"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+VENOMOUS_UNSURE, UNKNOWN = "venomous, species unsure", "unknown"
+# Columns of an answer, in their order.
+SCHEMA = pl.Schema(
+    {
+        **dict.fromkeys(("path", "observation_id", "answer", "level"), pl.String()),
+        **dict.fromkeys(("probability", "p_venomous"), pl.Float64()),
+        "prediction_set": pl.List(pl.String()),
+        "top_k": pl.List(pl.Struct({"species": pl.String(), "probability": pl.Float64()})),
+        "look_alikes": pl.List(
+            pl.Struct(
+                {
+                    "species": pl.String(),
+                    "similarity": pl.Float64(),
+                    "photo": pl.String(),
+                    "venomous": pl.Boolean(),
+                }
+            )
+        ),
+        "error": pl.String(),
+    }
+)
+# Terms of Simple Darwin Core, https://dwc.tdwg.org/simple/.
+TERMS = (
+    *("occurrenceID", "basisOfRecord", "occurrenceStatus", "countryCode", "kingdom", "phylum", "class"),
+    *("order", "genus", "specificEpithet", "scientificName", "taxonRank"),
+    *("identifiedBy", "dateIdentified", "identificationVerificationStatus", "identificationRemarks"),
+    *("associatedMedia", "occurrenceRemarks"),
+)
+A_SNAKE = {"kingdom": "Animalia", "phylum": "Chordata", "class": "Reptilia", "order": "Squamata"}
+
+
+@dataclass(frozen=True)
+class Likely:
+    """A species and its probability, calibrated."""
+
+    species: str
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -48,10 +81,10 @@ class Answer:
         probability: of the answer, calibrated; None where there is none.
         p_venomous: that the snake is medically important venomous; None where the photo is unreadable.
         prediction_set: species that hold the true one as often as the package promises, likeliest first.
-        top_k: the likeliest species and their probabilities.
+        top_k: the likeliest species.
         look_alikes: gallery photos to compare with.
         error: why the photo is unreadable.
-        region: where the snake was found, if a finder looked.
+        region: where the snake was found; the whole frame where no finder looked or found.
     """
 
     path: str
@@ -61,191 +94,140 @@ class Answer:
     probability: float | None = None
     p_venomous: float | None = None
     prediction_set: tuple[str, ...] = ()
-    top_k: tuple[tuple[str, float], ...] = ()
+    top_k: tuple[Likely, ...] = ()
     look_alikes: tuple[LookAlike, ...] = ()
     error: str = ""
-    region: Region | None = field(default=None, compare=False)
+    region: Region = WHOLE_FRAME
 
     def row(self) -> dict[str, Json]:
-        """As JSON values, in the order of COLUMNS."""
-        values = asdict(self) | {
-            "top_k": [{"species": name, "probability": _rounded(value)} for name, value in self.top_k],
-            "probability": _rounded(self.probability),
-            "p_venomous": _rounded(self.p_venomous),
-        }
-        for one in values["look_alikes"]:
-            one["similarity"] = _rounded(one["similarity"])
-        return {name: values[name] for name in COLUMNS}
+        """As JSON values, in the order of SCHEMA."""
+        values = asdict(self)
+        return {name: _rounded(values[name]) for name in SCHEMA}
 
 
-class Entries(Layout, Protocol):
-    """A layout of answers."""
+@dataclass(frozen=True)
+class Layout:
+    """How answers become a file: head, entries with `between` between them, tail. An entry is one line.
 
-    def entries(self, observation: Sequence[Answer]) -> list[str]:
-        """The lines that an observation's answers make."""
-
-
-class Csv:
-    """A row a photo; lists are JSON in their cell."""
-
-    head, first, between, tail = ",".join(COLUMNS), "\n", "\n", "\n"
-
-    def entries(self, observation: Sequence[Answer]) -> list[str]:
-        """A line for each photo of an observation."""
-        return [
-            _csv_line(
-                "" if value is None else json.dumps(value, ensure_ascii=False) if _is_list(value) else value
-                for value in answer.row().values()
-            )
-            for answer in observation
-        ]
-
-    def key(self, entry: str) -> str:
-        """The photo's path."""
-        cells = next(csv.reader([entry], strict=True))
-        if len(cells) != len(COLUMNS):
-            raise ValueError(f"{len(cells)} cells in a line")
-        return cells[0]
-
-
-class JsonLines:
-    """An object a photo, with the columns of the CSV as keys."""
-
-    head, first, between, tail = "", "", "\n", "\n"
-
-    def entries(self, observation: Sequence[Answer]) -> list[str]:
-        """A line for each photo of an observation."""
-        return [json.dumps(answer.row(), ensure_ascii=False) for answer in observation]
-
-    def key(self, entry: str) -> str:
-        """The photo's path."""
-        return str(json.loads(entry)["path"])
-
-
-class MegaDetector:
-    """MegaDetector's batch output, format 1.6, as Timelapse and others read it.
-
-    Source: https://lila.science/megadetector-output-format. Each photo has one detection of the category
-    animal, the whole frame where no finder looked or found; the answer and, where that is a species, the
-    next likeliest ones are its classifications. A photo answered "unknown" has none.
+    Attributes:
+        entries: of the answers of one observation.
+        key: what an entry answers: the photo's path, or in Darwin Core the `occurrence_id`.
     """
 
-    ANIMAL = "1"
-    first, between, tail = "\n", ",\n", "\n]}\n"
+    head: str
+    entries: Callable[[Sequence[Answer]], list[str]]
+    key: Callable[[str], str]
+    between: str = "\n"
+    tail: str = "\n"
 
-    def __init__(self, names: Mapping[str, str], model: str, detector: str | None) -> None:
-        """Begin.
 
-        Args:
-            names: of answers, that is species, genera and `VENOMOUS_UNSURE` -> number as a string.
-            model: name of the package.
-            detector: name of the finder; None without one.
-        """
-        self._numbers = names
-        about = {
-            "info": {
-                "format_version": "1.6",
-                "detector": detector or "none: whole frames",
-                "classifier": model,
-            },
-            "detection_categories": {self.ANIMAL: "animal"},
-            "classification_categories": {number: name for name, number in names.items()},
-        }
-        self.head = json.dumps(about, ensure_ascii=False)[:-1] + ', "images": ['
+def layout_of(
+    kind: Format, model: str, numbers: Mapping[str, int], detector: str | None, country: str | None
+) -> Layout:
+    """The layout of a format.
 
-    def entries(self, observation: Sequence[Answer]) -> list[str]:
-        """A line for each photo of an observation."""
-        return [json.dumps(self._image(answer), ensure_ascii=False) for answer in observation]
+    MegaDetector's batch output is that of format 1.6 (https://lila.science/megadetector-output-format), as
+    Timelapse and others read it. Each photo has one detection of the category animal; the answer and, where
+    that is a species, the next likeliest ones are its classifications. A photo answered "unknown" has none.
 
-    def key(self, entry: str) -> str:
-        """The photo's path."""
-        return str(json.loads(entry)["file"])
+    In Darwin Core an observation is an occurrence. What the classifier refuses, or calls venomous without a
+    species, is a snake (Serpentes); an observation of which no photo can be read is "incertae sedis". A
+    machine's identification is unverified.
 
-    def _image(self, answer: Answer) -> dict[str, Json]:
-        if answer.level == "unreadable":
-            return {"file": answer.path, "failure": answer.error, "detections": None}
-        found = answer.region if answer.region and answer.region.score > 0 else None
-        box = (
-            [found.x0, found.y0, found.x1 - found.x0, found.y1 - found.y0] if found else [0.0, 0.0, 1.0, 1.0]
+    Args:
+        kind: of the answers.
+        model: name of the package.
+        numbers: of answers, that is species, genera and `VENOMOUS_UNSURE`.
+        detector: name of the finder; None without one.
+        country: that the call named.
+    """
+    if kind == "csv":
+        return Layout(
+            f"{_csv_line(SCHEMA)}\n", lambda photos: [_csv_line(_cells(one)) for one in photos], _first_cell
         )
-        top = answer.top_k[0][1] if answer.top_k else 0.0
-        detection: dict[str, Json] = {
-            "category": self.ANIMAL,
-            "conf": _rounded(found.score if found else top),
-            "bbox": [_rounded(side) for side in box],
-        }
-        said = [(answer.answer, answer.probability or 0.0)] if answer.level != "unknown" else []
-        if answer.level == "species":
-            # Under another rule than argmax the answer need not be the likeliest, which has to come first.
-            said = sorted(dict([*answer.top_k, *said]).items(), key=lambda one: -one[1])
-        if said:
-            detection["classifications"] = [[self._numbers[name], _rounded(value)] for name, value in said]
-        return {"file": answer.path, "detections": [detection]}
-
-
-class DarwinCore:
-    """An occurrence an observation, in terms of Simple Darwin Core (https://dwc.tdwg.org/simple/).
-
-    What the classifier refuses, or calls venomous without a species, is a snake (Serpentes); an observation
-    of which no photo can be read is "incertae sedis". A machine's identification is unverified.
-    """
-
-    TERMS = (
-        *("occurrenceID", "basisOfRecord", "occurrenceStatus", "countryCode", "kingdom", "phylum", "class"),
-        *("order", "genus", "specificEpithet", "scientificName", "taxonRank"),
-        *("identifiedBy", "dateIdentified", "identificationVerificationStatus", "identificationRemarks"),
-        *("associatedMedia", "occurrenceRemarks"),
+    if kind == "jsonl":
+        return Layout(
+            "", lambda photos: [_json(one.row()) for one in photos], lambda line: json.loads(line)["path"]
+        )
+    if kind == "dwc":
+        return Layout(
+            f"{_csv_line(TERMS)}\n",
+            lambda photos: [_csv_line(_occurrence(photos, model, country))],
+            _first_cell,
+        )
+    about = {
+        "info": {
+            "format_version": "1.6",
+            "detector": detector or "none: whole frames",
+            "classifier": model,
+        },
+        "detection_categories": {"1": "animal"},
+        "classification_categories": {str(number): name for name, number in numbers.items()},
+    }
+    return Layout(
+        f'{_json(about)[:-1]}, "images": [\n',
+        lambda photos: [_json(_image(one, numbers)) for one in photos],
+        lambda line: json.loads(line)["file"],
+        between=",\n",
+        tail="\n]}\n",
     )
-    head, first, between, tail = ",".join(TERMS), "\n", "\n", "\n"
-
-    def __init__(self, model: str, country: str | None) -> None:
-        """Begin: with the package's name, and the country that the call named."""
-        self._model, self._country = model, country
-
-    def entries(self, observation: Sequence[Answer]) -> list[str]:
-        """One line."""
-        answer = next((one for one in observation if one.level != "unreadable"), observation[0])
-        readable = answer.level != "unreadable"
-        named = answer.level in ("species", "genus")
-        genus, _, epithet = answer.answer.partition(" ") if named else ("", "", "")
-        said = {name: value for name, value in answer.row().items() if name in COLUMNS[3:8]}
-        errors = [f"{one.path}: {one.error}" for one in observation if one.error]
-        values = {
-            "occurrenceID": occurrence_id(answer.observation_id),
-            "basisOfRecord": "MachineObservation",
-            "occurrenceStatus": "present",
-            "countryCode": self._country if self._country and len(self._country) == 2 else "",
-            "genus": genus,
-            "specificEpithet": epithet,
-            "scientificName": answer.answer if named else "Serpentes" if readable else "incertae sedis",
-            "taxonRank": answer.level if named else "suborder" if readable else "",
-            "identifiedBy": self._model,
-            "dateIdentified": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "identificationVerificationStatus": "unverified",
-            "identificationRemarks": json.dumps(said, ensure_ascii=False),
-            "associatedMedia": " | ".join(one.path for one in observation),
-            "occurrenceRemarks": "; ".join(errors),
-        }
-        if readable:
-            values |= {
-                "kingdom": "Animalia",
-                "phylum": "Chordata",
-                "class": "Reptilia",
-                "order": "Squamata",
-            }
-        return [_csv_line(values.get(term, "") for term in self.TERMS)]
-
-    def key(self, entry: str) -> str:
-        """The occurrenceID."""
-        cells = next(csv.reader([entry], strict=True))
-        if len(cells) != len(self.TERMS):
-            raise ValueError(f"{len(cells)} cells in a line")
-        return cells[0]
 
 
 def occurrence_id(observation_id: str) -> str:
     """A lasting name for an observation, the same in every call."""
     return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, observation_id)}"
+
+
+def _first_cell(line: str) -> str:
+    return next(csv.reader([line], strict=True))[0]
+
+
+def _cells(answer: Answer) -> Iterable[object]:
+    """Lists are JSON in their cell."""
+    return (_json(value) if isinstance(value, list) else value for value in answer.row().values())
+
+
+def _image(answer: Answer, numbers: Mapping[str, int]) -> dict[str, Json]:
+    if answer.level == "unreadable":
+        return {"file": answer.path, "failure": answer.error, "detections": None}
+    box, most = answer.region, max((one.probability for one in answer.top_k), default=0.0)
+    detection: dict[str, Json] = {
+        "category": "1",
+        "conf": _rounded(box.score or most),
+        "bbox": _rounded([box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0]),
+    }
+    said = {answer.answer: answer.probability or 0.0} if answer.level != "unknown" else {}
+    if answer.level == "species":
+        said |= {one.species: one.probability for one in answer.top_k}
+    if said:
+        # Under another rule than argmax the answer need not be the likeliest, which has to come first.
+        ranked = sorted(said.items(), key=lambda one: -one[1])
+        detection["classifications"] = [[str(numbers[name]), _rounded(share)] for name, share in ranked]
+    return {"file": answer.path, "detections": [detection]}
+
+
+def _occurrence(photos: Sequence[Answer], model: str, country: str | None) -> list[object]:
+    answer = next((one for one in photos if one.level != "unreadable"), photos[0])
+    readable, named = answer.level != "unreadable", answer.level in ("species", "genus")
+    genus, _, epithet = answer.answer.partition(" ") if named else ("", "", "")
+    values = {
+        **(A_SNAKE if readable else {}),
+        "occurrenceID": occurrence_id(answer.observation_id),
+        "basisOfRecord": "MachineObservation",
+        "occurrenceStatus": "present",
+        "countryCode": country if country and len(country) == 2 else "",
+        "genus": genus,
+        "specificEpithet": epithet,
+        "scientificName": answer.answer if named else "Serpentes" if readable else "incertae sedis",
+        "taxonRank": answer.level if named else "suborder" if readable else "",
+        "identifiedBy": model,
+        "dateIdentified": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "identificationVerificationStatus": "unverified",
+        "identificationRemarks": _json({name: answer.row()[name] for name in [*SCHEMA][3:8]}),
+        "associatedMedia": " | ".join(one.path for one in photos),
+        "occurrenceRemarks": "; ".join(f"{one.path}: {one.error}" for one in photos if one.error),
+    }
+    return [values.get(term, "") for term in TERMS]
 
 
 def _csv_line(cells: Iterable[object]) -> str:
@@ -254,9 +236,16 @@ def _csv_line(cells: Iterable[object]) -> str:
     return out.getvalue()
 
 
-def _is_list(value: Json) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
+def _json(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(float(value), 6)
+def _rounded(value: Json) -> Json:
+    """Numbers to six digits after the point, which is more than probabilities mean."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, Mapping):
+        return {name: _rounded(one) for name, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_rounded(one) for one in value]
+    return value

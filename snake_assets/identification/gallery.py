@@ -10,19 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from snake_assets.identification.exports import LookAlike
-from snake_assets.identification.thresholds import Observations, Species
+from snake_assets.identification.thresholds import Columns, Floats, Observations, Species
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.decision.pooling import mean_by_observation, observation_rows
 from snake_assets.learning.feature_table import CLS, FeatureTable
 from snake_assets.learning.neighbours import Neighbours
 
-Floats = npt.NDArray[np.float32]
-Columns = npt.NDArray[np.int64]
+Vectors = npt.NDArray[np.float32]
 
 # Photos of a species that a photo is held against: one may be a copy, many would ask it to be typical.
 NEAREST = 3
 # As many photos as speak for all species in the mean and spread of one: of some species there are but three.
 PRIOR_PHOTOS = 5
+# Where all photos are alike, any other one is far away.
+LEAST_VARIANCE = 1e-6
 A_SPECIES, LOOK_ALIKES = 5, 5
 
 
@@ -37,22 +38,10 @@ class Nearness:
     """
 
     neighbours: Neighbours
-    mean: Floats
-    spread: Floats
+    mean: Vectors
+    spread: Vectors
 
-    @cached_property
-    def _rows(self) -> tuple[Columns, Columns]:
-        """Training photos by species, and where each species begins and ends, [C + 1]."""
-        labels = self.neighbours.labels
-        starts = np.searchsorted(np.sort(labels), np.arange(self.neighbours.classes + 1))
-        return np.argsort(labels, kind="stable"), starts.astype(np.int64)
-
-    def of_species(self, column: int) -> Columns:
-        """The training photos of a species, ascending."""
-        order, starts = self._rows
-        return order[starts[column] : starts[column + 1]]
-
-    def of(self, whitened: Floats, answered: Columns) -> npt.NDArray[np.float64]:
+    def of(self, whitened: Vectors, answered: Columns) -> Floats:
         """How near photos are to the species that they are answered as, in units of its own spread: [N].
 
         0 is as near as its own photos are to each other, -2 two standard deviations farther away.
@@ -63,12 +52,14 @@ class Nearness:
         """
         near = np.empty(len(whitened))
         for column in np.unique(answered).tolist():
-            asked = np.flatnonzero(answered == column)
-            references = self.neighbours.vectors[self.of_species(column)].astype(np.float32)
-            cosines = whitened[asked] @ references.T
-            mean = _mean_of_largest(cosines, NEAREST) if len(references) else np.full(len(asked), -1.0)
-            near[asked] = (mean - self.mean[column]) / self.spread[column]
-        return near
+            own, asked = self.neighbours.vectors[rows_of(self.neighbours, column)], answered == column
+            near[asked] = _mean_of_nearest(whitened[asked] @ own.T.astype(np.float32))
+        return (near - self.mean[answered]) / self.spread[answered]
+
+
+def rows_of(neighbours: Neighbours, column: int) -> Columns:
+    """The training photos of a species, ascending."""
+    return np.flatnonzero(neighbours.labels == column)
 
 
 def fit_nearness(neighbours: Neighbours, observation_id: Sequence[str]) -> Nearness:
@@ -79,26 +70,24 @@ def fit_nearness(neighbours: Neighbours, observation_id: Sequence[str]) -> Nearn
         observation_id: of each; photos of one observation are not held against each other.
     """
     _, observation = np.unique(np.asarray(observation_id, dtype=str), return_inverse=True)
-    unmeasured = Nearness(neighbours, np.empty(0, np.float32), np.empty(0, np.float32))
-    counts, sums, squares = (np.zeros(neighbours.classes) for _ in range(3))
+    own = np.empty(len(observation))
     for column in range(neighbours.classes):
-        rows = unmeasured.of_species(column)
+        rows = rows_of(neighbours, column)
         vectors = neighbours.vectors[rows].astype(np.float32)
         cosines = vectors @ vectors.T
         cosines[observation[rows][:, None] == observation[rows]] = np.nan
-        own = _mean_of_largest(cosines, NEAREST)
-        own = own[~np.isnan(own)]
-        counts[column], sums[column], squares[column] = len(own), own.sum(), (own**2).sum()
-    if not counts.any():  # not one species of two observations
-        return Nearness(neighbours, np.zeros_like(counts, np.float32), np.ones_like(counts, np.float32))
-    known = counts > 0
-    means = sums[known] / counts[known]
-    # Within species; where all photos are alike, any other one is far away.
-    variance = max(((squares[known] - counts[known] * means**2).sum()) / counts.sum(), 1e-6)
-    overall = sums.sum() / counts.sum()
-    mean = (sums + PRIOR_PHOTOS * overall) / (counts + PRIOR_PHOTOS)
-    own_squares = squares - 2 * mean * sums + counts * mean**2
-    spread = np.sqrt((np.maximum(own_squares, 0) + PRIOR_PHOTOS * variance) / (counts + PRIOR_PHOTOS))
+        own[rows] = _mean_of_nearest(cosines)
+    # A species of one observation is taken to be like the others.
+    known = ~np.isnan(own)
+    own, labels = own[known], neighbours.labels[known]
+
+    def by_species(values: Floats) -> Floats:
+        overall = values.mean() if len(values) else 0.0
+        sums = np.bincount(labels, values, neighbours.classes)
+        return (sums + PRIOR_PHOTOS * overall) / (np.bincount(labels, minlength=len(sums)) + PRIOR_PHOTOS)
+
+    mean = by_species(own)
+    spread = np.sqrt(np.maximum(by_species((own - mean[labels]) ** 2), LEAST_VARIANCE))
     return Nearness(neighbours, mean.astype(np.float32), spread.astype(np.float32))
 
 
@@ -114,24 +103,24 @@ def observe(
     return names, Observations(found.probabilities, answered, by_observation)
 
 
-def typical_photos(nearness: Nearness, observation_id: Sequence[str]) -> Columns:
-    """Up to five photos of each species for the gallery, by species: those most like all of its photos.
+def typical_photos(neighbours: Neighbours, observation_id: Sequence[str]) -> Columns:
+    """Up to five training photos of each species for the gallery, by species: those most like all of its own.
 
     Each is of another observation.
 
     Args:
-        nearness: with the training photos.
+        neighbours: the N training photos.
         observation_id: of each of them.
     """
     chosen: list[int] = []
-    for column in range(nearness.neighbours.classes):
-        rows = nearness.of_species(column)
-        vectors = nearness.neighbours.vectors[rows].astype(np.float32)
-        likeness = vectors @ vectors.mean(axis=0) if len(rows) else np.empty(0)
+    for column in range(neighbours.classes):
+        rows = rows_of(neighbours, column)
+        vectors = neighbours.vectors[rows].astype(np.float32)
+        likeness = vectors @ vectors.sum(axis=0)
         taken: dict[str, int] = {}
         for row in rows[np.argsort(-likeness, kind="stable")].tolist():
-            taken.setdefault(str(observation_id[row]), row)
-        chosen += list(taken.values())[:A_SPECIES]
+            taken.setdefault(observation_id[row], row)
+        chosen += [*taken.values()][:A_SPECIES]
     return np.array(chosen, dtype=np.int64)
 
 
@@ -146,12 +135,12 @@ class Gallery:
         species: of the columns.
     """
 
-    vectors: Floats
+    vectors: Vectors
     labels: Columns
     files: Sequence[str]
     species: Species
 
-    def look_alikes(self, whitened: Floats, harmless: bool) -> tuple[LookAlike, ...]:
+    def look_alikes(self, whitened: Vectors, harmless: bool) -> tuple[LookAlike, ...]:
         """The five gallery photos nearest to a photo [D], nearest first.
 
         Where the answer is harmless, the nearest photo of a venomous species comes first of all, for whoever
@@ -159,33 +148,31 @@ class Gallery:
         """
         cosines = self.vectors @ whitened
         kept = min(LOOK_ALIKES, len(cosines))
-        nearest = np.argpartition(-cosines, kept - 1)[:kept] if kept else np.empty(0, np.int64)
+        nearest = np.argpartition(-cosines, kept - 1)[:kept]
         rows = nearest[np.argsort(-cosines[nearest], kind="stable")].tolist()
-        venomous = self._venomous
-        if harmless and len(venomous):
-            first = int(venomous[cosines[venomous].argmax()])
+        if harmless and len(self._venomous):
+            first = int(self._venomous[cosines[self._venomous].argmax()])
             rows = [first, *(row for row in rows if row != first)]
-        return tuple(self._shown(row, float(cosines[row])) for row in rows)
+        species, columns = self.species, self.labels[rows].tolist()
+        return tuple(
+            LookAlike(
+                species=species.names[column],
+                similarity=float(cosines[row]),
+                photo=self.files[row],
+                venomous=bool(species.venomous[column]),
+            )
+            for row, column in zip(rows, columns, strict=True)
+        )
 
     @cached_property
     def _venomous(self) -> Columns:
         return np.flatnonzero(self.species.venomous[self.labels])
 
-    def _shown(self, row: int, similarity: float) -> LookAlike:
-        column = int(self.labels[row])
-        return LookAlike(
-            self.species.names[column], similarity, self.files[row], bool(self.species.venomous[column])
-        )
 
-
-def _mean_of_largest(values: npt.NDArray[np.floating], kept: int) -> npt.NDArray[np.float64]:
-    """Mean of the largest of each row [Q, N], NaN left out; NaN where there is nothing else."""
-    if values.shape[1] > kept:
-        filled = np.where(np.isnan(values), -np.inf, values)
-        values = -np.partition(-filled, kept - 1, axis=1)[:, :kept]
-        values = np.where(np.isinf(values), np.nan, values)
-    there = ~np.isnan(values)
-    sums = np.where(there, values, 0).sum(axis=1, dtype=np.float64)
-    means = np.full(len(values), np.nan)
-    np.divide(sums, there.sum(axis=1), out=means, where=there.any(axis=1))
-    return means
+def _mean_of_nearest(cosines: Vectors) -> Floats:
+    """Mean of the 3 largest of each row [Q, N], NaN left out; NaN where there is nothing else."""
+    nearest = -np.sort(-cosines, axis=1)[:, :NEAREST].astype(np.float64)
+    there = ~np.isnan(nearest)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.where(there, nearest, 0).sum(axis=1) / there.sum(axis=1)
+    return mean

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -16,8 +16,13 @@ import numpy.typing as npt
 import polars as pl
 
 from snake_assets.detection.finders.base import Finder, best_find, fitted
-from snake_assets.identification.errors import IdentificationError
-from snake_assets.identification.exports import COLUMNS, UNKNOWN, VENOMOUS_UNSURE, Answer, Level
+from snake_assets.identification.exports import (
+    SCHEMA,
+    UNKNOWN,
+    VENOMOUS_UNSURE,
+    Answer,
+    Likely,
+)
 from snake_assets.identification.gallery import Gallery, Nearness, observe
 from snake_assets.identification.photos import Photo, printable
 from snake_assets.identification.thresholds import Observations, Species, Thresholds
@@ -36,43 +41,11 @@ if TYPE_CHECKING:
 # Threads that decode ahead of the model, and batches that they may be ahead.
 DECODERS, AHEAD = 2, 2
 Pixels = npt.NDArray[np.uint8]
-SCHEMA = pl.Schema(
-    {
-        **dict.fromkeys(COLUMNS, pl.String()),
-        "probability": pl.Float64(),
-        "p_venomous": pl.Float64(),
-        "prediction_set": pl.List(pl.String()),
-        "top_k": pl.List(pl.Struct({"species": pl.String(), "probability": pl.Float64()})),
-        "look_alikes": pl.List(
-            pl.Struct(
-                {
-                    "species": pl.String(),
-                    "similarity": pl.Float64(),
-                    "photo": pl.String(),
-                    "venomous": pl.Boolean(),
-                }
-            )
-        ),
-    }
-)
+Weights = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Options:
-    """What is asked for beside the photos.
-
-    Attributes:
-        top_k: how many of the likeliest species are named.
-        country: where all photos were taken, a code of the training metadata: species that were never
-            recorded there are down-weighted.
-        species: the only ones that come into question, by binomial name; None for all.
-        batch_size: photos in a forward pass; None: as in the embedding tables.
-    """
-
-    top_k: int = 5
-    country: str | None = None
-    species: tuple[str, ...] | None = None
-    batch_size: int | None = None
+class IdentificationError(ValueError):
+    """A call or a package that cannot be used; the message says what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -83,23 +56,18 @@ class Crops:
     input: CropInput
 
 
-@dataclass(frozen=True)
-class _Read:
-    """A photo as the backbone wants it; where crops are on, its bytes and how the finder wants it."""
-
-    pixels: Pixels
-    data: bytes
-    to_search: Pixels | None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Seen:
-    """A photo and its vectors, or why it has none."""
+    """A photo on its way: as the backbone wants it; where crops are on, its bytes and how the finder wants
+    it; its vectors and where the snake is; or why it cannot be read."""
 
     photo: Photo
-    vectors: Mapping[str, npt.NDArray[np.float32]]
-    region: Region | None = None
     error: str = ""
+    pixels: Pixels | None = None
+    data: bytes = b""
+    to_search: Pixels | None = None
+    vectors: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    region: Region = WHOLE_FRAME
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,26 +76,24 @@ class Package:
 
     Attributes:
         name: of the model, with its digest.
-        class_ids: of the species' columns, [C].
-        species: names, genera and venom of the columns.
         classifier: from vectors to probabilities.
+        species: names, genera and venom of its columns.
         nearness: of photos to the training photos of a species.
         thresholds: how far an answer may go.
         gallery: photos to compare with.
-        records: country code -> photos of each species in the training metadata, [C].
+        records: class_id, code, photos: how many photos of a species the training metadata have by country.
         backbone: from photos to vectors.
         batch_size: of the embedding tables.
         crops: as above; None where the classifier looks at whole photos alone.
     """
 
     name: str
-    class_ids: npt.NDArray[np.int32]
-    species: Species
     classifier: SpeciesClassifier
+    species: Species
     nearness: Nearness
     thresholds: Thresholds
     gallery: Gallery
-    records: Mapping[str, npt.NDArray[np.int64]]
+    records: pl.DataFrame
     backbone: Backbone
     batch_size: int
     crops: Crops | None = None
@@ -136,85 +102,101 @@ class Package:
         self,
         photos: Iterable[str | Path | bytes],
         observation_id: Sequence[str] | None = None,
-        options: Options | None = None,
+        *,
+        top_k: int = 5,
+        country: str | None = None,
+        species: Sequence[str] | None = None,
+        batch_size: int | None = None,
     ) -> pl.DataFrame:
         """Answer some photos, in their order: a row each, with the columns of `predict`'s CSV.
 
         Args:
             photos: files, or the bytes of files.
             observation_id: of each photo; those of one observation are answered together. None: each alone.
-            options: as there.
+            top_k: how many of the likeliest species are named.
+            country: as for `weights`; likewise `species`.
+            species: see there.
+            batch_size: photos in a forward pass; None: as in the embedding tables.
 
         Raises:
-            IdentificationError: an option names what the package does not know, or the lengths differ.
+            IdentificationError: as `weights`, or the lengths differ.
         """
         contents = [photo if isinstance(photo, bytes) else Path(photo) for photo in photos]
         paths = [
             f"photo {number}" if isinstance(content, bytes) else printable(content.as_posix())
             for number, content in enumerate(contents, 1)
         ]
-        ids = [f"{number}" for number in range(len(paths))] if observation_id is None else observation_id
-        if len(ids) != len(paths):
-            raise IdentificationError(f"{len(ids)} observation ids for {len(paths)} photos.")
+        if observation_id is not None and len(observation_id) != len(paths):
+            raise IdentificationError(f"{len(observation_id)} observation ids for {len(paths)} photos.")
+        # A photo may be asked about twice, and is then two observations.
+        ids = observation_id or [f"{number}" for number in range(len(paths))]
         asked = [Photo(path, one, content) for path, one, content in zip(paths, ids, contents, strict=True)]
-        rows: dict[int, Answer] = {}
-        position = {id(photo): number for number, photo in enumerate(asked)}
-        for answers in self.answers(asked, options or Options()):
-            rows |= {position[id(photo)]: answer for photo, answer in answers}
-        table = [rows[number].row() for number in range(len(asked))]
+        found = self.answers(asked, self.weights(country, species), top_k, batch_size)
+        rows = [answer.row() for answers in found for answer in answers]
         if observation_id is None:
-            table = [row | {"observation_id": row["path"]} for row in table]
-        return pl.DataFrame(table, schema=SCHEMA)
+            rows = [{**row, "observation_id": row["path"]} for row in rows]
+        by_place = dict(zip(_together(ids), rows, strict=True))
+        return pl.DataFrame([by_place[place] for place in range(len(asked))], schema=SCHEMA)
 
-    def answers(self, photos: Sequence[Photo], options: Options) -> Iterator[list[tuple[Photo, Answer]]]:
-        """Answer observation by observation, as soon as all of an observation's photos are seen.
+    def answers(
+        self, photos: Sequence[Photo], weights: Weights | None, top_k: int, batch_size: int | None
+    ) -> Iterator[list[Answer]]:
+        """Answer observation by observation, first named first, as soon as all of its photos are seen.
+
+        Args:
+            photos: in any order.
+            weights: of the species, as `weights` gives them.
+            top_k: as for `identify`; likewise `batch_size`.
+            batch_size: see there.
 
         Raises:
-            IdentificationError: an option names what the package does not know.
             EmbeddingError: the device's memory is too small.
         """
-        weights = self.weights(options)
-        photos_of: dict[str, list[Photo]] = defaultdict(list)
-        for photo in photos:
-            photos_of[photo.observation_id].append(photo)
-        together = [photo for group in photos_of.values() for photo in group]
-        wanted, waiting = Counter(photo.observation_id for photo in photos), list[_Seen]()
-        for batch in self._batches(together, options.batch_size or self.batch_size):
+        missing = Counter(photo.observation_id for photo in photos)
+        together = [photos[place] for place in _together([photo.observation_id for photo in photos])]
+        waiting: list[_Seen] = []
+        for batch in self._batches(together, batch_size or self.batch_size):
+            missing.subtract(one.photo.observation_id for one in batch)
             waiting += batch
-            there = Counter(one.photo.observation_id for one in waiting)
-            done = {name for name, count in there.items() if count == wanted[name]}
-            ready = [one for one in waiting if one.photo.observation_id in done]
-            waiting = [one for one in waiting if one.photo.observation_id not in done]
-            yield from self._answered(ready, weights, options.top_k)
+            ready = [one for one in waiting if not missing[one.photo.observation_id]]
+            waiting = [one for one in waiting if missing[one.photo.observation_id]]
+            yield from self._answered(ready, weights, top_k)
 
-    def weights(self, options: Options) -> npt.NDArray[np.float64] | None:
+    def weights(self, country: str | None, species: Sequence[str] | None) -> Weights | None:
         """By what the probability of each species is multiplied, [C]; None without country and list.
 
         A species with n records elsewhere and none in the country keeps 1 / (1 + n) of its probability, the
         share that another record would have there by Laplace's rule: of a rare one, absence says little.
 
+        Args:
+            country: where all photos were taken, a code of the training metadata.
+            species: the only ones that come into question, by binomial name; None for all.
+
         Raises:
             IdentificationError: a species or a country that the package does not know.
         """
-        if options.country is None and options.species is None:
+        if country is None and species is None:
             return None
-        weights = np.ones(len(self.class_ids))
-        if options.country is not None:
-            if (records := self.records.get(options.country)) is None:
-                known = ", ".join(sorted(self.records)) or "none"
+        class_ids = self.classifier.class_ids
+        weights = np.ones(len(class_ids))
+        if country is not None:
+            there = self.records.filter(code=country)
+            if there.is_empty():
+                known = ", ".join(self.records["code"].unique().sort()) or "none"
                 raise IdentificationError(
-                    f"--country {options.country}: no training photo has that code (they have {known})."
+                    f"--country {country}: no training photo has that code (they have {known})."
                 )
-            everywhere = np.sum([*self.records.values()], axis=0)
-            weights = np.where(records > 0, 1.0, 1 / (1 + everywhere))
-        if options.species is not None:
-            unknown = sorted(set(options.species) - set(self.species.names))
-            if unknown or not options.species:
+            columns = np.searchsorted(class_ids, self.records["class_id"])
+            everywhere = np.bincount(columns, self.records["photos"], len(class_ids))
+            weights = np.where(np.isin(class_ids, there["class_id"]), 1.0, 1 / (1 + everywhere))
+        if species is not None:
+            unknown = sorted(set(species) - set(self.species.names))
+            if unknown or not species:
                 raise IdentificationError(
-                    f"{len(unknown)} of the {len(options.species)} species asked for are none of the "
-                    f"package's {len(self.class_ids)}: {', '.join(unknown[:5])}. taxonomy.csv lists them."
+                    f"{len(unknown)} of the {len(species)} species asked for are none of the package's "
+                    f"{len(class_ids)}: {', '.join(unknown[:5])}. taxonomy.csv lists them."
                 )
-            weights = weights * np.isin(self.species.names, options.species)
+            weights = weights * np.isin(self.species.names, species)
         return weights
 
     @cached_property
@@ -223,67 +205,59 @@ class Package:
 
     def _batches(self, photos: Sequence[Photo], size: int) -> Iterator[list[_Seen]]:
         """Photos with their vectors; threads decode ahead of the model."""
-        waiting: deque[list[tuple[Photo, Future[_Read]]]] = deque()
+        waiting: deque[list[Future[_Seen]]] = deque()
         left = iter(photos)
         with ThreadPoolExecutor(DECODERS, "decode") as pool:
             try:
                 while True:
                     while len(waiting) <= AHEAD and (batch := [*islice(left, size)]):
-                        waiting.append([(photo, pool.submit(self._read, photo)) for photo in batch])
+                        waiting.append([pool.submit(self._read, photo) for photo in batch])
                     if not waiting:
                         return
-                    yield self._seen(waiting.popleft())
+                    yield self._embedded([reading.result() for reading in waiting.popleft()])
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _read(self, photo: Photo) -> _Read:
-        data = photo.read()
-        pixels = self._whole.prepared(data, WHOLE_FRAME)
-        if self.crops is None:
-            return _Read(pixels, b"", None)
-        side = self.crops.finder.longest_side
-        return _Read(pixels, data, fitted(decode(data, at_least=side), side))
+    def _read(self, photo: Photo) -> _Seen:
+        try:
+            data = photo.read()
+            pixels = self._whole.prepared(data, WHOLE_FRAME)
+            if self.crops is None:
+                return _Seen(photo, pixels=pixels)
+            side = self.crops.finder.longest_side
+            return _Seen(photo, "", pixels, data, fitted(decode(data, at_least=side), side))
+        except UnreadablePhoto as fault:
+            return _Seen(photo, f"{fault.reason}: {fault.detail}")
+        except OSError as error:
+            return _Seen(photo, f"cannot be read: {error.strerror or error}")
 
-    def _seen(self, batch: Sequence[tuple[Photo, Future[_Read]]]) -> list[_Seen]:
-        seen: dict[int, _Seen] = {}
-        readable: list[tuple[Photo, _Read]] = []
-        for photo, reading in batch:
-            try:
-                readable.append((photo, reading.result()))
-            except UnreadablePhoto as fault:
-                seen[id(photo)] = _Seen(photo, {}, error=f"{fault.reason}: {fault.detail}")
-            except OSError as error:
-                seen[id(photo)] = _Seen(photo, {}, error=f"cannot be read: {error.strerror or error}")
-        for one in self._embedded(readable) if readable else ():
-            seen[id(one.photo)] = one
-        return [seen[id(photo)] for photo, _ in batch]
-
-    def _embedded(self, readable: Sequence[tuple[Photo, _Read]]) -> Iterator[_Seen]:
-        whole = launch(self.backbone, self._whole.together([read.pixels for _, read in readable])).features()
+    def _embedded(self, batch: Sequence[_Seen]) -> list[_Seen]:
+        read = [(one, one.pixels) for one in batch if one.pixels is not None]
+        if not read:
+            return [*batch]
+        whole = launch(self.backbone, self._whole.together([pixels for _, pixels in read])).features()
         features = {name: getattr(whole, name) for name in WHOLE_BLOCKS}
-        regions: Sequence[Region | None] = [None] * len(readable)
+        regions = [WHOLE_FRAME] * len(read)
         if self.crops:
-            to_search = [read.to_search for _, read in readable if read.to_search is not None]
-            boxes = [best_find(finds).region for finds in self.crops.finder.find(to_search)]
+            finds = self.crops.finder.find([one.to_search for one, _ in read if one.to_search is not None])
+            regions = [best_find(found).region for found in finds]
             cut = [
-                self.crops.input.prepared(read.data, box)
-                for (_, read), box in zip(readable, boxes, strict=True)
+                self.crops.input.prepared(one.data, region)
+                for (one, _), region in zip(read, regions, strict=True)
             ]
             of_crops = launch(self.backbone, self.crops.input.together(cut)).features()
             features |= {CROP_OF_BLOCK[name]: getattr(of_crops, name) for name in WHOLE_BLOCKS}
-            regions = boxes
         wanted = {CLS, *self.classifier.features}
-        for row, (photo, _) in enumerate(readable):
-            yield _Seen(photo, {name: features[name][row] for name in wanted}, regions[row])
+        seen = iter(
+            _Seen(one.photo, vectors={name: features[name][row] for name in wanted}, region=regions[row])
+            for row, (one, _) in enumerate(read)
+        )
+        return [one if one.pixels is None else next(seen) for one in batch]
 
-    def _answered(
-        self, seen: Sequence[_Seen], weights: npt.NDArray[np.float64] | None, top_k: int
-    ) -> Iterator[list[tuple[Photo, Answer]]]:
+    def _answered(self, seen: Sequence[_Seen], weights: Weights | None, top_k: int) -> Iterator[list[Answer]]:
         """The answers of whole observations."""
-        readable = [one for one in seen if not one.error]
-        answers: dict[str, Answer] = {}
-        likeness: dict[int, npt.NDArray[np.float32]] = {}
-        if readable:
+        answers: dict[int, Answer] = {}
+        if readable := [one for one in seen if not one.error]:
             table = FeatureTable(
                 image_id=[f"{number}" for number in range(len(readable))],
                 observation_id=[one.photo.observation_id for one in readable],
@@ -292,88 +266,67 @@ class Package:
                 },
             )
             names, said = observe(self.classifier, self.nearness, table)
-            answers = dict(zip(names, self._decided(names, said, weights, top_k), strict=True))
+            decided = dict(zip(names, self._decided(names, said, weights, top_k), strict=True))
             whitened = self.classifier.neighbours.whitened(table.blocks[CLS])
-            likeness = {id(one): vector for one, vector in zip(readable, whitened, strict=True)}
-        for name in dict.fromkeys(one.photo.observation_id for one in seen):
-            yield [
-                (one.photo, self._of_photo(one, answers.get(name), likeness.get(id(one))))
-                for one in seen
-                if one.photo.observation_id == name
-            ]
-
-    def _of_photo(
-        self, one: _Seen, answer: Answer | None, whitened: npt.NDArray[np.float32] | None
-    ) -> Answer:
-        if answer is None or whitened is None:
-            return Answer(
-                one.photo.path, one.photo.observation_id, "", "unreadable", error=printable(one.error)
-            )
-        harmless = answer.level in ("species", "genus") and not self._may_be_venomous(answer.answer)
-        return replace(
-            answer,
-            path=one.photo.path,
-            look_alikes=self.gallery.look_alikes(whitened, harmless),
-            region=one.region,
-        )
-
-    def _may_be_venomous(self, name: str) -> bool:
-        """Whether a species, or one of a genus, is."""
-        return name in self._venomous_names
+            for one, vector in zip(readable, whitened, strict=True):
+                answer = decided[one.photo.observation_id]
+                harmless = answer.level in ("species", "genus") and answer.answer not in self._venomous_names
+                alike = self.gallery.look_alikes(vector, harmless)
+                answers[id(one)] = replace(answer, path=one.photo.path, look_alikes=alike, region=one.region)
+        by_observation: dict[str, list[Answer]] = {}
+        for one in seen:
+            path, name = one.photo.path, one.photo.observation_id
+            unreadable = Answer(path, name, "", "unreadable", error=printable(one.error))
+            by_observation.setdefault(name, []).append(answers.get(id(one), unreadable))
+        yield from by_observation.values()
 
     @cached_property
     def _venomous_names(self) -> frozenset[str]:
-        venomous = np.flatnonzero(self.species.venomous).tolist()
-        genera = {self.species.genera[self.species.genus[column]] for column in venomous}
-        return frozenset({self.species.names[column] for column in venomous} | genera)
+        """Of species, and of genera that have one."""
+        names = [self.species.names[column] for column in np.flatnonzero(self.species.venomous).tolist()]
+        return frozenset([*names, *(name.split()[0] for name in names)])
 
     def _decided(
-        self,
-        names: Sequence[str],
-        said: Observations,
-        weights: npt.NDArray[np.float64] | None,
-        top_k: int,
+        self, names: Sequence[str], said: Observations, weights: Weights | None, top_k: int
     ) -> Iterator[Answer]:
         """An answer for each observation, still without what is the photos' own."""
-        familiarity = self.thresholds.familiarity.of(said)
+        refused, species = self.thresholds.refused(said), self.species
         if weights is not None:
             weighted = said.probabilities * weights
             total = weighted.sum(axis=1, keepdims=True)
             # Where all that is allowed was ruled out before, the weights alone are left.
             weighted = np.where(total > 0, weighted, weights) / np.where(total > 0, total, weights.sum())
             observed = Observed(names, weighted, np.ones(len(names), np.int32))
-            answered = np.searchsorted(
-                self.class_ids, self.classifier.answers(observed, self.classifier.rule)
-            )
+            decided = self.classifier.answers(observed, self.classifier.rule)
+            answered = np.searchsorted(self.classifier.class_ids, decided)
             said = Observations(weighted, answered, said.nearness)
-        levels = self.thresholds.levels(said, self.species, familiarity)
+        levels = self.thresholds.levels(said, species, refused)
+        could_be = said.said(species)
+        words = {"species": species.names, "genus": species.genera, "venomous_unsure": ["", VENOMOUS_UNSURE]}
         inside = self.thresholds.sets(said) & (True if weights is None else weights > 0)
-        p_venomous = said.probabilities[:, self.species.venomous].sum(axis=1)
-        order = np.argsort(-said.probabilities, axis=1, kind="stable")
         for row, name in enumerate(names):
-            answer: str = UNKNOWN
-            level: Level = "unknown"
-            probability: float | None = None
-            if levels.species[row]:
-                column = int(said.answered[row])
-                answer, level = self.species.names[column], "species"
-                probability = float(said.probabilities[row, column])
-            elif levels.genus[row]:
-                answer, level = self.species.genera[int(levels.genus_column[row])], "genus"
-                probability = float(levels.genus_probability[row])
-            elif levels.venomous[row]:
-                answer, level, probability = VENOMOUS_UNSURE, "venomous_unsure", float(p_venomous[row])
-            likeliest = order[row].tolist()
+            level = next((reached for reached, here in levels.items() if here[row]), None)
+            answer, probability = UNKNOWN, None
+            if level:
+                probabilities, number = could_be[level]
+                answer, probability = words[level][int(number[row])], float(probabilities[row])
+            likeliest = np.argsort(-said.probabilities[row], kind="stable").tolist()
             yield Answer(
                 path="",
                 observation_id=name,
                 answer=answer,
-                level=level,
+                level=level or "unknown",
                 probability=probability,
-                p_venomous=float(p_venomous[row]),
-                prediction_set=tuple(self.species.names[one] for one in likeliest if inside[row, one]),
+                p_venomous=float(could_be["venomous_unsure"][0][row]),
+                prediction_set=tuple(species.names[one] for one in likeliest if inside[row, one]),
                 top_k=tuple(
-                    (self.species.names[one], float(said.probabilities[row, one]))
+                    Likely(species.names[one], float(said.probabilities[row, one]))
                     for one in likeliest[:top_k]
                 ),
             )
+
+
+def _together(observation_id: Sequence[str]) -> list[int]:
+    """Places of the photos so that those of an observation come one after the other, first seen first."""
+    first = {name: number for number, name in enumerate(dict.fromkeys(observation_id))}
+    return sorted(range(len(observation_id)), key=lambda place: first[observation_id[place]])

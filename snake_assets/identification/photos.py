@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from snake_assets.identification.errors import IdentificationError
 from snake_assets.snakeclef.csv_reader import read_rows
 from snake_assets.snakeclef.errors import DataError
 
@@ -19,7 +18,7 @@ GroupBy = Literal["none", "folder", "csv"]
 # a photo with a strange name is to be answered, or be told to be unreadable.
 COMPANIONS = (
     *(".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".xml", ".xmp", ".html", ".pdf", ".zip", ".gz"),
-    *(".parquet", ".progress", ".db", ".ini", ".log"),
+    *(".parquet", ".db", ".ini", ".log"),
 )
 # No photo has so many.
 MOST_BYTES = 512 << 20
@@ -74,31 +73,31 @@ def find_photos(
         The photos, each once, and the files in folders that are no photos by their names (hidden ones apart).
 
     Raises:
-        IdentificationError: a path does not exist, or grouping by a table that has no observations.
-        DataError: a table is damaged or lacks the column; names file and line.
+        DataError: a path does not exist, there is nothing to group by, a photo is in two observations, or a
+            table is damaged or lacks the column; names file and line.
     """
     found: dict[str, Photo] = {}
     others: list[Path] = []
     excluded = {path.absolute() for path in but}
     for path in paths:
+        if not path.exists():
+            raise DataError(f"{path} does not exist: name a photo, a folder, or a .csv of photos.")
         if path.is_dir():
             listed = [file for file in _files_below(path) if file.absolute() not in excluded]
             photos = [_photo(file, group_by) for file in listed if file.suffix.lower() not in COMPANIONS]
             others += [file for file in listed if file.suffix.lower() in COMPANIONS]
         elif path.suffix.lower() == ".csv":
-            photos = list(_photos_of_table(path, group_by))
-        elif path.exists():
-            photos = [_photo(path, group_by)]
+            photos = [*_photos_of_table(path, group_by)]
         else:
-            raise IdentificationError(f"{path} does not exist: name a photo, a folder, or a .csv of photos.")
+            photos = [_photo(path, group_by)]
         for photo in photos:
             earlier = found.setdefault(photo.path, photo)
             if earlier.observation_id != photo.observation_id:
-                raise IdentificationError(
+                raise DataError(
                     f"{photo.path} stands in two observations, {earlier.observation_id!r} and "
                     f"{photo.observation_id!r}: a photo belongs to one."
                 )
-    return list(found.values()), others
+    return [*found.values()], others
 
 
 def printable(text: str | Path) -> str:
@@ -107,14 +106,16 @@ def printable(text: str | Path) -> str:
     return CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", valid)
 
 
-def _photo(file: Path, group_by: GroupBy | None) -> Photo:
-    if group_by == "csv":
-        raise IdentificationError(
-            f"--group-by csv, but {file} comes from no table: name a .csv with the columns image_path and "
-            "observation_id."
-        )
+def _photo(file: Path, group_by: GroupBy | None, observation_id: str | None = None) -> Photo:
     path = printable(file.as_posix())
-    return Photo(path, printable(file.parent.as_posix()) if group_by == "folder" else path, file)
+    if group_by == "folder":
+        return Photo(path, printable(file.parent.as_posix()), file)
+    if group_by == "csv" and observation_id is None:
+        raise DataError(
+            f"--group-by csv, but no column observation_id tells that of {file}: name a .csv with the "
+            "columns image_path and observation_id."
+        )
+    return Photo(path, path if observation_id is None else printable(observation_id), file)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -125,16 +126,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _photos_of_table(table: Path, group_by: GroupBy | None) -> Iterator[Photo]:
-    if not table.is_file():
-        raise IdentificationError(f"{table} does not exist: name a photo, a folder, or a .csv of photos.")
-    rows = read_rows(table, ["image_path"])
-    grouped = group_by in (None, "csv")
-    for row in rows:
-        file = table.parent / row.exact("image_path")
-        photo = _photo(file, None if grouped else group_by)
-        if grouped and "observation_id" in row.cells:
-            yield Photo(photo.path, printable(row.exact("observation_id")), file)
-        elif group_by == "csv":
-            raise DataError(f"{table} has no column observation_id, by which --group-by csv groups photos.")
-        else:
-            yield photo
+    for row in read_rows(table, ["image_path"]):
+        grouped = group_by in (None, "csv") and "observation_id" in row.cells
+        observation_id = row.exact("observation_id") if grouped else None
+        yield _photo(table.parent / row.exact("image_path"), group_by, observation_id)

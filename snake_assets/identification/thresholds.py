@@ -3,11 +3,11 @@
 All of it is fitted on observations that the model has not seen, out of fold, and keeps a promise among new
 observations of the known species:
 
-- *Unknown*. An observation is refused where it looks less familiar than 95 % of the known. Two scores say how
-  familiar it looks: the highest probability, and how near the nearest training photos of the answered species
-  are, in units of how near that species' own photos are to each other. They are joined as Fisher joins
-  p-values: the sum of the logarithms of the share of known observations that score lower ("Statistical
-  Methods for Research Workers", 1925). Nothing is fitted on strangers, of which nobody has a sample.
+- *Unknown*. An observation is refused where it looks less familiar than 95 % of the known. Two scores say
+  how familiar it looks: the probability of the answer, and how near the nearest training photos of the
+  answered species are (gallery.py). They are joined as Fisher joins p-values: the sum of the logarithms of
+  the share of known observations that score lower ("Statistical Methods for Research Workers", 1925). Nothing
+  is fitted on strangers, of which nobody has a sample.
 - *Roll-up*. Species, else genus, else "venomous" is answered from the lowest probability up at which those
   answered were right as often as promised, and never where the answer is more likely wrong than right:
   selective classification after Geifman and El-Yaniv (2017).
@@ -17,20 +17,22 @@ observations of the known species:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from snake_assets.identification.errors import IdentificationError
+from snake_assets.learning.errors import LearningError
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Columns = npt.NDArray[np.int64]
 Share = Annotated[float, Field(gt=0.5, lt=1)]
+# How far an answer goes, farthest first.
+AnswerLevel = Literal["species", "genus", "venomous_unsure"]
 
 # So many must have been answered before their share of right ones says anything.
 LEAST_ANSWERED = 20
@@ -71,13 +73,6 @@ class Species:
         genera, genus = np.unique([name.split()[0] for name in names], return_inverse=True)
         return cls(list(names), genera.tolist(), genus.astype(np.int64), np.asarray(venomous, dtype=bool))
 
-    def genus_probabilities(self, probabilities: Floats) -> Floats:
-        """[O, C] to [O, G]."""
-        sums = np.zeros((len(probabilities), len(self.genera)))
-        for column, genus in enumerate(self.genus.tolist()):
-            sums[:, genus] += probabilities[:, column]
-        return sums
-
 
 @dataclass(frozen=True, eq=False)
 class Observations:
@@ -93,11 +88,7 @@ class Observations:
     answered: Columns
     nearness: Floats
 
-    def __len__(self) -> int:
-        """O."""
-        return len(self.answered)
-
-    def __getitem__(self, rows: npt.NDArray[np.integer]) -> Observations:
+    def __getitem__(self, rows: npt.NDArray[np.integer] | Flags) -> Observations:
         """Some of them."""
         return Observations(self.probabilities[rows], self.answered[rows], self.nearness[rows])
 
@@ -106,26 +97,33 @@ class Observations:
         """Of the answered species, [O]."""
         return np.take_along_axis(self.probabilities, self.answered[:, None], axis=1)[:, 0]
 
+    def said(self, species: Species) -> dict[AnswerLevel, tuple[Floats, Columns]]:
+        """What could be answered: by level, its probability and the number of the species or genus, [O] both.
 
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """How far O answers go.
+        The number is 1 for venomous ones.
+        """
+        genera = self.probabilities @ np.eye(len(species.genera))[species.genus]
+        p_venomous = self.probabilities[:, species.venomous].sum(axis=1)
+        return {
+            "species": (self.probability, self.answered),
+            "genus": (genera.max(axis=1), genera.argmax(axis=1)),
+            "venomous_unsure": (p_venomous, np.ones(len(p_venomous), np.int64)),
+        }
 
-    Attributes:
-        refused: as unknown.
-        species: answered as a species.
-        genus: answered as the genus in `genus_column`.
-        venomous: answered as venomous, species unsure.
-        genus_column: the likeliest genus.
-        genus_probability: its probability.
-    """
 
-    refused: Flags
-    species: Flags
-    genus: Flags
-    venomous: Flags
-    genus_column: Columns
-    genus_probability: Floats
+def joined(parts: Sequence[Observations]) -> Observations:
+    """Observations of the same species one after the other."""
+    return Observations(
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.answered for part in parts]),
+        np.concatenate([part.nearness for part in parts]),
+    )
+
+
+def truths(truth: Columns, species: Species) -> dict[AnswerLevel, Columns]:
+    """What would be right, as `Observations.said` numbers it; `truth` is the column of each species, [O]."""
+    venomous = species.venomous[truth].astype(np.int64)
+    return {"species": truth, "genus": species.genus[truth], "venomous_unsure": venomous}
 
 
 class Familiarity(BaseModel):
@@ -145,22 +143,24 @@ class Familiarity(BaseModel):
 
     def of(self, seen: Observations) -> Floats:
         """How familiar observations look, [O], 0 or less: 0 is more familiar than all known ones."""
-        scores = (seen.probability, self.probability_steps), (seen.nearness, self.nearness_steps)
-        return sum((_log_share_below(*one) for one in scores), np.zeros(len(seen)))
+        return _log_share_below(seen.probability, self.probability_steps) + _log_share_below(
+            seen.nearness, self.nearness_steps
+        )
 
 
-def fit_familiarity(probability: Floats, nearness: Floats, answered: float) -> Familiarity:
-    """Learn what is familiar from O known observations that the model has not seen.
+def fit_familiarity(seen: Observations, answered: float) -> Familiarity:
+    """Learn what is familiar from known observations that the model has not seen.
 
     Args:
-        probability: of each answer, [O].
-        nearness: as in `Observations`, [O].
+        seen: the observations.
         answered: share of the known that is not to be refused.
     """
-    fitted = Familiarity(probability_steps=_steps(probability), nearness_steps=_steps(nearness))
-    column = np.zeros(len(nearness), np.int64)
-    scores = fitted.of(Observations(probability[:, None], column, nearness))
-    return fitted.model_copy(update={"least": float(np.quantile(scores, 1 - answered))})
+    steps = np.linspace(0, 1, STEPS + 1)
+    fitted = Familiarity(
+        probability_steps=tuple(np.quantile(seen.probability, steps).tolist()),
+        nearness_steps=tuple(np.quantile(seen.nearness, steps).tolist()),
+    )
+    return fitted.model_copy(update={"least": float(np.quantile(fitted.of(seen), 1 - answered))})
 
 
 class Thresholds(BaseModel):
@@ -170,7 +170,7 @@ class Thresholds(BaseModel):
         promises: that they keep.
         observations: that they were fitted on.
         familiarity: what is refused as unknown.
-        species: lowest probability at which a species is answered; likewise `genus` and `venomous`.
+        least: by level, the lowest probability at which it is answered.
         set_probability: lowest probability at which a species is in the prediction set, by column.
     """
 
@@ -179,33 +179,34 @@ class Thresholds(BaseModel):
     promises: Promises
     observations: int
     familiarity: Familiarity
-    species: float
-    genus: float
-    venomous: float
+    least: Mapping[AnswerLevel, float]
     set_probability: tuple[float, ...]
 
-    def levels(self, seen: Observations, species: Species, familiarity: Floats | None = None) -> Levels:
-        """How far each answer goes.
+    def refused(self, seen: Observations) -> Flags:
+        """Which observations are answered as unknown, whatever species are ruled out afterwards."""
+        return self.familiarity.of(seen) < self.familiarity.least
+
+    def levels(
+        self, seen: Observations, species: Species, refused: Flags | None = None
+    ) -> dict[AnswerLevel, Flags]:
+        """By level, which observations are answered so, [O]; on one at most, and unknown where on none.
 
         Args:
             seen: the observations.
             species: of the columns.
-            familiarity: where it was taken before some species were ruled out; None takes that of `seen`.
+            refused: those that are to be unknown; None asks `refused`.
         """
-        familiar = self.familiarity.of(seen) if familiarity is None else familiarity
-        refused = familiar < self.familiarity.least
-        genera = species.genus_probabilities(seen.probabilities)
-        genus, genus_probability = genera.argmax(axis=1), genera.max(axis=1)
-        by_species = ~refused & (seen.probability >= self.species)
-        by_genus = ~refused & ~by_species & (genus_probability >= self.genus)
-        p_venomous = seen.probabilities[:, species.venomous].sum(axis=1)
-        by_venom = ~refused & ~by_species & ~by_genus & (p_venomous >= self.venomous)
-        return Levels(refused, by_species, by_genus, by_venom, genus, genus_probability)
+        left = ~(self.refused(seen) if refused is None else refused)
+        found: dict[AnswerLevel, Flags] = {}
+        for level, (probability, _) in seen.said(species).items():
+            found[level] = left & (probability >= self.least[level])
+            left &= ~found[level]
+        return found
 
     def sets(self, seen: Observations) -> Flags:
         """Which species are in each prediction set, bool [O, C]; the answered one always is."""
         inside = seen.probabilities >= np.array(self.set_probability)
-        inside[np.arange(len(seen)), seen.answered] = True
+        inside[np.arange(len(inside)), seen.answered] = True
         return inside
 
 
@@ -221,37 +222,27 @@ def fit_thresholds(
         promises: to be kept.
 
     Raises:
-        IdentificationError: fewer than 20 observations.
+        LearningError: fewer than 20 observations.
     """
     promises = promises or Promises()
-    if len(seen) < LEAST_ANSWERED:
-        raise IdentificationError(
-            f"{len(seen)} observations are too few to fit thresholds on: {LEAST_ANSWERED} at least."
+    if len(truth) < LEAST_ANSWERED:
+        raise LearningError(
+            f"{len(truth)} observations are too few to fit thresholds on: {LEAST_ANSWERED} at least."
         )
-    familiarity = fit_familiarity(seen.probability, seen.nearness, promises.known_answered)
-    kept = familiarity.of(seen) >= familiarity.least
-    right = seen.answered == truth
-    by_species = _lowest_probability(seen.probability[kept], right[kept], promises.accuracy)
-    genera = species.genus_probabilities(seen.probabilities)
-    left = kept & (seen.probability < by_species)
-    right_genus = genera.argmax(axis=1) == species.genus[truth]
-    by_genus = _lowest_probability(genera.max(axis=1)[left], right_genus[left], promises.accuracy)
-    left &= genera.max(axis=1) < by_genus
-    p_venomous = seen.probabilities[:, species.venomous].sum(axis=1)
-    by_venom = _lowest_probability(p_venomous[left], species.venomous[truth][left], promises.accuracy)
+    familiarity = fit_familiarity(seen, promises.known_answered)
+    left, right = familiarity.of(seen) >= familiarity.least, truths(truth, species)
+    least: dict[AnswerLevel, float] = {}
+    for level, (probability, number) in seen.said(species).items():
+        correct = number[left] == right[level][left]
+        least[level] = _lowest_probability(probability[left], correct, promises.accuracy)
+        left &= probability < least[level]
     return Thresholds(
         promises=promises,
-        observations=len(seen),
+        observations=len(truth),
         familiarity=familiarity,
-        species=by_species,
-        genus=by_genus,
-        venomous=by_venom,
+        least=least,
         set_probability=tuple(_set_probabilities(seen.probabilities, truth, species, promises).tolist()),
     )
-
-
-def _steps(values: Floats) -> tuple[float, ...]:
-    return tuple(np.quantile(values, np.linspace(0, 1, STEPS + 1)).tolist())
 
 
 def _log_share_below(values: Floats, steps: Sequence[float]) -> Floats:
@@ -286,11 +277,8 @@ def _set_probabilities(probabilities: Floats, truth: Columns, species: Species, 
         for column in np.flatnonzero(species.venomous == venomous).tolist():
             alone = own[truth == column]
             # With fewer, one odd observation more or less would decide.
-            least[column] = _conformal_quantile(alone if len(alone) * missed >= 2 else together, missed)
+            reached = np.sort(alone if len(alone) * missed >= 2 else together)
+            rank = int(np.floor(missed * (len(reached) + 1) + 1e-9))
+            # The conformal quantile; 0, which is every species, where there is none.
+            least[column] = reached[rank - 1] if rank else 0.0
     return least
-
-
-def _conformal_quantile(own: Floats, missed: float) -> float:
-    """The floor(missed (n + 1))-th lowest of n; 0, which is every species, where there is none."""
-    rank = int(np.floor(missed * (len(own) + 1) + 1e-9))
-    return float(np.sort(own)[rank - 1]) if rank else 0.0

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
-from snake_assets.identification.evaluation import held_out
+from snake_assets.identification.evaluation import Kept, Operation, held_out
 from snake_assets.identification.gallery import fit_nearness, typical_photos
-from snake_assets.identification.package import Content, write_package
+from snake_assets.identification.package import write_package
 from snake_assets.identification.thresholds import Species, fit_thresholds
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.feature_table import WHOLE_BLOCKS, FeatureTable
@@ -22,6 +23,22 @@ from snake_assets.vision.preprocessing.regions import WHOLE_FRAME
 from snake_assets.vision.preprocessing.transforms import BackboneInput
 
 NAMES = ["Naja naja", "Naja kaouthia", "Ptyas mucosa", "Boiga cyanea"]
+SCORES = {
+    **dict.fromkeys(("track1", "track2", "f1", "accuracy"), 90.5),
+    "intervals": {"track1": [88.0, 92.0]},
+    "chance": dict.fromkeys(("track1", "track2", "f1", "accuracy"), 20.0),
+    "observations": 116,
+}
+OPERATION = Operation(
+    photos=900,
+    observations=570,
+    kept=(Kept(promise="right", promised=0.9, achieved=0.93, standard_error=None, observations=60),),
+    set_size=1.25,
+    risk_coverage=((1.0, 0.08),),
+    strangers=(),
+    auroc=(0.876, 0.847, 0.904),
+    refused=(0.36, 0.26, 0.47),
+)
 CLASS_IDS, VENOMOUS = [3, 5, 8, 9], {3: True, 5: True, 8: False, 9: False}
 
 
@@ -70,26 +87,27 @@ def made(demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     )
     classifier = train_classifier(train, VENOMOUS, Recipe(folds=2), "drawn")
     species = Species.of(NAMES, classifier.venomous)
-    held = held_out(classifier, train, VENOMOUS)
-    nearness = fit_nearness(classifier.neighbours, train.observation_id)
-    gallery = typical_photos(nearness, train.observation_id)
-    content = Content(
+    gallery = typical_photos(classifier.neighbours, train.observation_id)
+    root = tmp_path_factory.mktemp("identification")
+    write_package(
+        root / "model_package",
         classifier=classifier,
-        nearness=nearness,
-        thresholds=fit_thresholds(held.seen, held.truth, species),
-        names=NAMES,
-        records={"PH": np.array([1, 9, 1, 9]), "IN": np.array([0, 9, 0, 9])},
+        nearness=fit_nearness(classifier.neighbours, train.observation_id),
+        thresholds=fit_thresholds(*held_out(classifier, train, VENOMOUS), species),
+        species=species,
+        records=pl.DataFrame(
+            [(3, "PH", 1), (5, "PH", 9), (8, "PH", 1), (9, "PH", 9), (5, "IN", 9), (9, "IN", 9)],
+            schema=["class_id", "code", "photos"],
+            orient="row",
+        ),
         gallery=gallery,
         thumbnails=[photos[row] for row in gallery.tolist()],
         backbone=backbone,
-        batch_size=16,
-        cut=None,
-        finder=None,
-        card="# Noise\n",
+        recipe={"batch_size": 16},
+        scores=SCORES,
+        operation=OPERATION,
         made_from={},
     )
-    root = tmp_path_factory.mktemp("identification")
-    write_package(content, root / "model_package")
     new = [snake(number % 4, 1000 + number) for number in range(12)]
     files = [root / "photos" / f"{number:02}.png" for number in range(12)]
     files[0].parent.mkdir()

@@ -1,13 +1,22 @@
-"""`snake-assets predict` as a user calls it."""
+"""`snake-assets predict` as a user calls it, and the file of answers that it goes on with."""
 
 import csv
 import json
 import random
+import re
+import shlex
+import shutil
+import socket
 from pathlib import Path
 
 import pytest
 
+from benchmarks.predict import rows_after_kills
 from snake_assets import cli
+from snake_assets.identification import IdentificationError
+from snake_assets.identification.command import answer_file
+from snake_assets.identification.exports import Layout
+from snake_assets.storage.fingerprints import Json
 from snake_assets_tests.fuzz.mutations import mutated
 from snake_assets_tests.fuzz.photo_seeds import photo_seeds
 from snake_assets_tests.identification.conftest import Made
@@ -90,6 +99,36 @@ def test_a_call_that_cannot_be_done_says_why_and_returns_2(
         cli.main(["predict", str(folder), "--top-k", "0"])
 
 
+def test_the_page_of_the_docs_runs_as_it_stands(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path("docs/predict.md").read_text()
+    monkeypatch.setenv("SNAKE_STORE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made.folder, "model_package")
+    Path("photos").mkdir()
+    for number, (path, _) in enumerate(made.photos[:3]):
+        shutil.copyfile(path, f"photos/{number}.png")
+    (call,) = re.findall("^snake-assets (.*)$", page, re.MULTILINE)
+    assert cli.main(shlex.split(call)) == 0
+    assert len(rows_of(tmp_path / "answers.csv")) == 3
+    (example,) = re.findall("```python\n(.*?)```", page, re.DOTALL)
+    exec(example, {})
+    assert "photos/1.png" in capsys.readouterr().out
+
+
+def test_it_works_with_the_network_cut_off(
+    made: Made, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("There is no network.")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert predict(made, folder / "00.png", "--format", "jsonl") == 0
+    assert json.loads(capsys.readouterr().out)["level"] != "unreadable"
+
+
 def test_hostile_files_are_rows(made: Made, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -99,3 +138,86 @@ def test_hostile_files_are_rows(made: Made, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     assert predict(made, photos, "-o", out) == 0
     assert len(rows_of(out)) == 200
+
+
+ENTRIES = [f"{number},answer" for number in range(6)]
+MADE_BY = {"model": "m", "top_k": 5}
+
+
+LINES = Layout("key,answer\n", lambda answers: [], lambda entry: entry.split(",")[0])
+ARRAY = Layout("[\n", lambda answers: [], lambda entry: entry, between=",\n", tail="\n]\n")
+
+
+def write(file: Path, entries: list[str], layout: Layout = LINES) -> set[str]:
+    with answer_file(file, layout, MADE_BY) as answers:
+        before = set(answers.done)
+        for entry in entries:
+            answers.add([entry])
+    return before
+
+
+def test_a_second_call_goes_on_and_doubles_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "out.csv"
+    assert write(file, ENTRIES[:3]) == set()
+    assert write(file, ENTRIES) == {"0", "1", "2"}
+    assert file.read_text() == "key,answer\n" + "\n".join(ENTRIES) + "\n"
+
+
+def test_entries_of_a_document_stay_between_its_head_and_its_tail(tmp_path: Path) -> None:
+    file = tmp_path / "out.json"
+    write(file, ["0", "1"], ARRAY)
+    assert write(file, ["2"], ARRAY) == {"0", "1"}
+    assert file.read_text() == "[\n0,\n1,\n2\n]\n"
+
+
+def test_rows_that_were_taken_out_are_computed_again(tmp_path: Path) -> None:
+    file = tmp_path / "out.csv"
+    write(file, ENTRIES)
+    file.write_text("key,answer\n3,answer\n")
+    assert write(file, ENTRIES[:4]) == {"3"}
+    assert file.read_text().splitlines()[1:] == [ENTRIES[3], *ENTRIES[:3]]
+
+
+@pytest.mark.parametrize(
+    ("layout", "made_by", "told"),
+    [
+        (LINES, {"model": "n", "top_k": 5}, "another model .'m', now 'n'"),
+        (LINES, {"model": "m", "top_k": 3}, "another top_k .5, now 3"),
+        (ARRAY, MADE_BY, "was changed"),
+    ],
+)
+def test_a_file_of_something_else_is_refused_by_name_and_left_as_it_is(
+    tmp_path: Path, layout: Layout, made_by: dict[str, Json], told: str
+) -> None:
+    file = tmp_path / "out.csv"
+    write(file, ENTRIES)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(IdentificationError, match=told) as raised, answer_file(file, layout, made_by):
+        pass
+    assert str(file) in str(raised.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_file_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "out.csv"
+    file.write_text("mine")
+    with pytest.raises(IdentificationError, match=r"no out\.csv\.options\.json beside it"):
+        write(file, ENTRIES)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_two_calls_do_not_write_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "out.csv"
+    with answer_file(file, LINES, MADE_BY), pytest.raises(IdentificationError, match="Another call"):
+        write(file, ENTRIES)
+
+
+@pytest.mark.daemon
+def test_kills_lose_nothing_double_nothing_and_leave_whole_lines(made: Made, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(120):
+        path, _ = made.photos[number % len(made.photos)]
+        (photos / f"{number:03}.png").write_bytes(path.read_bytes())
+    found = rows_after_kills(made.folder, photos, tmp_path, 5)
+    assert found == {"kills": 5, "lost": 0, "doubled": 0, "cut": 0}

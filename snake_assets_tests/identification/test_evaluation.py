@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from snake_assets.identification.card import model_card
 from snake_assets.identification.evaluation import (
     Operation,
     drawn_photos,
@@ -50,12 +49,10 @@ def operation(classifier: SpeciesClassifier, table: FeatureTable) -> Operation:
 def test_each_observation_is_held_out_once_by_a_model_that_is_none_of_its_own(
     classifier: SpeciesClassifier, table: FeatureTable
 ) -> None:
-    held = held_out(classifier, table, VENOMOUS)
-    assert np.bincount(held.truth).tolist() == [15] * 4
+    seen, truth = held_out(classifier, table, VENOMOUS)
+    assert np.bincount(truth).tolist() == [15] * 4
     seen_before = classifier.identify(table)
-    assert (held.seen.answered == held.truth).mean() < (
-        seen_before.class_id == np.repeat(CLASS_IDS, 15)
-    ).mean()
+    assert (seen.answered == truth).mean() < (seen_before.class_id == np.repeat(CLASS_IDS, 15)).mean()
 
 
 def test_promises_stand_beside_what_came_of_them(operation: Operation) -> None:
@@ -73,20 +70,6 @@ def test_each_species_is_left_out_once_and_a_strange_one_is_told_apart(operation
     assert sorted(found) == sorted(NAMES) and all(one.observations == 15 for one in operation.strangers)
     assert found["Boiga cyanea"].auroc > 0.9
     assert operation.auroc and operation.auroc[1] <= operation.auroc[0] <= operation.auroc[2]
-
-
-def test_the_card_says_what_it_is_worth_and_what_it_must_not_be_used_for(operation: Operation) -> None:
-    names = ("track1", "track2", "f1", "accuracy")
-    scores = dict.fromkeys(names, 90.5) | {
-        "intervals": {"track1": [88.0, 92.0]},
-        "chance": dict.fromkeys(names, 20.0),
-        "observations": 116,
-    }
-    card = model_card("tiny", 120, SPECIES, scores, operation)
-    assert "| Track 1 | 90.5 | 88.0 to 92.0 | 20.0 |" in card
-    assert "must not be used for" in card and "licence of `tiny`" in card
-    assert "the AUROC between known and unknown is" in card
-    assert "too few observations" in model_card("tiny", 120, SPECIES, scores, None)
 
 
 def test_of_many_photos_whole_observations_are_drawn(table: FeatureTable) -> None:

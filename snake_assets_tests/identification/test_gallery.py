@@ -50,7 +50,7 @@ def test_a_species_of_one_observation_is_taken_to_be_like_the_others() -> None:
 
 def test_typical_photos_are_five_a_species_of_different_observations(nearness: Nearness) -> None:
     _, labels, observations = three_species()
-    rows = typical_photos(nearness, observations)
+    rows = typical_photos(nearness.neighbours, observations)
     assert labels[rows].tolist() == [0] * 5 + [1] * 5 + [2] * 5
     assert len({observations[row] for row in rows}) == 15
     own = nearness.neighbours.vectors[rows[:5]].astype(np.float32)

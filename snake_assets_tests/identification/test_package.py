@@ -4,14 +4,13 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
-from snake_assets.identification import Options, Package, load_package
-from snake_assets.identification.errors import IdentificationError
-from snake_assets.identification.exports import COLUMNS
+from snake_assets.identification import IdentificationError, Package, load_package
+from snake_assets.identification.exports import SCHEMA
 from snake_assets_tests.identification.conftest import Made
 
 
@@ -20,9 +19,9 @@ def package(made: Made) -> Package:
     return load_package(made.folder, "cpu")
 
 
-def answered(package: Package, made: Made, options: Options | None = None) -> pl.DataFrame:
+def answered(package: Package, made: Made, **options: Any) -> pl.DataFrame:
     paths, observations = zip(*made.photos, strict=True)
-    return package.identify(paths, observations, options)
+    return package.identify(paths, observations, **options)
 
 
 def test_it_holds_safetensors_text_and_thumbnails_alone(made: Made) -> None:
@@ -37,7 +36,7 @@ def test_probabilities_are_those_of_the_classifier_on_the_embedding_tables(
     package: Package, made: Made
 ) -> None:
     found = answered(package, made)
-    assert found.columns == [*COLUMNS] and found["path"].to_list() == [str(path) for path, _ in made.photos]
+    assert found.columns == [*SCHEMA] and found["path"].to_list() == [str(path) for path, _ in made.photos]
     expected = made.classifier.identify(made.features)
     names = dict(zip(made.classifier.class_ids.tolist(), package.species.names, strict=True))
     for observation, class_id, probability in zip(
@@ -70,22 +69,22 @@ def test_bytes_are_answered_as_files_and_what_is_no_photo_is_a_row(package: Pack
 
 def test_a_list_of_species_leaves_only_these(package: Package, made: Made) -> None:
     wanted = tuple(package.species.names[:2])
-    found = answered(package, made, Options(species=wanted, top_k=2)).filter(pl.col("level") != "unreadable")
+    found = answered(package, made, species=wanted, top_k=2).filter(pl.col("level") != "unreadable")
     for row in found.iter_rows(named=True):
         assert {one["species"] for one in row["top_k"]} == set(wanted)
         assert sum(one["probability"] for one in row["top_k"]) == pytest.approx(1, abs=1e-5)
         assert set(row["prediction_set"]) <= set(wanted)
     with pytest.raises(IdentificationError, match=r"1 of the 1 species .* Naja imaginaria"):
-        package.identify([], options=Options(species=("Naja imaginaria",)))
+        package.identify([], species=["Naja imaginaria"])
 
 
 def test_species_never_recorded_in_a_country_are_down_weighted_by_their_records(package: Package) -> None:
-    weights = package.weights(Options(country="IN"))
+    weights = package.weights("IN", None)
     assert weights is not None
     # Odd columns have records in both countries, even ones a single one elsewhere.
     assert weights[:4].tolist() == [0.5, 1, 0.5, 1]
     with pytest.raises(IdentificationError, match=r"--country XX.*IN, PH"):
-        package.weights(Options(country="XX"))
+        package.weights("XX", None)
 
 
 def change(name: str, to: bytes | None = None) -> Callable[[Path], None]:
@@ -100,6 +99,11 @@ def older(folder: Path) -> None:
     (folder / "package.json").write_text(json.dumps(text | {"format": 0}))
 
 
+def coarser(folder: Path) -> None:
+    text = json.loads((folder / "package.json").read_text())
+    (folder / "package.json").write_text(json.dumps(text | {"precision": "bf16"}))
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
@@ -109,6 +113,7 @@ def older(folder: Path) -> None:
         (lambda folder: (folder / "taxonomy.csv").unlink(), r"taxonomy\.csv is missing"),
         (lambda folder: (folder / "package.json").unlink(), "no package"),
         (change("package.json", b"{"), "cannot be read"),
+        (coarser, r"package\.json was changed"),
         (older, "is of format 0"),
     ],
 )
@@ -124,10 +129,12 @@ def test_a_package_that_was_changed_is_refused_and_a_copy_is_not(
         load_package(copy, "cpu")
 
 
-def test_a_gallery_of_the_official_size_needs_no_index(package: Package) -> None:
-    """As many vectors as there are photos: exact, and the nearest is the photo itself."""
-    draw = np.random.default_rng(0)
-    vectors = draw.normal(size=(2000, 64)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    gallery = type(package.gallery)(vectors, np.zeros(2000, np.int64), ["x.jpg"] * 2000, package.species)
-    assert gallery.look_alikes(vectors[7], harmless=False)[0].similarity == pytest.approx(1)
+def test_the_card_says_what_it_is_worth_and_what_it_must_not_be_used_for(made: Made) -> None:
+    card = (made.folder / "MODEL_CARD.md").read_text()
+    assert (
+        "| Track 1 | 90.5 | 88.0 to 92.0 | 20.0 |" in card and "| macro F1, % | 90.5 | none | 20.0 |" in card
+    )
+    assert "must not be used for" in card and "licence of `backbone`" in card
+    assert "PH 20, IN 18" in card and "4, of which 2 are medically important" in card
+    assert "| right | 90.0% | 93.0% | none to tell by |" in card
+    assert "36.0% of the observations are answered" in card and "0.876 (0.847 to 0.904)" in card

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from snake_assets.identification.errors import IdentificationError
 from snake_assets.identification.thresholds import (
     Observations,
     Promises,
     Species,
     Thresholds,
     fit_thresholds,
+    joined,
+    truths,
 )
+from snake_assets.learning.errors import LearningError
 
 SPECIES = Species.of(
     ["Naja naja", "Naja kaouthia", "Ptyas mucosa", "Boiga cyanea"], [True, True, False, False]
@@ -32,25 +34,23 @@ def test_promises_are_kept_among_new_observations() -> None:
         new, truth = drawn(2000, seed=2 * seed + 1)
         levels, inside = thresholds.levels(new, SPECIES), thresholds.sets(new)
         venomous, held = SPECIES.venomous[truth], inside[np.arange(2000), truth]
+        said, correct = new.said(SPECIES), truths(truth, SPECIES)
         for name, those in {
-            "answered": ~levels.refused,
-            "species": (new.answered == truth)[levels.species],
-            "genus": (levels.genus_column == SPECIES.genus[truth])[levels.genus],
-            "venomous": venomous[levels.venomous],
+            "answered": ~thresholds.refused(new),
+            **{level: (said[level][1] == correct[level])[here] for level, here in levels.items()},
             "harmless sets": held[~venomous],
             "venomous sets": held[venomous],
         }.items():
             right.setdefault(name, []).append(those)
         # Each observation has one level at most, and its answer is in its set.
-        each = np.stack([levels.refused, levels.species, levels.genus, levels.venomous])
-        assert each.sum(axis=0).max() == 1
+        assert np.stack([*levels.values()]).sum(axis=0).max() == 1
         assert inside[np.arange(2000), new.answered].all()
     promised = {"answered": 0.95, "venomous sets": 0.98}
     for name, those in right.items():
         found, share = np.concatenate(those), promised.get(name, 0.9)
         # Thresholds are drawn like what they are held against, hence the 2.
         assert found.mean() >= share - 2 * np.sqrt(2 * share * (1 - share) / len(found)), name
-        if name not in ("species", "genus", "venomous"):
+        if name not in levels:
             assert found.mean() == pytest.approx(share, abs=0.015), name
 
 
@@ -59,14 +59,14 @@ def test_what_is_far_from_all_photos_is_refused_however_sure_the_head_is() -> No
     thresholds = fit_thresholds(seen, truth, SPECIES)
     sure = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
     looked = Observations(sure, np.zeros(2, np.int64), np.array([0.0, -9.0]))
-    assert thresholds.levels(looked, SPECIES).refused.tolist() == [False, True]
+    assert thresholds.levels(looked, SPECIES)["species"].tolist() == [True, False]
 
 
 def test_an_answer_that_is_more_likely_wrong_than_right_is_not_given() -> None:
     seen, _ = drawn(500, seed=1)
     # All were right, so any probability would keep the promise.
     thresholds = fit_thresholds(seen, seen.answered, SPECIES)
-    assert thresholds.species == 0.5
+    assert thresholds.least["species"] == 0.5
 
 
 def test_thresholds_come_back_from_json_as_they_were() -> None:
@@ -76,14 +76,12 @@ def test_thresholds_come_back_from_json_as_they_were() -> None:
 
 def test_with_few_observations_the_probability_itself_has_to_keep_the_promise() -> None:
     seen, truth = drawn(19, seed=1)
-    with pytest.raises(IdentificationError, match="19 observations are too few"):
+    with pytest.raises(LearningError, match="19 observations are too few"):
         fit_thresholds(seen, truth, SPECIES)
     wrong = (seen.answered + 1) % 4
-    with_one = Observations(*(np.append(part, part[:1], axis=0) for part in (
-        seen.probabilities, seen.answered, seen.nearness,
-    )))  # fmt: skip
+    with_one = joined([seen, seen[np.array([0])]])
     thresholds = fit_thresholds(with_one, np.append(wrong, wrong[:1]), SPECIES)
-    assert thresholds.species == thresholds.genus == 0.9
+    assert thresholds.least["species"] == thresholds.least["genus"] == 0.9
 
 
 def test_a_species_without_an_observation_is_held_to_those_of_its_kind() -> None:

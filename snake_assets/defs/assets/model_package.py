@@ -1,7 +1,7 @@
 """The trained model as a folder that works without the store."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -9,37 +9,34 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import numpy as np
-import numpy.typing as npt
+import polars as pl
 from pydantic import Field
 
 from snake_assets.defs.assets.dependencies import feature_tables
 from snake_assets.defs.assets.validation_report import validation_report
 from snake_assets.defs.lib.metadata import data_version
 from snake_assets.defs.lib.partitions import ON_DEVICE
-from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
-from snake_assets.identification.card import model_card
-from snake_assets.identification.errors import IdentificationError
 from snake_assets.identification.evaluation import OPERATION_FILE, held_out, read_operation
 from snake_assets.identification.gallery import fit_nearness, typical_photos
+from snake_assets.identification.identify import IdentificationError
 from snake_assets.identification.package import (
     CARD,
     PACKAGE_FILE,
     THRESHOLDS,
-    Content,
     is_made_from,
     write_package,
 )
-from snake_assets.identification.thresholds import Promises, Species, fit_thresholds
+from snake_assets.identification.thresholds import Promises, Share, Species, fit_thresholds
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.evaluation.report import SCORES_FILE
+from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.reading import read_features, read_splits
 from snake_assets.learning.train import refit
 from snake_assets.plots.photo_sheets import thumbnails
-from snake_assets.snakeclef.image_table import class_balance
 from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.fingerprints import Json, file_digest
@@ -52,50 +49,32 @@ if TYPE_CHECKING:
     from snake_assets.vision.backbone.backbone import Backbone
 
 # Counts as an input: raise it when the same classifier and features would give another package.
-PACKAGE_VERSION = 1
+PACKAGE_VERSION = 2
 PACKAGE = "model_package"
 # Pixels a side, and bytes: of 1,784 species, five photos and their vectors stay under 60 MB.
 THUMBNAIL = (160, 5_000)
 SPLITS = ("train", "val")
+DEFAULT, RANGE = Promises(), "above 0.5 and below 1"
 
 
-class PackageConfig(dg.Config):
+class PackageConfig(StepConfig):
     """What the package promises of observations of species that it knows."""
 
-    refit_on_train_and_val: bool = Field(
-        default=True,
-        description="Train the chosen recipe again on train and val together, as the submission does.",
+    accuracy: Share = Field(
+        default=DEFAULT.accuracy,
+        description=f"Share of the answers that are to be right, at each level, {RANGE}.",
     )
-    accuracy: float = Field(
-        default=Promises().accuracy,
-        gt=0.5,
-        lt=1,
-        description="Share of the answers that are to be right, at each level, above 0.5.",
+    known_answered: Share = Field(
+        default=DEFAULT.known_answered,
+        description=f"Share of the known not to be refused, {RANGE}. Lower, more strangers are refused.",
     )
-    known_answered: float = Field(
-        default=Promises().known_answered,
-        gt=0.5,
-        lt=1,
-        description="Share of the known that is not to be refused, above 0.5 and below 1. Lower, more "
-        "strangers are refused.",
+    coverage: Share = Field(
+        default=DEFAULT.coverage,
+        description=f"Share of harmless snakes whose prediction set is to hold their species, {RANGE}.",
     )
-    coverage: float = Field(
-        default=Promises().coverage,
-        gt=0.5,
-        lt=1,
-        description="Share of harmless snakes whose prediction set is to hold their species, above "
-        "0.5 and below 1.",
+    venomous_coverage: Share = Field(
+        default=DEFAULT.venomous_coverage, description=f"The same of venomous snakes, {RANGE}."
     )
-    venomous_coverage: float = Field(
-        default=Promises().venomous_coverage,
-        gt=0.5,
-        lt=1,
-        description="The same of venomous snakes, above 0.5 and below 1.",
-    )
-
-    def promises(self) -> Promises:
-        """The promises."""
-        return Promises(**{name: getattr(self, name) for name in Promises.model_fields})
 
 
 @dg.asset(
@@ -124,16 +103,13 @@ def model_package(
     because the backbone is another than that of the embeddings, set SNAKE_BACKBONE to it, or embed again.
     """
     venom_list = raw_data.folder() / "metadata" / VENOM_LIST
-    venomous = read_venom_list(venom_list)
     images = {split: open_table(store.folder("image_table", split)) for split in SPLITS}
     tables = {split: feature_tables(store, split, crops) for split in SPLITS}
-    trained, report = (
-        open_bundle(store.folder("species_classifier")),
-        open_bundle(store.folder("validation_report")),
-    )
+    trained = open_bundle(store.folder("species_classifier"))
+    report = open_bundle(store.folder("validation_report"))
     made_from: dict[str, Json] = {
         "version": PACKAGE_VERSION,
-        "config": config.model_dump(),
+        "promises": config.model_dump(),
         "classifier": trained.digest,
         "report": {name: report.files.get(name) for name in (SCORES_FILE, OPERATION_FILE)},
         "images": [images[split].manifest.digest for split in SPLITS],
@@ -142,57 +118,53 @@ def model_package(
     }
     folder = store.folder(PACKAGE)
     if not is_made_from(folder, made_from):
+        venomous, recipe = read_venom_list(venom_list), tables["train"][-1].manifest.recipe
         seen_by = _backbone_of(tables["train"][0], backbone)
-        classifier = SpeciesClassifier.load(trained.inside)
-        train = photos = read_features(*tables["train"])
-        if config.refit_on_train_and_val:
-            photos = read_splits([tables[split] for split in SPLITS])
-            classifier = refit(classifier, photos, venomous)
-        # Those of train come first.
-        splits = ["train"] * len(train) + ["val"] * (len(photos) - len(train))
-        marked = photos is not train
-        ids = [name.partition("/")[2] if marked else name for name in photos.image_id]
-        names = _names(images.values(), venomous)
+        judged = SpeciesClassifier.load(trained.inside)
+        classifier, photos = _answering(judged, tables, venomous)
+        known = _known_photos(images)
+        names = dict(known.select("class_id", "binomial_name").unique("class_id").iter_rows())
         species = Species.of([names[one] for one in classifier.class_ids.tolist()], classifier.venomous)
-        held = held_out(classifier, train, venomous, context.log.info)
-        nearness = fit_nearness(classifier.neighbours, photos.observation_id)
-        gallery = typical_photos(nearness, photos.observation_id)
-        scores = json.loads(report.path(SCORES_FILE).read_text())
-        crop = tables["train"][-1].manifest.recipe.get("crop")
-        cut = dict(crop) if isinstance(crop, Mapping) else {}
-        finder = cut.pop("finder", None)
-        content = Content(
-            classifier=classifier,
-            nearness=nearness,
-            thresholds=fit_thresholds(held.seen, held.truth, species, config.promises()),
-            names=species.names,
-            records=_records(images.values(), classifier.class_ids),
-            gallery=gallery,
-            thumbnails=_thumbnails(images, [(splits[row], ids[row]) for row in gallery.tolist()]),
-            backbone=seen_by,
-            batch_size=int(str(tables["train"][0].manifest.recipe["batch_size"])),
-            finder=finder if isinstance(finder, Mapping) else None,
-            cut=cut or None,
-            card=model_card(seen_by.name, len(photos), species, scores, read_operation(report)),
-            made_from=made_from,
-        )
-        _keep(content, folder)
+        seen, truth = held_out(judged, read_features(*tables["train"]), venomous, context.log.info)
+        gallery = typical_photos(classifier.neighbours, photos.observation_id)
+        with TemporaryDirectory(prefix=f".{PACKAGE}.", dir=_parent(folder)) as aside:
+            write_package(
+                Path(aside) / "new",
+                classifier=classifier,
+                nearness=fit_nearness(classifier.neighbours, photos.observation_id),
+                thresholds=fit_thresholds(seen, truth, species, Promises(**config.model_dump())),
+                species=species,
+                records=known.drop_nulls("code").group_by("class_id", "code").len("photos").sort(pl.all()),
+                gallery=gallery,
+                thumbnails=_thumbnails(images, [photos.image_id[row] for row in gallery.tolist()]),
+                backbone=seen_by,
+                recipe=recipe,
+                scores=json.loads(report.path(SCORES_FILE).read_text()),
+                operation=read_operation(report),
+                made_from=made_from,
+            )
+            _put(Path(aside) / "new", folder)
     about = json.loads((folder / PACKAGE_FILE).read_bytes())
+    thresholds = json.loads((folder / THRESHOLDS).read_text())
     return dg.MaterializeResult(
         metadata={
             "folder": dg.MetadataValue.path(str(folder)),
             "model_card": dg.MetadataValue.md((folder / CARD).read_text()),
             "files": len(about["files"]),
             "thresholds": dg.MetadataValue.json(
-                {
-                    name: value
-                    for name, value in json.loads((folder / THRESHOLDS).read_text()).items()
-                    if name in ("promises", "observations", "species", "genus", "venomous")
-                }
+                {name: thresholds[name] for name in ("promises", "observations", "least")}
             ),
         },
         data_version=data_version(about["files"]),
     )
+
+
+def _answering(
+    judged: SpeciesClassifier, tables: Mapping[str, Sequence[Table]], venomous: Mapping[int, bool]
+) -> tuple[SpeciesClassifier, FeatureTable]:
+    """The classifier that answers, as in the submission, and the photos that it was trained on."""
+    photos = read_splits([tables[split] for split in SPLITS])
+    return refit(judged, photos, venomous), photos
 
 
 def _backbone_of(table: Table, setting: BackboneSetting) -> "Backbone":
@@ -214,48 +186,49 @@ def _backbone_of(table: Table, setting: BackboneSetting) -> "Backbone":
     )
 
 
-def _names(images: Iterable[Table], venomous: Mapping[int, bool]) -> dict[int, str]:
-    names: dict[int, str] = {}
-    for table in images:
-        names = class_balance(table, venomous).names | names
-    return names
+def _known_photos(images: Mapping[str, Table]) -> pl.DataFrame:
+    """class_id, binomial_name (its number if it has none) and code of all photos with a species."""
+    rows = [pl.DataFrame(table.read(["class_id", "binomial_name", "code"])) for table in images.values()]
+    name = pl.col("binomial_name").drop_nulls().first().over("class_id")
+    return (
+        pl.concat(rows)
+        .drop_nulls("class_id")
+        .with_columns(name.fill_null(pl.col("class_id").cast(pl.String)))
+    )
 
 
-def _records(images: Iterable[Table], class_ids: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[np.int64]]:
-    """Country code -> photos of each species, [C]; photos without a code count nowhere."""
-    records: dict[str, npt.NDArray[np.int64]] = {}
-    for table in images:
-        rows = table.read(["class_id", "code"])
-        for class_id, code in zip(rows["class_id"].to_pylist(), rows["code"].to_pylist(), strict=True):
-            column = int(np.searchsorted(class_ids, class_id))
-            if code and column < len(class_ids) and class_ids[column] == class_id:
-                records.setdefault(code, np.zeros(len(class_ids), np.int64))[column] += 1
-    return records
-
-
-def _thumbnails(images: Mapping[str, Table], photos: Sequence[tuple[str, str]]) -> list[bytes]:
+def _thumbnails(images: Mapping[str, Table], photos: Sequence[str]) -> list[bytes]:
+    """Of photos named as `read_splits` names those of several splits."""
     found = {
-        split: thumbnails(table, {image_id for of, image_id in photos if of == split}, *THUMBNAIL)
-        for split, table in images.items()
+        f"{number}/{image_id}": small
+        for number, split in enumerate(SPLITS, 1)
+        for image_id, small in thumbnails(
+            images[split],
+            {name.partition("/")[2] for name in photos if name.startswith(f"{number}/")},
+            *THUMBNAIL,
+        ).items()
     }
-    return [found[split][image_id] for split, image_id in photos]
+    return [found[name] for name in photos]
 
 
-def _keep(content: Content, folder: AnyPath) -> None:
-    """Put a package in its place: on a disk in one rename, in a bucket with package.json last."""
+def _parent(folder: AnyPath) -> Path | None:
+    """Where to make what is renamed to a folder on a disk; None, anywhere, for one in a bucket."""
+    if not isinstance(folder, Path):
+        return None
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return folder.parent
+
+
+def _put(new: Path, folder: AnyPath) -> None:
+    """A package in its place: on a disk in one rename, in a bucket with package.json last."""
     if isinstance(folder, Path):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
-            write_package(content, Path(aside) / "new")
-            if folder.exists():
-                folder.rename(Path(aside) / "old")
-            (Path(aside) / "new").rename(folder)
+        if folder.exists():
+            folder.rename(new.with_name("old"))
+        new.rename(folder)
         return
-    with TemporaryDirectory() as aside:
-        write_package(content, Path(aside) / "new")
-        files = sorted(path for path in (Path(aside) / "new").rglob("*") if path.is_file())
-        for file in sorted(files, key=lambda path: path.name == PACKAGE_FILE):
-            place = folder
-            for part in file.relative_to(Path(aside) / "new").parts:
-                place = place / part
-            write_whole(place, file.read_bytes())
+    files = [path for path in new.rglob("*") if path.is_file()]
+    for file in sorted(files, key=lambda path: path.name == PACKAGE_FILE):
+        place = folder
+        for part in file.relative_to(new).parts:
+            place = place / part
+        write_whole(place, file.read_bytes())

@@ -6,6 +6,7 @@ import dagster as dg
 
 from snake_assets.defs.assets.ablation import ablation_study
 from snake_assets.defs.assets.classifier import species_classifier
+from snake_assets.defs.assets.competition_entry import competition_entry
 from snake_assets.defs.assets.crops import yolo_crops
 from snake_assets.defs.assets.detector import snake_detector
 from snake_assets.defs.assets.embeddings import crop_embeddings, embeddings
@@ -55,6 +56,7 @@ def build_definitions(
             species_classifier,
             validation_report,
             submission,
+            competition_entry,
             model_package,
             species_histogram,
             embedding_map,

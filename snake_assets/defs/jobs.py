@@ -17,6 +17,7 @@ ABLATION = dg.AssetSelection.assets("ablation_study")
 DETECTOR = dg.AssetSelection.assets("snake_detector")
 # What answers elsewhere; neither report nor submission needs it.
 PACKAGE = dg.AssetSelection.assets("model_package")
+ENTRY = dg.AssetSelection.assets("competition_entry")
 
 
 def _splits_in_one_run(first: str, last: str) -> dict[str, str]:
@@ -26,10 +27,10 @@ def _splits_in_one_run(first: str, last: str) -> dict[str, str]:
 
 snakeclef = dg.define_asset_job(
     "snakeclef",
-    selection=dg.AssetSelection.all() - ABLATION - DETECTOR - PACKAGE,
+    selection=dg.AssetSelection.all() - ABLATION - DETECTOR - PACKAGE - ENTRY,
     tags=_splits_in_one_run(SPLITS[0], SPLITS[-1]),
     description="All splits in one run: raw files to submission, report and pictures. All but the "
-    "ablation, the detector and the package. " + MEND_AND_RUN_AGAIN,
+    "ablation, the detector, the package and the entry. " + MEND_AND_RUN_AGAIN,
 )
 features = dg.define_asset_job(
     "features",
@@ -70,5 +71,11 @@ package = dg.define_asset_job(
     "features, a classifier and a report that are there. If it fails because one is missing, run features "
     "and train first.",
 )
+entry = dg.define_asset_job(
+    "entry",
+    selection=ENTRY,
+    description="The submission as a folder for the code competition, whose script makes it anew without "
+    "network; from a submission that is there. If it fails because there is none, run predict first.",
+)
 
-all_jobs = [snakeclef, features, train, predict, ablation, detector, package]
+all_jobs = [snakeclef, features, train, predict, ablation, detector, package, entry]

@@ -119,7 +119,7 @@ def model_package(
     folder = store.folder(PACKAGE)
     if not is_made_from(folder, made_from):
         venomous, recipe = read_venom_list(venom_list), tables["train"][-1].manifest.recipe
-        seen_by = _backbone_of(tables["train"][0], backbone)
+        seen_by = backbone_of(tables["train"][0], backbone)
         judged = SpeciesClassifier.load(trained.inside)
         classifier, photos = _answering(judged, tables, venomous)
         known = _known_photos(images)
@@ -167,7 +167,7 @@ def _answering(
     return refit(judged, photos, venomous), photos
 
 
-def _backbone_of(table: Table, setting: BackboneSetting) -> "Backbone":
+def backbone_of(table: Table, setting: BackboneSetting) -> "Backbone":
     """The backbone, looking at photos as it did for a table.
 
     Raises:

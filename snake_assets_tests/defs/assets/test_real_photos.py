@@ -9,7 +9,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from snake_assets import cli
 from snake_assets.definitions import defs
+from snake_assets.defs.resources.settings import home
 
 pytestmark = pytest.mark.real
 
@@ -45,6 +47,18 @@ def test_real_photos_to_a_scored_submission(shared_data: Path, store: Path):
     with (store / "submission" / "submission.csv").open() as file:
         assert [row["observation_id"] for row in csv.DictReader(file)] == asked
     assert len(asked) == 117
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["this environment", "the runner's"])
+def test_the_entry_answers_as_the_submission_in_the_sandbox(
+    store: Path, here: bool, capsys: pytest.CaptureFixture[str]
+):
+    if not here and not any(home().glob("entry-runner-*/whole")):
+        pytest.skip("the runner's environment (5 GB) is made by the first `snake-assets entry check`")
+    run("entry")
+    call = ["entry", "check", str(store / "competition_entry"), *(["--here"] if here else [])]
+    assert cli.main(call) == 0, capsys.readouterr().out
+    assert "117 of 117 equal those of the submission" in capsys.readouterr().out
 
 
 def test_the_ablation_starts_at_chance_and_ends_on_top(store: Path):

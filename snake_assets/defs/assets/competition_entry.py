@@ -1,0 +1,72 @@
+"""The submission as the competition takes it: a folder with a script that makes it anew."""
+
+import dagster as dg
+
+from snake_assets.defs.assets.model_package import backbone_of
+from snake_assets.defs.assets.submission import submission
+from snake_assets.defs.lib.metadata import data_version, markdown_table
+from snake_assets.defs.lib.partitions import ON_DEVICE
+from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.resources.backbone import BackboneSetting
+from snake_assets.defs.resources.storage import RawData, Store
+from snake_assets.identification.entry.build import SCRIPT, write_entry
+from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.snakeclef.metadata import metadata_paths
+from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
+from snake_assets.storage.fingerprints import Json, file_digest
+from snake_assets.storage.io import sizes
+from snake_assets.storage.tables.table import open_table
+from snake_assets.vision.embedding.tables import DINOV2
+
+# Counts as an input: raise it when the same classifier would give another entry.
+ENTRY_VERSION = 1
+ENTRY = "competition_entry"
+
+
+@dg.asset(
+    name=ENTRY,
+    deps=[submission],
+    group_name="submission",
+    kinds={"python", "huggingface"},
+    code_version=str(ENTRY_VERSION),
+    retry_policy=TRY_AGAIN,
+    op_tags=ON_DEVICE,
+)
+@retries_only_what_passes
+def competition_entry(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, backbone: BackboneSetting
+) -> dg.MaterializeResult[None]:
+    """A folder ready to push to the code competition, whose script.py answers as the submission does.
+
+    The script, the backbone, the classifier that the submission was made by, and the metadata of the test
+    split. `snake-assets entry check` runs it as the competition does. If it fails because the backbone is
+    another than that of the embeddings, set SNAKE_BACKBONE to it, or embed again.
+    """
+    (metadata,) = metadata_paths(raw_data.folder(), "test")
+    features = open_table(store.folder(DINOV2, "test"))
+    answered = open_bundle(store.folder("submission"))
+    recipe: dict[str, Json] = {
+        "version": ENTRY_VERSION,
+        "submission": answered.digest,
+        "features": dict(features.manifest.recipe),
+        "metadata": file_digest(metadata),
+        "script": file_digest(SCRIPT),
+    }
+    folder = store.folder(ENTRY)
+    if not is_current(folder, recipe):
+        classifier = SpeciesClassifier.load(answered.inside)
+        with write_bundle(folder, recipe) as aside:
+            seen_by = backbone_of(features, backbone)
+            write_entry(classifier, seen_by, features.manifest.recipe, metadata, aside)
+    bundle = open_bundle(folder)
+    bytes_of = sizes(bundle.inside)
+    rows = [[name, bytes_of[name]] for name in sorted(bundle.files)]
+    return dg.MaterializeResult(
+        metadata={
+            "folder": dg.MetadataValue.path(str(folder)),
+            "bytes": bundle.bytes,
+            "files": markdown_table(["file", "bytes"], rows),
+            "check": f"snake-assets entry check {folder}",
+        },
+        data_version=data_version(bundle.files),
+    )

@@ -10,6 +10,10 @@ observations:
 - `paper`: the seed paper's trainer on its DCT features, its faults in training mended.
 - `neighbours`: the recipe's nearest photos alone.
 
+`--long-tail` measures the recipe on so many splits of train alone, cut to 3 to 60 photos a species, held-out
+ones included, and the 95 % interval of what logit adjustment of its answers gains (Menon et al., "Long-tail
+learning via logit adjustment", 2021).
+
 `track1_over_...` are mean differences in points on the same splits, each with its 95 % interval (Student's t
 over the splits; these share photos, so it is rather too narrow). `seconds` is the recipe's training, the
 median of the splits.
@@ -26,6 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +62,13 @@ from snake_assets.storage.tables.table import open_table
 HELD_OUT = 0.3
 OFFICIAL_BLOCKS = ("cls", "patch_mean", "earlier_cls", "middle_mean")
 MENDED = PaperTrainer(split_by="observation", orthonormal_dct=True, checkpoint="best")
+LONG_TAIL, ADJUSTED = (3, 60), (0.5, 1.0)
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 Answers = Mapping[str, npt.NDArray[np.int32]]
 
 
-def real_features(store: Path) -> FeatureTable:
-    """Train and val of the real photos; the store is filled where it is empty."""
+def real_features(store: Path, wanted: Sequence[str] = ("train", "val")) -> FeatureTable:
+    """Splits of the real photos; the store is filled where it is empty."""
     settings = {
         "SNAKE_DATA": str(PHILIPPINE_SNAKES),
         "SNAKE_STORE": str(store),
@@ -70,7 +76,7 @@ def real_features(store: Path) -> FeatureTable:
     }
     dagster = [sys.executable, "-m", "dagster", "job", "execute", "-m", "snake_assets.definitions"]
     splits = []
-    for split in ("train", "val"):
+    for split in wanted:
         if not (store / FEATURE_TABLES[0] / split).is_dir():
             tags = f'{{"dagster/partition": "{split}"}}'
             command = [*dagster, "-j", "features", "--tags", tags]
@@ -115,7 +121,7 @@ def answers_of_all(
     return {
         "recipe": classifier.answers(own, classifier.rule),
         "logreg": likeliest(logreg, species),
-        "paper": likeliest(softmax(paper.head.logits([test.matrix([MENDED.features])])), paper.class_ids),
+        "paper": likeliest(softmax(paper.head.logits([test.blocks[MENDED.features]])), paper.class_ids),
         "neighbours": likeliest(votes, classifier.class_ids, "log_mean"),
     }, seconds
 
@@ -145,10 +151,7 @@ def measure_real(table: FeatureTable, venomous: Mapping[int, bool], splits: int)
     times = []
     for seed in range(splits):
         train, test = halves(table, seed)
-        truth = dict(
-            zip(reversed(test.observation_id), np.asarray(test.class_id)[::-1].tolist(), strict=True)
-        )
-        labels = [truth[name] for name in dict.fromkeys(test.observation_id)]
+        labels = truth_of(test)
         answers, seconds = answers_of_all(train, test, venomous)
         times.append(seconds)
         for name, answer in answers.items():
@@ -166,6 +169,46 @@ def measure_real(table: FeatureTable, venomous: Mapping[int, bool], splits: int)
             result[f"track1_over_{name}"] = round(float(difference.mean()), 2)
             result[f"track1_over_{name}_interval"] = t_interval(difference)
     return result
+
+
+def long_tail(table: FeatureTable, seed: int) -> FeatureTable:
+    """Of each species 3 to 60 photos, by a geometric series; which species has how many is drawn."""
+    rng = np.random.default_rng(seed)
+    species = rng.permutation(np.unique(table.class_id))
+    counts = np.geomspace(*LONG_TAIL, len(species)).round().astype(int)
+    drawn = [
+        rng.permutation(np.flatnonzero(table.class_id == one))[:count]
+        for one, count in zip(species, counts, strict=True)
+    ]
+    return table.rows(np.sort(np.concatenate(drawn)))
+
+
+def measure_long_tail(table: FeatureTable, venomous: Mapping[int, bool], splits: int) -> dict[str, object]:
+    """The recipe on long-tailed sets, and the same answers less some of the prior's logarithm."""
+    scores: dict[float, list[Scores]] = {share: [] for share in (0.0, *ADJUSTED)}
+    for seed in range(splits):
+        train, test = halves(long_tail(table, seed), seed)
+        classifier = train_classifier(train, venomous, Recipe(), train.fingerprint or "")
+        own = classifier.observe(classifier.probabilities(test), test.observation_id)
+        for share, found in scores.items():
+            adjusted = replace(own, probabilities=own.probabilities / classifier.prior**share)
+            found.append(score(truth_of(test), classifier.answers(adjusted, "argmax"), venomous))
+    result: dict[str, object] = {"long_tail_splits": splits}
+    for share, found in scores.items():
+        for name in ("track1", "f1"):
+            values, plain = (np.array([getattr(one, name) for one in each]) for each in (found, scores[0.0]))
+            if share:
+                result[f"long_tail_{name}_gained_by_adjusting_{share:g}"] = t_interval(values - plain)
+            else:
+                result[f"long_tail_{name}"] = round(float(values.mean()), 2)
+    return result
+
+
+def truth_of(test: FeatureTable) -> list[int]:
+    """class_id of each observation, first seen first: that of its first photo."""
+    pairs = zip(reversed(test.observation_id), np.asarray(test.class_id)[::-1].tolist(), strict=True)
+    truth = dict(pairs)
+    return [truth[name] for name in dict.fromkeys(test.observation_id)]
 
 
 def t_interval(differences: npt.NDArray[np.float64]) -> list[float] | None:
@@ -210,6 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
     """Measure and print."""
     parser = options(__doc__, rounds=1)
     parser.add_argument("--splits", type=int, default=6, help="splits of the real photos; 0 leaves them out")
+    parser.add_argument("--long-tail", type=int, default=0, help="splits of long-tailed sets")
     parser.add_argument("--store", type=Path, default=None, help="store with the real photos' embeddings")
     parser.add_argument("--photos", type=int, default=168_144, help="official size; 0 leaves it out")
     parser.add_argument("--classes", type=int, default=1784, help="species of the official size")
@@ -219,9 +263,13 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
     result: dict[str, object] = {}
     with tempfile.TemporaryDirectory(dir=given.work) as name:
         folder = Path(name)
-        if given.splits and PHILIPPINE_SNAKES.is_dir():
+        if (given.splits or given.long_tail) and PHILIPPINE_SNAKES.is_dir():
             venomous = read_venom_list(PHILIPPINE_SNAKES / "metadata" / VENOM_LIST)
-            result |= measure_real(real_features(given.store or folder / "store"), venomous, given.splits)
+            store = given.store or folder / "store"
+            if given.splits:
+                result |= measure_real(real_features(store), venomous, given.splits)
+            if given.long_tail:
+                result |= measure_long_tail(real_features(store, ["train"]), venomous, given.long_tail)
         if given.photos:
             counts = power_law_counts(given.classes, given.photos)
             drawn = draw_features(counts, len(OFFICIAL_BLOCKS) * given.dims)

@@ -27,7 +27,7 @@ from snake_assets.learning.neighbours import Neighbours
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.backbone.backbone import Backbone, load_backbone, open_backbone
+from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
 from snake_assets.vision.preprocessing.transforms import View
 
@@ -78,7 +78,7 @@ def official_mb(classifier: SpeciesClassifier, entry: Path) -> dict[str, float]:
         folder, made = Path(scratch) / "backbone", Path(scratch) / "entry"
         Dinov2Model(Dinov2Config(hidden_size=768, patch_size=14, image_size=518)).save_pretrained(folder)
         BitImageProcessor().save_pretrained(folder)
-        backbone = load_backbone(str(folder), device="cpu", precision="fp32")
+        backbone = open_backbone(str(folder), device="cpu", precision="fp32")
         width, species = backbone.hidden_size, OFFICIAL_SPECIES
         draw = torch.Generator().manual_seed(0)
         vectors = torch.randn(OFFICIAL_PHOTOS, width, generator=draw).half().numpy()
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
             "platform": lambda: platform_rate(images, backbone),
         }
         rates = in_turn(arms, asked.rounds, "photos/s")
-    sizes = official_mb(SpeciesClassifier.load(open_bundle(asked.store / "submission").inside), entry)
+    sizes = official_mb(SpeciesClassifier.load(open_bundle(asked.store / "final_classifier").inside), entry)
     return finish(
         {
             "photos": images.manifest.rows_out,

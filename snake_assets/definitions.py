@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from snake_assets.defs.assets.ablation import ablation_study
-from snake_assets.defs.assets.classifier import species_classifier
+from snake_assets.defs.assets.classifier import final_classifier, species_classifier
 from snake_assets.defs.assets.competition_entry import competition_entry
 from snake_assets.defs.assets.crops import yolo_crops
 from snake_assets.defs.assets.detector import snake_detector
@@ -54,6 +54,7 @@ def build_definitions(
             embeddings,
             crop_embeddings,
             species_classifier,
+            final_classifier,
             validation_report,
             submission,
             competition_entry,

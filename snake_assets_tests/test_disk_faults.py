@@ -15,8 +15,8 @@ from snake_assets.snakeclef.image_table import ingest
 from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.raw.inventory import take_inventory
 from snake_assets.snakeclef.raw.photo_files import find_photos
+from snake_assets.storage import StorageError
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
-from snake_assets.storage.errors import StorageError
 from snake_assets.storage.local_files import only_writer
 from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.conftest import photo_bytes

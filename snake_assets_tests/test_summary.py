@@ -6,7 +6,7 @@ import pytest
 
 from snake_assets import cli
 from snake_assets.defs.resources.storage import Store
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.summary import summary
 
 

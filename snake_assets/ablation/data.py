@@ -12,7 +12,7 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import DCT as DCT_BLOCK
 from snake_assets.learning.feature_table import FeatureTable
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.reading import read_features, read_splits
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.backbone.features import orthonormal_factors
@@ -21,15 +21,6 @@ from snake_assets.vision.embedding.tables import DCT, DINOV2
 
 if TYPE_CHECKING:
     from snake_assets.vision.backbone.backbone import Backbone
-
-
-@dataclass(frozen=True, eq=False)
-class Seer:
-    """How photos are seen again: the stored embeddings' backbone, the pass, and where its tables lie."""
-
-    backbone: "Backbone"
-    settings: EmbeddingSettings
-    folder: AnyPath
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +47,6 @@ class AblationData:
     classifier: SpeciesClassifier
     dct_factors: npt.NDArray[np.float32]
 
-    @property
-    def trained_on(self) -> npt.NDArray[np.int32]:
-        """class_id of every training photo, int32 [N]. Raises LearningError where the table has none."""
-        if self.train.class_id is None:
-            raise LearningError("The training photos have no class_id: read the features of the train split.")
-        return self.train.class_id
-
     def with_dct(self, table: FeatureTable, orthonormal: bool) -> FeatureTable:
         """A table with its DCT block, if it has one, as it is stored or scaled to be orthonormal."""
         if DCT_BLOCK not in table.blocks or not orthonormal:
@@ -79,7 +63,9 @@ def gather(
     truth: Mapping[str, int],
     venomous: Mapping[int, bool],
     classifier: SpeciesClassifier,
-    seer: Seer,
+    backbone: "Backbone",
+    settings: EmbeddingSettings,
+    folder: AnyPath,
     progress: Callable[[int, int], None] | None = None,
 ) -> AblationData:
     """Read what is there, and embed val's photos with their pixels rescaled twice, unless that is there too.
@@ -92,14 +78,15 @@ def gather(
         truth: observation_id -> class_id.
         venomous: the venom list.
         classifier: the package's, trained on train.
-        seer: sees the photos again.
+        backbone: of the stored embeddings, by which photos are seen again.
+        settings: of that pass.
+        folder: where its tables lie.
         progress: as in `embed`.
 
     Raises:
-        LearningError: the embeddings were made by another backbone or view than the seer's.
+        LearningError: the embeddings were made by another backbone or view.
         StorageError: a table cannot be read or written.
     """
-    backbone = seer.backbone
     wanted, found = backbone.fingerprint_parts(), val[0].manifest.recipe
     differing = [f"{name} was {found.get(name)!r}" for name, now in wanted.items() if found.get(name) != now]
     if differing:
@@ -114,13 +101,13 @@ def gather(
             "it over: set another backbone to run it."
         )
     faulty = replace(backbone, preprocessing=backbone.preprocessing.rescaled_twice())
-    folders = {name: seer.folder / name / str(images.manifest.split) for name in (DINOV2, DCT)}
-    embed(images, folders, faulty, seer.settings, progress)
+    folders = {name: folder / name / str(images.manifest.split) for name in (DINOV2, DCT)}
+    embed(images, folders, faulty, settings, progress)
     rows, columns = backbone.patch_grid
     # A block that the embeddings lack is no step.
     recipe = classifier.recipe.model_copy(update={"blocks": tuple(classifier.features)})
     return AblationData(
-        train=read_features(*train),
+        train=read_splits([train], leave_out_copies=recipe.leave_out_copies),
         val=read_features(*val),
         val_rescaled_twice=read_features(*(open_table(folders[name]) for name in (DINOV2, DCT))),
         order=order,

@@ -13,7 +13,8 @@ from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.linear_head import LinearHead, column_moments
 
-HELD_OUT_FOLD = 0
+# One photo in so many is held out; photos in a step of Adam.
+HELD_OUT, BATCH_SIZE = 5, 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +56,11 @@ def train_as_the_paper(table: FeatureTable, trainer: PaperTrainer, run: int) -> 
     if table.class_id is None or np.unique(table.class_id).size < 2:
         raise LearningError("Training needs photos of two species or more, with their class_id.")
     class_ids, labels = np.unique(table.class_id, return_inverse=True)
-    held_out = _held_out(table, labels, trainer, run)
-    features, seen = table.matrix([trainer.features]), np.flatnonzero(~held_out)
+    # A photo that is its own observation, and has no copies, may lie on either side.
+    by_photo = trainer.split_by == "photo"
+    groups, copies = (table.image_id, None) if by_photo else (table.observation_id, table.sha256)
+    held_out = grouped_folds(groups, labels, copies, HELD_OUT, run) == 0
+    features, seen = table.blocks[trainer.features], np.flatnonzero(~held_out)
     mean, scale = np.zeros(features.shape[1], np.float32), np.ones(features.shape[1], np.float32)
     if trainer.standardised:
         mean, scale = column_moments(features, seen)
@@ -69,8 +73,8 @@ def train_as_the_paper(table: FeatureTable, trainer: PaperTrainer, run: int) -> 
     epochs: list[tuple[float, float, LinearHead]] = []
     while len(epochs) < trainer.epochs:
         order = torch.randperm(len(seen), generator=generator)
-        for start in range(0, len(seen), trainer.batch_size):
-            batch = order[start : start + trainer.batch_size]
+        for start in range(0, len(seen), BATCH_SIZE):
+            batch = order[start : start + BATCH_SIZE]
             adam.zero_grad()
             loss = torch.nn.functional.cross_entropy(inputs[batch] @ weight + bias, answers[batch])
             torch.autograd.backward(loss)
@@ -93,18 +97,3 @@ def train_as_the_paper(table: FeatureTable, trainer: PaperTrainer, run: int) -> 
         submitted=submitted + 1,
         leaked=float(np.isin(observations[held_out], observations[~held_out]).mean()),
     )
-
-
-def _held_out(
-    table: FeatureTable, labels: npt.NDArray[np.integer], trainer: PaperTrainer, seed: int
-) -> npt.NDArray[np.bool_]:
-    # A photo that is its own observation, and has no copies, may lie on either side.
-    by_photo = trainer.split_by == "photo"
-    folds = grouped_folds(
-        table.image_id if by_photo else table.observation_id,
-        labels,
-        None if by_photo else table.sha256,
-        trainer.held_out,
-        seed,
-    )
-    return np.asarray(folds == HELD_OUT_FOLD)

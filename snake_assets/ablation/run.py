@@ -12,21 +12,21 @@ from snake_assets.ablation.steps import PaperTrainer, Step
 from snake_assets.learning.decision.pooling import pool_observations, softmax
 from snake_assets.learning.decision.rules import argmax
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.evaluation.bootstrap import (
+from snake_assets.learning.evaluation.comparison import (
+    NAMES,
     DrawnScores,
     Interval,
+    chance_level,
     draw_observations,
     drawn_scores,
     interval,
 )
-from snake_assets.learning.evaluation.comparison import NAMES, chance_level
 from snake_assets.learning.feature_table import FeatureTable
-from snake_assets.learning.settings import Recipe
 from snake_assets.learning.train import train_classifier
 from snake_assets.snakeclef.metric import score
 
 # Counts as an input: raise it when the same tables would give another ablation.
-ABLATION_VERSION = 1
+ABLATION_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,6 @@ class StepResult:
         photos: training photos read.
         own_accuracy: in percent, mean over the runs, on the part of train that the step held out and chose
             by: of photos with the paper's trainer, of observations with the package's.
-        training: how it went, in words.
         scores: track1, track2, f1 and accuracy, each the mean over the runs.
         track1_of_runs: Track 1 of every run.
         intervals: of each score, the 95 % interval over drawn observations and runs.
@@ -50,16 +49,10 @@ class StepResult:
     class_id: npt.NDArray[np.int32]
     photos: int
     own_accuracy: float
-    training: str
     scores: Mapping[str, float]
     track1_of_runs: Sequence[float]
     intervals: Mapping[str, Interval]
     gain: Interval | None
-
-    @property
-    def species_named(self) -> float:
-        """How many different species a run names, mean over the runs."""
-        return float(np.mean([np.unique(run).size for run in self.class_id]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,19 +89,27 @@ def run(steps: Sequence[Step], data: AblationData, progress: Callable[[str], Non
     """
     if not steps:
         raise LearningError("There is no step to run.")
-    truth, venomous, trained_on = data.truth, data.venomous, data.trained_on
+    truth, venomous, trained_on = data.truth, data.venomous, np.asarray(data.train.class_id)
     draws = draw_observations(len(truth))
     results: list[StepResult] = []
     before: DrawnScores | None = None
     for step in steps:
-        answers = _answer(data, step)
-        drawn = _drawn(answers[0], truth, venomous, draws)
-        runs = [score(truth, one, venomous) for one in answers[0]]
+        class_id, photos, own_accuracy = _answer(data, step)
+        # The draws are shared out among the runs, so that they tell of the luck of both.
+        runs = min(len(class_id), len(draws))
+        parts = [
+            drawn_scores(truth, one, venomous, own)
+            for one, own in zip(class_id[:runs], np.array_split(draws, runs), strict=True)
+        ]
+        drawn = {name: np.concatenate([part[name] for part in parts]) for name in NAMES}
+        scores = [score(truth, one, venomous) for one in class_id]
         result = StepResult(
             step,
-            *answers,
-            scores={name: round(float(np.mean([getattr(one, name) for one in runs])), 2) for name in NAMES},
-            track1_of_runs=[one.track1 for one in runs],
+            class_id,
+            photos,
+            own_accuracy,
+            scores={name: round(float(np.mean([getattr(one, name) for one in scores])), 2) for name in NAMES},
+            track1_of_runs=[one.track1 for one in scores],
             intervals={name: interval(values) for name, values in drawn.items()},
             gain=interval(np.round(drawn["track1"] - before["track1"], 2)) if before else None,
         )
@@ -117,78 +118,44 @@ def run(steps: Sequence[Step], data: AblationData, progress: Callable[[str], Non
         if progress:
             progress(f"{step.name}: Track 1 {result.scores['track1']:.2f}")
     known = truth[np.isin(truth, trained_on)]
+    numbers = numbered_by_frequency(known, trained_on, venomous)
     return Ablation(
         results=results,
         observations=len(truth),
         chance=chance_level(truth, venomous, np.unique(trained_on)),
         chance_of_list=chance_level(truth, venomous, list(venomous)),
-        perfect_by_number=score(known, numbered_by_frequency(known, trained_on, venomous), venomous).track1
-        if known.size
-        else None,
+        perfect_by_number=score(known, numbers, venomous).track1 if known.size else None,
     )
 
 
-def _answer(data: AblationData, step: Step) -> tuple[npt.NDArray[np.int32], int, float, str]:
-    """What the runs answer, photos trained on, own accuracy and how training went, as in `StepResult`."""
-    settings, trainer = step.settings, step.settings.trainer
+def _answer(data: AblationData, step: Step) -> tuple[npt.NDArray[np.int32], int, float]:
+    """What the runs answer, photos trained on and own accuracy, as in `StepResult`."""
+    settings, trainer, own = step.settings, step.settings.trainer, data.classifier
     train = data.train if settings.photos_read == "all" else read_by_the_paper(data.train)
     seen = data.val_rescaled_twice if settings.rescaled_twice else data.val
     if settings.one_photo:
         seen = first_photos(seen)
     if isinstance(trainer, PaperTrainer):
-        answers, accuracy, told = _by_the_paper(data, train, seen, trainer)
+        answers, accuracy = _by_the_paper(data, train, seen, trainer)
     else:
-        answers, accuracy, told = _by_the_package(data, train, seen, trainer)
+        # Trained by its own recipe on all photos it would be the same again.
+        if trainer != own.recipe or train is not data.train:
+            own = train_classifier(train, data.venomous, trainer, own.fingerprint)
+        answers, accuracy = own.identify(seen, data.order).class_id[None], own.choice.best.accuracy
     if settings.numbering == "frequency":
         answers = numbered_by_frequency(answers, np.asarray(train.class_id), data.venomous)
-    return answers, len(train), accuracy, told
+    return answers, len(train), accuracy
 
 
 def _by_the_paper(
     data: AblationData, train: FeatureTable, seen: FeatureTable, trainer: PaperTrainer
-) -> tuple[npt.NDArray[np.int32], float, str]:
+) -> tuple[npt.NDArray[np.int32], float]:
     train, seen = (data.with_dct(table, trainer.orthonormal_dct) for table in (train, seen))
     models = [train_as_the_paper(train, trainer, number) for number in range(trainer.runs)]
     answers = []
     for trained in models:
-        photos = softmax(trained.head.logits([seen.matrix([trainer.features])]))
+        photos = softmax(trained.head.logits([seen.blocks[trainer.features]]))
         _, probabilities = pool_observations(photos, seen.observation_id, data.order, "mean")
         probabilities[np.isnan(probabilities).any(axis=1)] = trained.prior
         answers.append(argmax(probabilities, trained.class_ids))
-    epochs = [trained.submitted for trained in models]
-    told = (
-        f"epoch {min(epochs)} to {max(epochs)} submitted; "
-        f"{100 * np.mean([trained.leaked for trained in models]):.0f} % of the held-out photos are of "
-        "observations that were trained on"
-    )
-    return np.stack(answers), float(np.mean([trained.accuracy for trained in models])), told
-
-
-def _by_the_package(
-    data: AblationData, train: FeatureTable, seen: FeatureTable, recipe: Recipe
-) -> tuple[npt.NDArray[np.int32], float, str]:
-    own = data.classifier
-    # Trained by this recipe on these photos it would be the same again.
-    same = recipe == own.recipe and train is data.train
-    classifier = own if same else train_classifier(train, data.venomous, recipe, own.fingerprint)
-    best = classifier.choice.best
-    told = (
-        f"{' + '.join(classifier.features)}; C {best.strength:g}; {best.share:.0%} of the nearest photos' "
-        f"votes; decided by {classifier.rule}"
-    )
-    return classifier.identify(seen, data.order).class_id[None], best.accuracy, told
-
-
-def _drawn(
-    class_id: npt.NDArray[np.int32],
-    truth: npt.NDArray[np.int32],
-    venomous: Mapping[int, bool],
-    draws: npt.NDArray[np.int32],
-) -> DrawnScores:
-    # The draws are shared out among the runs, so that they tell of the luck of both.
-    runs = min(len(class_id), len(draws))
-    parts = [
-        drawn_scores(truth, one, venomous, own)
-        for one, own in zip(class_id[:runs], np.array_split(draws, runs), strict=True)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return np.stack(answers), float(np.mean([trained.accuracy for trained in models]))

@@ -24,11 +24,9 @@ class PaperTrainer(BaseModel):
         split_by: what is dealt to the held-out part. Split by photo, it holds photos of observations that
             are trained on.
         checkpoint: which epoch's weights are submitted: the last one's, or those of least held-out loss.
-        held_out: one photo in so many is held out.
         epochs: at most.
         patience: in epochs.
         learning_rate: of Adam, constant.
-        batch_size: photos per step.
         runs: how many; each has its own seed, 0, 1, ...
     """
 
@@ -39,11 +37,9 @@ class PaperTrainer(BaseModel):
     standardised: bool = False
     split_by: Literal["photo", "observation"] = "photo"
     checkpoint: Literal["last", "best"] = "last"
-    held_out: Annotated[int, Field(ge=2)] = 5
     epochs: Annotated[int, Field(ge=1)] = 10
     patience: Annotated[int, Field(ge=1)] = 3
     learning_rate: Positive = 2e-3
-    batch_size: Annotated[int, Field(ge=1)] = 32
     runs: Annotated[int, Field(ge=1)] = 100
 
 
@@ -72,12 +68,11 @@ class StepSettings(BaseModel):
 
 
 class Step(BaseModel):
-    """A step: its name, what it changes of the one before and why, and all its settings."""
+    """A step: its name, which says what it changes of the one before, and all its settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    change: str
     settings: StepSettings
 
     @property
@@ -96,86 +91,39 @@ def steps(own: Recipe, paper_runs: int) -> list[Step]:
         own: the recipe of the package's classifier, which is the last step.
         paper_runs: how often each step with the paper's trainer is run.
     """
-    faults = StepSettings(trainer=PaperTrainer(runs=paper_runs))
-    found = [Step(name=PAPER, change="DCT features, trained and submitted with all faults", settings=faults)]
-    for name, change, updates in [*_REPAIRS, *_additions(own)]:
+    whole = tuple(name for name in own.blocks if name not in CROP_BLOCKS)
+    plain = {"blocks": ("cls",), "strengths": own.strengths[-1:], "shares": (0.0,), "rule": "argmax"}
+    # "trainer" holds changes to the trainer, or another one.
+    changes: dict[str, Mapping[str, Any]] = {
+        "class_id submitted, not its place by frequency": {"numbering": "class_id"},
+        "pixels rescaled once at inference": {"rescaled_twice": False},
+        "all training photos read": {"photos_read": "all"},
+        "all photos of an observation": {"one_photo": False},
+        "split by observation": {"trainer": {"split_by": "observation"}},
+        "orthonormal DCT": {"trainer": {"orthonormal_dct": True}},
+        "best checkpoint, not the last": {"trainer": {"checkpoint": "best"}},
+        "CLS token in place of the DCT": {"trainer": {"features": "cls"}},
+        "standardised features": {"trainer": {"standardised": True}},
+        "trained on all of train, with weight decay": {"trainer": _updated(own, plain)},
+        "weight decay chosen on folds": {"trainer": {"strengths": own.strengths}},
+        "mean patch token beside it": {
+            "trainer": {"blocks": [name for name in whole if name in ("cls", "patch_mean")]}
+        },
+        "earlier layers beside these": {"trainer": {"blocks": whole}},
+        "crops beside the whole photos": {"trainer": {"blocks": own.blocks}},
+        "votes of the nearest photos": {"trainer": {"shares": own.shares}},
+        OWN: {"trainer": own},
+    }
+    found = [Step(name=PAPER, settings=StepSettings(trainer=PaperTrainer(runs=paper_runs)))]
+    for name, updates in changes.items():
         before = found[-1].settings
         trainer = updates.get("trainer", {})
         if isinstance(trainer, Mapping):
             trainer = _updated(before.trainer, trainer)
         settings = _updated(before, {**updates, "trainer": trainer})
         if settings != before:
-            found.append(Step(name=name, change=change, settings=settings))
+            found.append(Step(name=name, settings=settings))
     return found
-
-
-_Change = tuple[str, str, Mapping[str, Any]]
-# "trainer" holds changes to the trainer, or another one.
-_REPAIRS: list[_Change] = [
-    (
-        "class_id submitted",
-        "species are submitted by their class_id, not by their place in the order of frequency",
-        {"numbering": "class_id"},
-    ),
-    (
-        "pixels rescaled once",
-        "at inference pixels are divided by 255 once, as for training, not twice",
-        {"rescaled_twice": False},
-    ),
-    (
-        "all training photos read",
-        "extensions in any case and HerpMapper's photos are read, not *.jpg of iNaturalist alone",
-        {"photos_read": "all"},
-    ),
-    (
-        "all photos of an observation",
-        "the probabilities of all its photos are averaged, instead of the first photo deciding",
-        {"one_photo": False},
-    ),
-    (
-        "split by observation",
-        "no observation lies on both sides of the trainer's own split",
-        {"trainer": {"split_by": "observation"}},
-    ),
-    ("orthonormal DCT", "the DCT is scaled to an orthonormal one", {"trainer": {"orthonormal_dct": True}}),
-    (
-        "best checkpoint",
-        "the epoch of least held-out loss is submitted, not the last one",
-        {"trainer": {"checkpoint": "best"}},
-    ),
-]
-
-
-def _additions(own: Recipe) -> list[_Change]:
-    whole = tuple(name for name in own.blocks if name not in CROP_BLOCKS)
-    plain = {"blocks": ("cls",), "strengths": own.strengths[-1:], "shares": (0.0,), "rule": "argmax"}
-    return [
-        ("CLS token", "the CLS token takes the place of the DCT", {"trainer": {"features": "cls"}}),
-        ("standardised features", "columns have mean 0 and variance 1", {"trainer": {"standardised": True}}),
-        (
-            "trained on all of train",
-            "nothing is held back: large batches, a falling learning rate and a weight decay",
-            {"trainer": _updated(own, plain)},
-        ),
-        (
-            "weight decay chosen on folds",
-            f"out of {len(own.strengths)}, by the log-loss of held-out observations",
-            {"trainer": {"strengths": own.strengths}},
-        ),
-        (
-            "mean patch token",
-            "beside the CLS token",
-            {"trainer": {"blocks": [name for name in whole if name in ("cls", "patch_mean")]}},
-        ),
-        ("earlier layers", "their tokens beside these", {"trainer": {"blocks": whole}}),
-        ("crops", "the same blocks of the part with the snake", {"trainer": {"blocks": own.blocks}}),
-        (
-            "nearest photos",
-            "their votes are blended in, with a share that is chosen on folds",
-            {"trainer": {"shares": own.shares}},
-        ),
-        (OWN, f"decided by {own.rule}", {"trainer": own}),
-    ]
 
 
 Settings = TypeVar("Settings", bound=BaseModel)

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from snake_assets.defs.assets.classifier import PREDICT
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2
 from snake_assets.vision.preprocessing.regions import CROPS
@@ -40,15 +41,16 @@ features = dg.define_asset_job(
 train = dg.define_asset_job(
     "train",
     selection=dg.AssetSelection.groups("classifier", "report") - ABLATION,
-    description="The classifier, its report on val, and the pictures, from features that are there. If it "
+    description="The classifiers, the report on val, and the pictures, from features that are there. If it "
     "fails because a table is not there, run features for the split that the message names, then this again.",
 )
 predict = dg.define_asset_job(
-    "predict",
+    PREDICT,
     selection=FEATURES | dg.AssetSelection.assets("submission"),
     tags=_splits_in_one_run("test", "test"),
-    description="The test split's features and the submission, with a classifier that is there. If it fails "
-    "because there is none, run train first.",
+    description="The test split's features and the submission, with the classifier that is there. Where none "
+    "is, or one of another backbone or view, it says so before any photo is embedded: run train first, or "
+    "set what the message names.",
 )
 ablation = dg.define_asset_job(
     "ablation",

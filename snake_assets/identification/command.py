@@ -10,7 +10,6 @@ import argparse
 import fcntl
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from snake_assets.identification.identify import IdentificationError
 from snake_assets.identification.package import load_package
 from snake_assets.identification.photos import Photo, find_photos
 from snake_assets.storage.fingerprints import Json, fingerprint
+from snake_assets.storage.local_files import write_whole
 
 ABOUT = """Identify the snakes in photos with a trained model.
 
@@ -84,16 +84,13 @@ def run(asked: argparse.Namespace) -> int:
             + (f"{less} are down-weighted" if asked.country else "")
         )
     names = [*package.species.names, *package.species.genera, VENOMOUS_UNSURE]
-    class_ids = package.classifier.class_ids.tolist()
-    free = range(class_ids[-1] + 1, class_ids[-1] + 1 + len(names) - len(class_ids))
     finder = str(package.crops.finder.fingerprint_parts()["finder"]) if package.crops else None
-    numbers = dict(zip(names, [*class_ids, *free], strict=True))
-    layout = layout_of(asked.format, package.name, numbers, finder, asked.country)
+    layout = layout_of(asked.format, package.name, names, finder, asked.country)
 
     def answered(left: Sequence[Photo]) -> Iterator[list[Answer]]:
         bar: tqdm[NoReturn]
-        # On a terminal alone.
-        with tqdm(total=len(left), unit="photo", disable=None if sys.stderr.isatty() else True) as bar:
+        # None: on a terminal alone.
+        with tqdm(total=len(left), unit="photo", disable=None) as bar:
             for answers in package.answers(left, weights, asked.top_k, asked.batch_size):
                 yield answers
                 bar.update(len(answers))
@@ -155,25 +152,13 @@ class AnswerFile:
             self.renew()
 
     def renew(self) -> None:
-        """FILE with all entries, in one rename."""
+        """FILE with all entries, in one rename. Raises StorageError where it cannot be written."""
         if not self._pending:
             return
         began, layout = time.monotonic(), self._layout
-        aside = self._file.with_name(f".{self._file.name}.tmp")
-        try:
-            with aside.open("w+b") as out:
-                if self._file.exists():
-                    with self._file.open("rb") as old:
-                        shutil.copyfileobj(old, out)
-                    out.seek(-len(layout.tail.encode()), os.SEEK_END)
-                    out.truncate()
-                before = layout.between if out.tell() else layout.head
-                out.write((before + layout.between.join(self._pending) + layout.tail).encode())
-                out.flush()
-                os.fsync(out.fileno())
-            aside.replace(self._file)
-        finally:
-            aside.unlink(missing_ok=True)
+        text = self._file.read_bytes().decode() if self._file.exists() else ""
+        start = text.removesuffix(layout.tail) + layout.between if text else layout.head
+        write_whole(self._file, (start + layout.between.join(self._pending) + layout.tail).encode())
         self._pending, self._renewed = [], time.monotonic()
         self._cost = self._renewed - began
 
@@ -189,7 +174,7 @@ def answer_file(file: Path, layout: Layout, made_by: Mapping[str, Json]) -> Iter
 
     Raises:
         IdentificationError: FILE is of another model or other options, was changed, or is being written.
-        OSError: FILE cannot be written.
+        OSError, StorageError: FILE cannot be written.
     """
     beside, mine = _beside(file), json.dumps(made_by, sort_keys=True)
     instead = f"name another file with -o, or remove it and {beside.name}."
@@ -228,13 +213,13 @@ def _beside(file: Path) -> Path:
     return file.with_name(f"{file.name}.options.json")
 
 
-def _difference(header: str, made_by: str) -> str:
+def _difference(found: str, made_by: str) -> str:
     """Which model or option is another: "another top_k (3, now 5)"."""
     try:
-        old, new = json.loads(header), json.loads(made_by)
-        names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    except (ValueError, AttributeError, TypeError):
+        old, new = dict(json.loads(found)), json.loads(made_by)
+    except (ValueError, TypeError):
         return "another program"
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     return "; ".join(f"another {name} ({old.get(name)!r}, now {new.get(name)!r})" for name in names)
 
 

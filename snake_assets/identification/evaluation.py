@@ -168,16 +168,6 @@ def judge_operation(
     )
 
 
-def drawn_photos(table: FeatureTable, most: int) -> FeatureTable:
-    """Photos of whole observations, drawn at random, so many at most; the table itself if it has no more."""
-    if len(table) <= most:
-        return table
-    names, places = observation_rows(table.observation_id)
-    order = np.random.default_rng(0).permutation(len(names))
-    photos = np.bincount(places)[order].cumsum()
-    return table.rows(np.flatnonzero(np.isin(places, order[photos <= most])))
-
-
 def _promises_kept(seen: Observations, truth: Columns, species: Species) -> tuple[tuple[Kept, ...], float]:
     """Thresholds fitted on one half of the observations, and what they come to on the other."""
     draw, promises = np.random.default_rng(0), Promises()

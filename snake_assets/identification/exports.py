@@ -122,7 +122,7 @@ class Layout:
 
 
 def layout_of(
-    kind: Format, model: str, numbers: Mapping[str, int], detector: str | None, country: str | None
+    kind: Format, model: str, names: Sequence[str], detector: str | None, country: str | None
 ) -> Layout:
     """The layout of a format.
 
@@ -137,7 +137,7 @@ def layout_of(
     Args:
         kind: of the answers.
         model: name of the package.
-        numbers: of answers, that is species, genera and `VENOMOUS_UNSURE`.
+        names: that can be answered: species, genera and `VENOMOUS_UNSURE`.
         detector: name of the finder; None without one.
         country: that the call named.
     """
@@ -155,6 +155,7 @@ def layout_of(
             lambda photos: [_csv_line(_occurrence(photos, model, country))],
             _first_cell,
         )
+    numbers = {name: f"{number}" for number, name in enumerate(dict.fromkeys(names), 1)}
     about = {
         "info": {
             "format_version": "1.6",
@@ -162,7 +163,7 @@ def layout_of(
             "classifier": model,
         },
         "detection_categories": {"1": "animal"},
-        "classification_categories": {str(number): name for name, number in numbers.items()},
+        "classification_categories": {number: name for name, number in numbers.items()},
     }
     return Layout(
         f'{_json(about)[:-1]}, "images": [\n',
@@ -187,7 +188,7 @@ def _cells(answer: Answer) -> Iterable[object]:
     return (_json(value) if isinstance(value, list) else value for value in answer.row().values())
 
 
-def _image(answer: Answer, numbers: Mapping[str, int]) -> dict[str, Json]:
+def _image(answer: Answer, numbers: Mapping[str, str]) -> dict[str, Json]:
     if answer.level == "unreadable":
         return {"file": answer.path, "failure": answer.error, "detections": None}
     box, most = answer.region, max((one.probability for one in answer.top_k), default=0.0)
@@ -202,7 +203,7 @@ def _image(answer: Answer, numbers: Mapping[str, int]) -> dict[str, Json]:
     if said:
         # Under another rule than argmax the answer need not be the likeliest, which has to come first.
         ranked = sorted(said.items(), key=lambda one: -one[1])
-        detection["classifications"] = [[str(numbers[name]), _rounded(share)] for name, share in ranked]
+        detection["classifications"] = [[numbers[name], _rounded(share)] for name, share in ranked]
     return {"file": answer.path, "detections": [detection]}
 
 

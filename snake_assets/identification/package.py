@@ -252,30 +252,27 @@ def _thumbnails(count: int) -> list[str]:
 def _read_description(folder: Path) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads((folder / PACKAGE_FILE).read_text(encoding="utf-8"))
-        if (found := about.get("format")) != FORMAT:
-            raise IdentificationError(
-                f"The package {folder} is of format {found}, this version of snake-assets reads {FORMAT}: "
-                "make it again with the job `package`."
-            )
-        described, there = dict(about["files"]), _digests(folder)
+        written, found = dict(about["files"]), about["format"]
         rest = {name: part for name, part in about.items() if name != "digest"}
-        if fingerprint(rest) != about.get("digest"):
-            described[PACKAGE_FILE], there[PACKAGE_FILE] = "as written", "as found"
+        changed = [] if fingerprint(rest) == about.get("digest") else [PACKAGE_FILE]
+        there = _digests(folder)
     except FileNotFoundError:
         raise IdentificationError(
             f"{folder} is no package, for it has no {PACKAGE_FILE}: name one with --model, or make one with "
             "the job `package`."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, IdentificationError):
-            raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise IdentificationError(f"The package {folder} cannot be read: {error}") from error
-    missing = sorted(described.keys() - there.keys())
-    changed = sorted(name for name, digest in there.items() if described.get(name) != digest)
-    if missing or changed:
+    if found != FORMAT:
         raise IdentificationError(
-            f"The package {folder} is not as it was made: {', '.join((missing or changed)[:5])} "
-            f"{'is missing' if missing else 'was changed or added'}. Copy it again."
+            f"The package {folder} is of format {found}, this version of snake-assets reads {FORMAT}: make "
+            "it again with the job `package`."
+        )
+    changed += sorted(name for name in {*written, *there} if written.get(name) != there.get(name))
+    if changed:
+        raise IdentificationError(
+            f"The package {folder} is not as it was made, for these files were changed, added or taken away: "
+            f"{', '.join(changed[:5])}. Copy it again."
         )
     return about
 

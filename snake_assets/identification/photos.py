@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.csv_reader import read_rows
-from snake_assets.snakeclef.errors import DataError
 
 GroupBy = Literal["none", "folder", "csv"]
 # What lies beside photos and is none: counted and named, not read. All else in a folder is asked about, since

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snake_assets.learning.cross_validation.out_of_fold import Choice
-from snake_assets.learning.decision.pooling import pool_observations, softmax
+from snake_assets.learning.decision.pooling import pool_observations, softmax, tempered
 from snake_assets.learning.decision.rules import DecisionRule, decide, safest_class
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import CLS, FeatureTable
@@ -73,9 +73,9 @@ class SpeciesClassifier:
         class_ids: species of each output column, ascending, int32 [C].
         features: block name -> its columns, in the head's order.
         head: on these blocks.
-        temperature: divides the head's logits.
         neighbours: training photos, by their CLS tokens.
         share: of the neighbours' votes in a photo's probabilities.
+        temperature: of head and votes together.
         rule: how an observation's probabilities become one species.
         prior: share of each species among the training observations, float64 [C].
         venomous: whether each species is medically important venomous, bool [C].
@@ -87,20 +87,15 @@ class SpeciesClassifier:
     class_ids: npt.NDArray[np.int32]
     features: dict[str, int]
     head: LinearHead
-    temperature: float
     neighbours: Neighbours
     share: float
+    temperature: float
     rule: DecisionRule
     prior: npt.NDArray[np.float64]
     venomous: npt.NDArray[np.bool_]
     fingerprint: str
     recipe: Recipe
     choice: Choice
-
-    def logits(self, table: FeatureTable) -> Floats:
-        """The head's logits of each photo, float32 [N, C], before the temperature; errors as `votes`."""
-        self._refuse_foreign(table)
-        return self.head.logits([table.blocks[name] for name in self.features])
 
     def votes(self, table: FeatureTable) -> Floats:
         """The neighbours' votes on each photo: float32 [N, C], rows sum to 1.
@@ -113,16 +108,17 @@ class SpeciesClassifier:
 
     def head_probabilities(self, table: FeatureTable) -> Floats:
         """What the head alone says of each photo: float32 [N, C], rows sum to 1; errors as `votes`."""
-        return softmax(self.logits(table), self.temperature).astype(np.float32)
+        self._refuse_foreign(table)
+        return softmax(self.head.logits([table.blocks[name] for name in self.features])).astype(np.float32)
 
     def probabilities(self, table: FeatureTable) -> Floats:
         """Probability of each species for each photo: float32 [N, C], rows sum to 1; errors as `votes`."""
         heads = self.head_probabilities(table)
-        return self.blended(heads, self.votes(table)) if self.share else heads
+        return self.blended(heads, self.votes(table) if self.share else heads)
 
     def blended(self, heads: Floats, votes: Floats) -> Floats:
-        """Head and votes, [N, C] both, mixed by the classifier's share."""
-        return np.asarray((1 - self.share) * heads + self.share * votes, dtype=np.float32)
+        """Head and votes, [N, C] both, mixed by the classifier's share, at its temperature."""
+        return tempered((1 - self.share) * heads + self.share * votes, self.temperature).astype(np.float32)
 
     def observe(
         self, probabilities: Floats, observation_id: Sequence[str], order: Sequence[str] | None = None
@@ -149,7 +145,7 @@ class SpeciesClassifier:
         return Predictions(
             observation_id=observed.observation_id,
             class_id=decided,
-            probability=np.take_along_axis(probabilities, column[:, None], axis=1)[:, 0].astype(np.float32),
+            probability=probabilities[np.arange(len(column)), column].astype(np.float32),
             p_venomous=probabilities[:, self.venomous].sum(axis=1).astype(np.float32),
             top5_class_id=self.class_ids[top],
             top5_probability=np.take_along_axis(probabilities, top, axis=1).astype(np.float32),
@@ -177,26 +173,16 @@ class SpeciesClassifier:
 
     @classmethod
     def load(cls, folder: AnyPath, model_file: str = "model.safetensors") -> "SpeciesClassifier":
-        """Read what `save` wrote; `model_file` where the arrays have been given another name.
-
-        Raises:
-            LearningError: a file is missing or damaged, of an earlier version, or the two do not belong
-                together.
-        """
+        """Read what `save` wrote; arguments and errors as `classifier_io.read_classifier`."""
         from snake_assets.learning.classifier_io import read_classifier
 
         return read_classifier(folder, model_file)
 
     def _refuse_foreign(self, table: FeatureTable) -> None:
-        if table.fingerprint is not None and table.fingerprint != self.fingerprint:
-            raise LearningError(
-                f"The classifier was trained on features of {self.fingerprint!r}, these photos have features "
-                f"of {table.fingerprint!r}. Compute the embeddings with that backbone, or train again."
-            )
         wanted = {**self.features, CLS: len(self.neighbours.axes)}
-        found = {name: table.dims.get(name, 0) for name in wanted}
-        if found != wanted:
+        if table.fingerprint not in (None, self.fingerprint) or not wanted.items() <= table.dims.items():
             raise LearningError(
-                f"The classifier expects the blocks {wanted}, the table has {table.dims}. Compute the "
-                f"embeddings with the backbone it was trained on ({self.fingerprint!r}), or train again."
+                f"The classifier was trained on features of {self.fingerprint!r}, the blocks {wanted}; these "
+                f"photos have features of {table.fingerprint!r}, the blocks {table.dims}. Compute the "
+                "embeddings with that backbone, or train again."
             )

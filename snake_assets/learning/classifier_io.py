@@ -4,13 +4,14 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.numpy import load, load_file, save_file
 
+from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.cross_validation.out_of_fold import Choice
 from snake_assets.learning.decision.rules import DecisionRule
 from snake_assets.learning.errors import LearningError
@@ -19,10 +20,8 @@ from snake_assets.learning.neighbours import Neighbours
 from snake_assets.learning.settings import BlockName, Positive, Recipe, Share
 from snake_assets.storage.paths import AnyPath
 
-if TYPE_CHECKING:
-    from snake_assets.learning.classifier import SpeciesClassifier
-
-MODEL_FILE, TEXT_FILE, FORMAT = "model.safetensors", "classifier.json", 3
+MODEL_FILE, TEXT_FILE = "model.safetensors", "classifier.json"
+FORMAT: Literal[4] = 4
 # Numbers beyond it are damage, and would overflow when they are multiplied.
 LARGEST = 1e9
 
@@ -42,7 +41,7 @@ class _Text(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal[3] = 3
+    format: Literal[4] = FORMAT
     backbone_fingerprint: str
     feature_names: dict[BlockName, Annotated[int, Field(ge=1)]]
     class_ids: Annotated[list[ClassId], Field(min_length=1)]
@@ -56,23 +55,16 @@ class _Text(BaseModel):
     standardisation: _Standardisation
 
 
-def write_classifier(classifier: "SpeciesClassifier", folder: Path) -> None:
+def write_classifier(classifier: SpeciesClassifier, folder: Path) -> None:
     """Write both files into the folder, which is made where it is missing. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     head, near = classifier.head, classifier.neighbours
-    tensors = {
-        "weight": head.weight,
-        "bias": head.bias,
-        "neighbours.mean": near.mean,
-        "neighbours.axes": near.axes,
-        "neighbours.vectors": near.vectors,
-        "neighbours.labels": near.labels,
-    }
+    tensors = {"weight": head.weight, "bias": head.bias}
+    tensors |= {f"neighbours.{name}": getattr(near, name) for name in ("mean", "axes", "vectors", "labels")}
+    # safetensors writes the buffer as it lies, so only contiguous arrays come back as they were.
+    contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     try:
-        # safetensors writes the buffer as it lies, so only contiguous arrays come back as they were.
-        save_file(
-            {name: np.ascontiguousarray(values) for name, values in tensors.items()}, folder / MODEL_FILE
-        )
+        save_file(contiguous, folder / MODEL_FILE)
     except SafetensorError as error:
         if number := re.search(r"os error (\d+)", str(error)):
             raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
@@ -96,23 +88,20 @@ def write_classifier(classifier: "SpeciesClassifier", folder: Path) -> None:
     (folder / TEXT_FILE).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
-def read_classifier(folder: AnyPath, model_file: str = MODEL_FILE) -> "SpeciesClassifier":
-    """Read both files of a folder; arguments and errors as `SpeciesClassifier.load`."""
-    from snake_assets.learning.classifier import SpeciesClassifier
+def read_classifier(folder: AnyPath, model_file: str = MODEL_FILE) -> SpeciesClassifier:
+    """Read both files of a folder; `model_file` where the arrays have been given another name.
 
+    Raises:
+        LearningError: a file is missing or damaged, of an earlier version, or the two do not belong
+            together.
+    """
+    text, model = _read_text(folder), folder / model_file
     try:
-        content = (folder / TEXT_FILE).read_text(encoding="utf-8")
-        _refuse_other_format(content, folder)
-        text = _Text.model_validate_json(content)
-        model = folder / model_file
         tensors = load_file(model) if isinstance(model, Path) else load(model.read_bytes())
     except FileNotFoundError as error:
-        raise LearningError(
-            f"{folder} holds no whole classifier ({Path(error.filename or '').name} is missing): "
-            f"materialize species_classifier first."
-        ) from error
-    except (ValidationError, SafetensorError, UnicodeDecodeError) as error:
-        raise LearningError(f"The classifier in {folder} is damaged, train it again: {error}") from error
+        raise _missing(folder, model_file) from error
+    except SafetensorError as error:
+        raise _damaged(folder, error) from error
     if not _belong_together(text, tensors):
         found = {name: (str(values.dtype), values.shape) for name, values in tensors.items()}
         raise LearningError(
@@ -120,17 +109,16 @@ def read_classifier(folder: AnyPath, model_file: str = MODEL_FILE) -> "SpeciesCl
             f"{sum(text.feature_names.values())} features and {len(text.class_ids)} species): train the "
             f"classifier again."
         )
-    mean, scale = (
-        np.array(values, np.float32) for values in (text.standardisation.mean, text.standardisation.scale)
-    )
+    moments = text.standardisation
+    mean, scale = (np.array(each, np.float32) for each in (moments.mean, moments.scale))
     near = {name.removeprefix("neighbours."): values for name, values in tensors.items() if "." in name}
     return SpeciesClassifier(
         class_ids=np.array(text.class_ids, dtype=np.int32),
         features={str(name): columns for name, columns in text.feature_names.items()},
         head=LinearHead(mean, scale, tensors["weight"], tensors["bias"]),
-        temperature=text.temperature,
         neighbours=Neighbours(**near, classes=len(text.class_ids)),
         share=text.neighbours_share,
+        temperature=text.temperature,
         rule=text.decision_rule,
         prior=np.array(text.prior, dtype=np.float64),
         venomous=np.array(text.venomous, dtype=bool),
@@ -140,16 +128,39 @@ def read_classifier(folder: AnyPath, model_file: str = MODEL_FILE) -> "SpeciesCl
     )
 
 
-def _refuse_other_format(content: str, folder: AnyPath) -> None:
+def trained_on_features(folder: AnyPath) -> str:
+    """The features that a stored classifier wants, as `reading.made_by` tells them; its arrays are not read.
+
+    Raises:
+        LearningError: as `read_classifier`.
+    """
+    return _read_text(folder).backbone_fingerprint
+
+
+def _read_text(folder: AnyPath) -> _Text:
     try:
-        found = json.loads(content).get("format")
-    except (ValueError, AttributeError, RecursionError):
-        return
-    if isinstance(found, int) and found != FORMAT:
-        raise LearningError(
-            f"The classifier in {folder} is of format {found}, this version reads format {FORMAT}: it was "
-            f"trained by another version of snake-assets. Materialize species_classifier again."
-        )
+        found = json.loads((folder / TEXT_FILE).read_text(encoding="utf-8"))
+        number = found.get("format") if isinstance(found, dict) else None
+        if not isinstance(number, int) or number == FORMAT:
+            return _Text.model_validate(found)
+    except FileNotFoundError as error:
+        raise _missing(folder, TEXT_FILE) from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(folder, error) from error
+    raise LearningError(
+        f"The classifier in {folder} is of format {number}, this version reads format {FORMAT}: it was "
+        "trained by another version of snake-assets. Materialize species_classifier again."
+    )
+
+
+def _missing(folder: AnyPath, name: str) -> LearningError:
+    return LearningError(
+        f"{folder} holds no whole classifier ({name} is missing): materialize species_classifier first."
+    )
+
+
+def _damaged(folder: AnyPath, error: Exception) -> LearningError:
+    return LearningError(f"The classifier in {folder} is damaged, train it again: {error}")
 
 
 def _belong_together(text: _Text, tensors: dict[str, Any]) -> bool:
@@ -170,7 +181,7 @@ def _belong_together(text: _Text, tensors: dict[str, Any]) -> bool:
         {len(text.standardisation.mean), len(text.standardisation.scale)} == {dims}
         and {len(text.venomous), len(text.prior)} == {classes}
         and text.class_ids == sorted(set(text.class_ids))
-        and bool(text.choice.candidates)
+        and any(text.prior)
         and bool(((labels >= 0) & (labels < classes)).all())
         and all(bool((np.abs(values) <= _largest(values)).all()) for values in tensors.values())
     )

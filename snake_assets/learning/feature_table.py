@@ -1,6 +1,5 @@
 """The feature table: one row per photo, with its vectors in named blocks."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,8 +31,7 @@ class FeatureTable:
         fingerprint: how the vectors were made (backbone, preprocessing); None where nobody recorded it.
 
     Raises:
-        LearningError: lengths that differ, a repeated image_id, no block, a block that is not [N, D]
-            or an unknown name, a class_id that is negative, a value that is NaN or infinite.
+        LearningError: columns of other lengths, a block of an unknown name, a value that is NaN or infinite.
     """
 
     image_id: Sequence[str]
@@ -44,16 +42,27 @@ class FeatureTable:
     fingerprint: str | None = None
 
     def __post_init__(self) -> None:
-        """Check and normalise all fields; errors as above."""
-        # Plain strings and arrays, whatever sequence the caller held: a numpy string is no JSON.
-        _set(self, "image_id", [str(name) for name in self.image_id])
-        _set(self, "observation_id", [str(name) for name in self.observation_id])
-        if self.sha256 is not None:
-            _set(self, "sha256", [str(digest) for digest in self.sha256])
-        _set(self, "blocks", {name: _as_block(name, values) for name, values in self.blocks.items()})
-        if self.class_id is not None:
-            _set(self, "class_id", _as_class_ids(self.class_id))
-        self._check()
+        """Check all fields; errors as above."""
+        photos = len(self.image_id)
+        columns = {"observation_id": self.observation_id, "class_id": self.class_id, "sha256": self.sha256}
+        for name, column in (columns | self.blocks).items():
+            if column is not None and len(column) != photos:
+                raise LearningError(
+                    f"{photos} photos but {len(column)} rows of {name}: rows went missing on the way."
+                )
+        for name, values in self.blocks.items():
+            if name not in BLOCKS:
+                raise LearningError(f"Block {name!r} is unknown: a table holds {', '.join(BLOCKS)}.")
+            # A sum is finite only if every term is, so rows are looked at one by one only after a failure.
+            with np.errstate(invalid="ignore"):
+                total = values.sum(dtype=np.float64)
+            if not np.isfinite(total):
+                bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+                raise LearningError(
+                    f"Block {name!r} of photo {self.image_id[bad[0]]!r} holds a NaN or an infinite value "
+                    f"({bad.size} of {photos} photos do). Compute this split's embeddings again, in fp32 or "
+                    "bf16."
+                )
 
     def __len__(self) -> int:
         """How many photos."""
@@ -78,70 +87,3 @@ class FeatureTable:
             sha256=None if self.sha256 is None else [self.sha256[row] for row in rows.tolist()],
             fingerprint=self.fingerprint,
         )
-
-    def matrix(self, names: Sequence[str]) -> npt.NDArray[np.float32]:
-        """The named blocks side by side, in the order asked for: float32 [N, sum of D].
-
-        A single block is given as it is, not copied.
-
-        Raises:
-            LearningError: no name, or the table has no block of that name.
-        """
-        missing = [name for name in names if name not in self.blocks]
-        if missing or not names:
-            raise LearningError(
-                f"The table holds {sorted(self.blocks)}, not {missing or 'an empty list of blocks'}."
-            )
-        values = [self.blocks[name] for name in names]
-        return values[0] if len(values) == 1 else np.hstack(values)
-
-    def _check(self) -> None:
-        photos = len(self.image_id)
-        columns = {"observation_id": self.observation_id, "class_id": self.class_id, "sha256": self.sha256}
-        for name, column in (columns | self.blocks).items():
-            if column is not None and len(column) != photos:
-                raise LearningError(
-                    f"{photos} photos but {len(column)} rows of {name}: rows went missing on the way."
-                )
-        if not self.blocks:
-            raise LearningError("A feature table needs at least one block of vectors.")
-        if len(set(self.image_id)) != photos:
-            twice = Counter(self.image_id).most_common(1)[0][0]
-            raise LearningError(
-                f"Photo {twice!r} stands twice in the table: image_id must be unique in a split."
-            )
-        for name, values in self.blocks.items():
-            # A sum is finite only if every term is, so rows are looked at one by one only after a failure.
-            with np.errstate(invalid="ignore"):
-                total = values.sum(dtype=np.float64)
-            if not np.isfinite(total):
-                self._name_bad_row(name, values)
-
-    def _name_bad_row(self, name: str, values: npt.NDArray[np.float32]) -> None:
-        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-        raise LearningError(
-            f"Block {name!r} of photo {self.image_id[bad[0]]!r} holds a NaN or an infinite value "
-            f"({bad.size} of {len(self)} photos do). Compute this split's embeddings again, in fp32 or bf16."
-        )
-
-
-def _as_block(name: str, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    if name not in BLOCKS:
-        raise LearningError(f"Block {name!r} is unknown: a table holds {', '.join(BLOCKS)}.")
-    block = np.ascontiguousarray(values, dtype=np.float32)
-    if block.ndim != 2 or block.shape[1] == 0:
-        raise LearningError(f"Block {name!r} has the shape {block.shape}; it should be [photos, dims].")
-    return block
-
-
-def _as_class_ids(class_id: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    ids = np.asarray(class_id)
-    if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0):
-        raise LearningError(
-            "class_id must be whole numbers from 0 up; leave the column out where it is unknown."
-        )
-    return ids.astype(np.int32)
-
-
-def _set(table: FeatureTable, field: str, value: object) -> None:
-    object.__setattr__(table, field, value)

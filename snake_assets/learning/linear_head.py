@@ -75,6 +75,9 @@ def fit_heads(
 ) -> list[LinearHead]:
     """Train a head for each strength by Adam, all of them in the same pass; the outcome is reproducible.
 
+    From the logits the logarithm of each class's share of the photos is taken: Menon et al., "Long-tail
+    learning via logit adjustment" (2021). What is rare in training then is not rarer still in the answers.
+
     The gradient of the cross entropy is written out, softmax(logits) - target, and the blocks are copied
     once, standardised: at 168,144 photos of 3,072 columns that is 1 GB in bf16, which is taken where the
     processor has units for it.
@@ -136,8 +139,11 @@ def fit_heads(
     torch.set_num_threads(threads)
     if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
         raise LearningError("A head diverged: look for columns of huge values in the embeddings.")
+    # A species without a photo says no, so it is made no likelier than the most frequent one.
+    photos = np.bincount(labels[rows], minlength=classes)
+    adjustment = np.log(np.where(photos > 0, photos, photos.max()) / len(rows)).astype(np.float32)
     return [
-        LinearHead(mean, scale, weight[:, head].contiguous().numpy(), bias[head].clone().numpy())
+        LinearHead(mean, scale, weight[:, head].contiguous().numpy(), bias[head].numpy() - adjustment)
         for head in range(heads)
     ]
 

@@ -1,6 +1,7 @@
 """The embedding tables of a split, or of several, as one feature table."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,8 @@ from snake_assets.learning.feature_table import (
     PATCH_MEAN,
     FeatureTable,
 )
-from snake_assets.storage.fingerprints import fingerprint
+from snake_assets.snakeclef.image_table import is_torn
+from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.tables.table import Table
 from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DINOV2, refuse_other_versions
 from snake_assets.vision.embedding.tables import DCT as DCT_EMBEDDINGS
@@ -26,27 +28,31 @@ KEYS = ("image_id", "observation_id", "class_id", "sha256")
 OF_TOKENS = {"embedding": CLS, **{name: name for name in (PATCH_MEAN, EARLIER_CLS, MIDDLE_MEAN)}}
 OF_CROPS = {column: CROP_OF_BLOCK[block] for column, block in {**OF_TOKENS, DCT: DCT}.items()}
 # By table.
-_SHORT = {DINOV2: "dinov2", DCT_EMBEDDINGS: "dct", CROP_EMBEDDINGS: "crops"}
 COLUMNS = {DINOV2: OF_TOKENS, DCT_EMBEDDINGS: {"embedding": DCT}, CROP_EMBEDDINGS: OF_CROPS}
 
 
-def read_features(*tables: Table, only_cls: bool = False) -> FeatureTable:
+def read_features(*tables: Table) -> FeatureTable:
     """Join the embedding tables of one split; a test split has no class_id.
 
-    The feature table's fingerprint is that of all their recipes.
+    The feature table's fingerprint is `made_by` of all their recipes.
 
     Args:
         tables: `dinov2_embeddings`, then `dct_embeddings` and `crop_embeddings` where they were made.
-        only_cls: read no block but `cls`.
 
     Raises:
         LearningError: the tables do not hold the same photos.
         StorageError: a shard cannot be read, or another version of the code wrote a table.
     """
-    return read_splits([tables], only_cls=only_cls)
+    return read_splits([tables])
 
 
-def read_splits(splits: Sequence[Sequence[Table]], *, only_cls: bool = False) -> FeatureTable:
+def read_splits(
+    splits: Sequence[Sequence[Table]],
+    *,
+    only_cls: bool = False,
+    leave_out_copies: bool = False,
+    most_photos: int | None = None,
+) -> FeatureTable:
     """Join the tables of several splits, one after the other: train and val before a refit.
 
     Vectors go shard by shard into matrices of the final size: at the official size those are 2 GB, and whole
@@ -56,21 +62,33 @@ def read_splits(splits: Sequence[Sequence[Table]], *, only_cls: bool = False) ->
     Args:
         splits: the tables of each, as for `read_features`.
         only_cls: read no block but `cls`.
+        leave_out_copies: leave out photos that have an exact copy under another species.
+        most_photos: where there are more, read those of whole observations, drawn at random.
 
     Raises:
         LearningError: as `read_features`; or splits of other recipes, or only some without class_id.
         StorageError: as `read_features`.
     """
-    made = [_fingerprint(tables) for tables in splits]
+    for table in (table for tables in splits for table in tables):
+        refuse_other_versions(table)
+    made = [made_by({table.manifest.table: table.manifest.recipe for table in tables}) for tables in splits]
     if len(set(made)) > 1:
         raise LearningError(
             f"Features of {' and of '.join(map(repr, made))} cannot be joined: compute the embeddings of all "
             "splits with one backbone."
         )
-    keys = [tables[0].read(KEYS) for tables in splits]
-    ends = np.cumsum([len(own) for own in keys]).tolist()
+    own = [tables[0].read(KEYS) for tables in splits]
+    keys = pa.concat_tables(own)
+    if 0 < keys["class_id"].null_count < len(keys):
+        raise LearningError("Only some of the photos have a class_id: label all, or none.")
+    kept = np.ones(len(keys), dtype=bool)
+    if leave_out_copies:
+        kept = ~np.array(is_torn(keys["sha256"].to_pylist(), keys["class_id"].to_pylist()))
+    if most_photos is not None and most_photos < kept.sum():
+        kept &= _of_drawn_observations(keys["observation_id"], most_photos)
     blocks: dict[str, npt.NDArray[np.float32]] = {}
-    for tables, own, end in zip(splits, keys, ends, strict=True):
+    first = 0
+    for tables, photos in zip(splits, own, strict=True):
         for table in tables[: 1 if only_cls else None]:
             wanted = {"embedding": CLS} if only_cls else COLUMNS[table.manifest.table]
             # A backbone without a grid of tokens has no DCT.
@@ -78,32 +96,52 @@ def read_splits(splits: Sequence[Sequence[Table]], *, only_cls: bool = False) ->
             for column, block in columns.items():
                 width = table.schema.field(column).type.list_size
                 if block not in blocks:
-                    blocks[block] = np.empty((ends[-1], width), np.float32)
-            _fill(blocks, table, columns, own["image_id"], end - len(own))
-    class_id = pa.chunked_array([chunk for own in keys for chunk in own["class_id"].chunks], pa.int32())
-    if 0 < class_id.null_count < ends[-1]:
-        raise LearningError("Only some of the photos have a class_id: label all, or none.")
+                    blocks[block] = np.empty((int(kept.sum()), width), np.float32)
+            here = slice(first, first + len(photos))
+            _fill(blocks, table, columns, photos["image_id"], kept[here], int(kept[:first].sum()))
+        first += len(photos)
+    keys = keys.filter(pa.array(kept))
     marks = [""] if len(splits) == 1 else [f"{number}/" for number in range(1, len(splits) + 1)]
+    mark = np.repeat(marks, [len(photos) for photos in own])[kept].tolist()
 
     def names(column: str) -> list[str]:
-        return [
-            mark + name for mark, own in zip(marks, keys, strict=True) for name in own[column].to_pylist()
-        ]
+        return [before + name for before, name in zip(mark, keys[column].to_pylist(), strict=True)]
 
     return FeatureTable(
         image_id=names("image_id"),
         observation_id=names("observation_id"),
         blocks=blocks,
-        class_id=None if class_id.null_count else class_id.to_numpy(),
-        sha256=[digest for own in keys for digest in own["sha256"].to_pylist()],
+        class_id=None if keys["class_id"].null_count else keys["class_id"].to_numpy(),
+        sha256=keys["sha256"].to_pylist(),
         fingerprint=made[0],
     )
 
 
-def _fingerprint(tables: Sequence[Table]) -> str:
-    for table in tables:
-        refuse_other_versions(table)
-    return fingerprint({_SHORT[table.manifest.table]: table.manifest.recipe for table in tables})
+def made_by(recipes: Mapping[str, Mapping[str, Json]]) -> str:
+    """How vectors were made, in words that name backbone and view, with a digest of all that decides them.
+
+    Args:
+        recipes: table -> recipe; what is said of crops comes last, after " and ".
+    """
+    whole = {name: recipe for name, recipe in recipes.items() if name != CROP_EMBEDDINGS}
+    recipe: Mapping[str, Any] = whole[DINOV2]
+    look: Mapping[str, Any] = recipe.get("preprocessing") or {}
+    how = "padded" if look.get("pad") else "cropped" if look.get("crop") else "squashed"
+    side = " x ".join(str(pixels) for pixels in recipe.get("resolution") or ())
+    words = (
+        f"{recipe.get('backbone')} (weights {str(recipe.get('weights'))[:8]}), photos {how} to {side} "
+        f"pixels, {recipe.get('precision')} [{fingerprint(whole)[:8]}]"
+    )
+    if CROP_EMBEDDINGS not in recipes:
+        return words
+    return f"{words} and crops [{fingerprint(recipes[CROP_EMBEDDINGS])[:8]}]"
+
+
+def _of_drawn_observations(observation_id: pa.ChunkedArray, most: int) -> npt.NDArray[np.bool_]:
+    """Which photos are of observations drawn one by one, of no more than `most` photos together."""
+    _, places, photos = np.unique(observation_id.to_numpy(), return_inverse=True, return_counts=True)
+    order = np.random.default_rng(0).permutation(len(photos))
+    return np.isin(places, order[np.cumsum(photos[order]) <= most])
 
 
 def _fill(
@@ -111,21 +149,24 @@ def _fill(
     table: Table,
     columns: Mapping[str, str],
     image_id: pa.ChunkedArray,
-    first: int,
+    kept: npt.NDArray[np.bool_],
+    to: int,
 ) -> None:
-    """Copy columns of a table into the rows from `first` on of their blocks, if it has these photos."""
+    """Copy the kept rows of a table's columns into their blocks, from row `to` on, if it has these photos."""
     other_photos = LearningError(
         f"{table.manifest.table} and dinov2_embeddings of {table.manifest.split!r} hold other photos: "
         "materialize both again."
     )
-    row = first
+    row = 0
     for shard in table.manifest.shards:
         rows = table.read_shard(shard, ["image_id", *columns])
-        if not rows["image_id"].equals(image_id.slice(row - first, len(rows))):
+        if not rows["image_id"].equals(image_id.slice(row, len(rows))):
             raise other_photos
+        wanted = kept[row : row + len(rows)]
+        end = to + int(wanted.sum())
         for column, block in columns.items():
             flat = np.asarray(rows[column].combine_chunks().flatten())
-            blocks[block][row : row + len(rows)] = flat.reshape(len(rows), blocks[block].shape[1])
-        row += len(rows)
-    if row != first + len(image_id):
+            blocks[block][to:end] = flat.reshape(len(rows), blocks[block].shape[1])[wanted]
+        row, to = row + len(rows), end
+    if row != len(image_id):
         raise other_photos

@@ -34,6 +34,7 @@ class Recipe(BaseModel):
         folds: of train, grouped by observation.
         near_duplicates: photos whose CLS tokens, less their mean, have a cosine above it stay on one side of
             every fold; None looks for exact copies only.
+        leave_out_copies: whether photos with an exact copy under another species were not trained on.
         epochs: passes over the photos for each head.
         seed: of folds and batches.
     """
@@ -51,9 +52,10 @@ class Recipe(BaseModel):
         "crop_middle_mean",
     )
     strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.03, 0.3)
-    shares: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.0, 0.2, 0.4, 0.6)
+    shares: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.0, 0.2, 0.4, 0.6, 0.8)
     rule: DecisionRule = "argmax"
     folds: Annotated[int, Field(ge=2)] = 5
     near_duplicates: Annotated[float, Field(gt=0, lt=1)] | None = 0.99
+    leave_out_copies: bool = False
     epochs: Annotated[int, Field(ge=1)] = 2
     seed: Annotated[int, Field(ge=0)] = 0

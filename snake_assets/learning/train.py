@@ -8,7 +8,7 @@ import numpy.typing as npt
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.cross_validation.folds import grouped_folds
 from snake_assets.learning.cross_validation.near_duplicates import duplicate_groups
-from snake_assets.learning.cross_validation.out_of_fold import Choice, choose, observation_shares
+from snake_assets.learning.cross_validation.out_of_fold import Choice, choose
 from snake_assets.learning.decision.rules import venom_flags
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import CLS, FeatureTable
@@ -17,7 +17,7 @@ from snake_assets.learning.neighbours import fit_neighbours
 from snake_assets.learning.settings import Recipe
 
 # Counts as an input: raise it when the same features would give another classifier.
-CLASSIFIER_VERSION = 5
+CLASSIFIER_VERSION = 6
 # From so many photos on, one part of them is held out once, for 10,000 tell candidates apart well enough and
 # every further fold would cost as much as the classifier itself.
 MANY, HELD_OUT_OF_MANY = 50_000, 10_000
@@ -44,26 +44,29 @@ def train_classifier(
             features that do not vary or of another backbone, none of the recipe's blocks, or nothing to hold
             out (see `grouped_folds`).
     """
-    class_ids, labels = _species_of(table)
+    class_ids, labels = _usable(table, recipe, fingerprint)
     venom_flags(class_ids, venomous)
-    _refuse_useless(table, recipe, fingerprint)
-    cls = table.blocks[CLS]
-    # Less their mean: a backbone that was never trained finds all photos alike.
-    alike = recipe.near_duplicates and duplicate_groups(cls, recipe.near_duplicates, cls.mean(axis=0))
-    many = len(table) > MANY
+    folds = folds_of(table, recipe)
+    choice = choose(table, labels, class_ids, folds, recipe, venomous, progress or (lambda line: None))
+    return _trained(table, venomous, recipe, choice, fingerprint)
+
+
+def folds_of(table: FeatureTable, recipe: Recipe) -> npt.NDArray[np.int64]:
+    """The fold in which each labelled photo is held out, as from `grouped_folds`; of many photos one fold."""
+    cls, many, alike = table.blocks[CLS], len(table) > MANY, None
+    if recipe.near_duplicates:
+        # Less their mean: a backbone that was never trained finds all photos alike.
+        alike = duplicate_groups(cls, recipe.near_duplicates, cls.mean(axis=0))
     folds = grouped_folds(
         table.observation_id,
-        labels,
+        np.asarray(table.class_id),
         table.sha256,
         recipe.folds,
         recipe.seed,
         HELD_OUT_OF_MANY if many else None,
-        alike if isinstance(alike, np.ndarray) else None,
+        alike,
     )
-    if many:
-        folds = np.minimum(folds, 0)
-    choice = choose(table, labels, class_ids, folds, recipe, venomous, progress or (lambda line: None))
-    return _trained(table, venomous, recipe, choice, fingerprint)
+    return np.minimum(folds, 0) if many else folds
 
 
 def refit(
@@ -76,14 +79,14 @@ def refit(
     """
     if not classifier.features.items() <= table.dims.items():
         raise LearningError(f"The recipe needs the blocks {classifier.features}, the table has {table.dims}.")
-    _refuse_useless(table, classifier.recipe, classifier.fingerprint)
     return _trained(table, venomous, classifier.recipe, classifier.choice, classifier.fingerprint)
 
 
 def _trained(
     table: FeatureTable, venomous: Mapping[int, bool], recipe: Recipe, choice: Choice, fingerprint: str
 ) -> SpeciesClassifier:
-    class_ids, labels = _species_of(table)
+    class_ids, labels = _usable(table, recipe, fingerprint)
+    first_photos = np.unique(table.observation_id, return_index=True)[1]
     features = {name: table.dims[name] for name in table.present(recipe.blocks)}
     (head,) = fit_heads(
         [table.blocks[name] for name in features],
@@ -97,11 +100,11 @@ def _trained(
         class_ids=class_ids,
         features=features,
         head=head,
-        temperature=choice.temperature,
         neighbours=fit_neighbours(table.blocks[CLS], labels, len(class_ids)),
         share=choice.best.share,
+        temperature=choice.best.temperature,
         rule=recipe.rule,
-        prior=observation_shares(table, labels, len(class_ids)),
+        prior=np.bincount(labels[first_photos], minlength=len(class_ids)) / len(first_photos),
         venomous=venom_flags(class_ids, venomous),
         fingerprint=fingerprint,
         recipe=recipe,
@@ -109,8 +112,10 @@ def _trained(
     )
 
 
-def _species_of(table: FeatureTable) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """The species, ascending, int32 [C], and the column of each photo's, int64 [N]."""
+def _usable(
+    table: FeatureTable, recipe: Recipe, fingerprint: str
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """The species, ascending, int32 [C], and the column of each photo's, int64 [N]; errors as above."""
     if len(table) == 0:
         raise LearningError("The table holds no photo: check that the train split's photos were found.")
     if table.class_id is None:
@@ -118,11 +123,7 @@ def _species_of(table: FeatureTable) -> tuple[npt.NDArray[np.int32], npt.NDArray
     class_ids, labels = np.unique(table.class_id, return_inverse=True)
     if class_ids.size == 1:
         raise LearningError(f"All photos are of class_id {class_ids[0]}: training needs two species or more.")
-    return class_ids, labels.astype(np.int64)
-
-
-def _refuse_useless(table: FeatureTable, recipe: Recipe, fingerprint: str) -> None:
-    if table.fingerprint is not None and table.fingerprint != fingerprint:
+    if table.fingerprint not in (None, fingerprint):
         raise LearningError(
             f"The table's features are of {table.fingerprint!r}, not of {fingerprint!r}: compute the "
             f"embeddings with that backbone, or train a new classifier."
@@ -138,3 +139,4 @@ def _refuse_useless(table: FeatureTable, recipe: Recipe, fingerprint: str) -> No
             f"All {len(table)} photos have the same features: the embeddings of this split are broken, "
             f"compute them again."
         )
+    return class_ids, labels.astype(np.int64)

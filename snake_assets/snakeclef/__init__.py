@@ -2,3 +2,7 @@
 
 What a photo shows does not belong here (vision), nor who answers (learning).
 """
+
+
+class DataError(ValueError):
+    """Raw data that cannot be used as it is; the message says what, where, and what to do."""

@@ -10,7 +10,7 @@ from itertools import compress, islice
 import polars as pl
 import pyarrow as pa
 
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.raw.photo_files import FAULTS, Matches, PhotoFile, Source, match_photos
 from snake_assets.storage.fingerprints import Json, fingerprint

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.csv_reader import CONTROL, Row, read_rows
-from snake_assets.snakeclef.errors import DataError
 
 VENOM_LIST = "venomous_status_list.csv"
 MAX_CLASS_ID = 2**31 - 1

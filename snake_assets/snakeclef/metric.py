@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.csv_reader import read_rows
-from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.metadata import Labels, class_id_of, read_venom_list
 from snake_assets.snakeclef.submission import read_submission
 

@@ -8,6 +8,7 @@ from snake_assets.snakeclef.csv_reader import read_rows
 from snake_assets.snakeclef.metadata import class_id_of
 from snake_assets.storage.paths import AnyPath
 
+SUBMISSION_FILE = "submission.csv"
 COLUMNS = ("observation_id", "class_id")
 
 

@@ -2,3 +2,7 @@
 
 What is in them does not belong here.
 """
+
+
+class StorageError(RuntimeError):
+    """Something in the store cannot be used as it is; the message says what, where, and what to do."""

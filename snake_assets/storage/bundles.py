@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
 from snake_assets.storage.io import digest, sizes
 from snake_assets.storage.paths import AnyPath

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 
 LOCK = "_lock"
 

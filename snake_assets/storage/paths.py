@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.objectstore.gcs import SCHEME, Bucket, BucketPath, bucket_root
 
 if TYPE_CHECKING:

@@ -38,12 +38,6 @@ def test_the_first_photo_of_an_observation() -> None:
     assert first.image_id == val.image_id[::3]
 
 
-def test_unlabelled_photos_were_not_trained_on() -> None:
-    unlabelled = replace(data(), train=replace(data().train, class_id=None))
-    with pytest.raises(LearningError, match="class_id"):
-        _ = unlabelled.trained_on
-
-
 def test_the_dct_is_scaled_where_asked_for() -> None:
     stored = data()
     scaled = stored.with_dct(stored.val, True)

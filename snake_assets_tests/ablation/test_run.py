@@ -32,7 +32,7 @@ def ablation() -> Ablation:
 
 
 def result(of: AblationData, settings: StepSettings = GOOD, **faults: object) -> StepResult:
-    step = Step(name="one", change="", settings=settings.model_copy(update=faults))
+    step = Step(name="one", settings=settings.model_copy(update=faults))
     return run([step], of).results[0]
 
 
@@ -134,7 +134,7 @@ def test_files_and_table_tell_every_step(ablation: Ablation, tmp_path: Path) -> 
 
 def test_progress_names_every_step_and_none_is_an_error() -> None:
     lines: list[str] = []
-    run([Step(name="good", change="", settings=GOOD)], data(), lines.append)
+    run([Step(name="good", settings=GOOD)], data(), lines.append)
     assert len(lines) == 1 and lines[0].startswith("good: Track 1 ")
     with pytest.raises(LearningError, match="no step"):
         run([], data())

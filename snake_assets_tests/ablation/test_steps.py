@@ -47,7 +47,8 @@ def test_what_the_classifier_does_without_is_no_step() -> None:
     bare = Recipe(blocks=("cls",), strengths=(0.1,), shares=(0.0,))
     left_out = {step.name for step in steps(DEFAULT, 20)} - {step.name for step in steps(bare, 20)}
     assert left_out == {
-        "weight decay chosen on folds", "mean patch token", "earlier layers", "crops", "nearest photos",
+        "weight decay chosen on folds", "mean patch token beside it", "earlier layers beside these",
+        "crops beside the whole photos", "votes of the nearest photos",
     }  # fmt: skip
 
 

@@ -148,6 +148,15 @@ def test_the_classifiers_arms_answer_the_same_held_out_observations():
     assert classifier.t_interval(np.array([1.0])) is None
 
 
+def test_what_logit_adjustment_gains_on_a_long_tail():
+    table = species_table(observations=30, photos=3, spread=2.0)
+    tail = classifier.long_tail(table, 0)
+    assert sorted(np.unique(tail.class_id, return_counts=True)[1].tolist()) == [3, 8, 22, 60]
+    found = classifier.measure_long_tail(table, VENOMOUS, 2)
+    low, high = found["long_tail_f1_gained_by_adjusting_0.5"]
+    assert low <= high and 0 < found["long_tail_track1"] <= 100
+
+
 def test_detect(measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(detect, "REAL_WEIGHTS", tmp_path / "absent.pt")
     monkeypatch.setattr(detect, "untrained_weights", save_detector)

@@ -13,7 +13,7 @@ from snake_assets.data_quality.labels import (
     unknown_answers,
     unknown_classes,
 )
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.submission import submission_csv
 from snake_assets.storage.tables.table import Table

@@ -31,7 +31,9 @@ def _saved(folder: Path, share: float) -> list[Path]:
     def drawn(*shape: int) -> np.ndarray:
         return rng.normal(size=shape).astype(np.float32)
 
-    best = Candidate(strength=0.03, share=share, log_loss=0.4, track1=90.0, f1=80.0, accuracy=80.0)
+    best = Candidate(
+        strength=0.03, share=share, temperature=1.5, log_loss=0.4, track1=90.0, f1=80.0, accuracy=80.0
+    )
     SpeciesClassifier(
         class_ids=np.array([3, 7, 12, 30], dtype=np.int32),
         features=dict(FEATURES),
@@ -50,6 +52,6 @@ def _saved(folder: Path, share: float) -> list[Path]:
         venomous=np.array([False, True, False, True]),
         fingerprint="tiny",
         recipe=Recipe(),
-        choice=Choice(candidates=(best,), temperature=1.5, held_out=10, track1_by_rule={"argmax": 90.0}),
+        choice=Choice(candidates=(best,), held_out=10),
     ).save(folder)
     return sorted(folder.iterdir())

@@ -16,10 +16,10 @@ from snake_assets.detection.finders.base import DetectionError
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import FeatureTable
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.metadata import METADATA_FILES, VENOM_LIST, read_metadata, read_venom_list
 from snake_assets.snakeclef.raw.archives import ArchiveLimits, unpack
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.tables.manifest import MANIFEST, Reject
 from snake_assets.storage.tables.table import open_table
 from snake_assets.storage.tables.writer import write_table

@@ -12,8 +12,8 @@ from google.auth.exceptions import DefaultCredentialsError
 
 from snake_assets.defs.lib.retries import is_transient
 from snake_assets.defs.resources.storage import Store
+from snake_assets.storage import StorageError
 from snake_assets.storage.bundles import open_bundle
-from snake_assets.storage.errors import StorageError
 from snake_assets.storage.objectstore.gcs import IN_MEMORY, PIECE, Bucket, BucketPath, Patience
 from snake_assets.storage.tables.table import open_table
 from snake_assets.storage.tables.writer import write_table

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from snake_assets.defs.lib.retries import is_transient
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.raw.inventory import inventory_is_current, read_inventory, take_inventory
 from snake_assets.snakeclef.raw.sources import BucketData
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.objectstore import mirror
 from snake_assets.storage.objectstore.gcs import Patience
 from snake_assets.storage.objectstore.mirror import Fetched

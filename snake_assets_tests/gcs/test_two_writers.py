@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from snake_assets.storage import StorageError
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
-from snake_assets.storage.errors import StorageError
 from snake_assets.storage.io import sizes
 from snake_assets.storage.objectstore.gcs import BucketPath
 from snake_assets.storage.tables.table import open_table

@@ -15,7 +15,7 @@ from snake_assets_tests.defs.assets.test_run import QUICK, definitions, run_job
 from snake_assets_tests.gcs.faults import NothingHalf, now_and_then
 from snake_assets_tests.gcs.server import BUCKET, PATIENCE, Cloud
 
-BUNDLES = ("species_classifier", "submission", "species_histogram", "embedding_map")
+BUNDLES = ("species_classifier", "final_classifier", "submission", "species_histogram", "embedding_map")
 # Made of what is not in the store, or dated.
 REPORTED = ("predictions.parquet", "scores.json", "species.csv", "leakage.csv")
 

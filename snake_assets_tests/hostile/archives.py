@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.raw.archives import ArchiveLimits, unpack
 from snake_assets_tests.hostile.case import Case, refused
 

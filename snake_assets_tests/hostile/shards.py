@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.tables.manifest import MANIFEST
 from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.fuzz.readers import shard_seeds

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from snake_assets.data_quality.labels import submission_against
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.csv_reader import MAX_BYTES
-from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.metadata import METADATA_FILES, read_metadata
 from snake_assets.snakeclef.submission import submission_csv
 from snake_assets_tests.hostile.case import Case, refused

@@ -5,7 +5,6 @@ import pytest
 
 from snake_assets.identification.evaluation import (
     Operation,
-    drawn_photos,
     held_out,
     judge_operation,
 )
@@ -70,9 +69,3 @@ def test_each_species_is_left_out_once_and_a_strange_one_is_told_apart(operation
     assert sorted(found) == sorted(NAMES) and all(one.observations == 15 for one in operation.strangers)
     assert found["Boiga cyanea"].auroc > 0.9
     assert operation.auroc and operation.auroc[1] <= operation.auroc[0] <= operation.auroc[2]
-
-
-def test_of_many_photos_whole_observations_are_drawn(table: FeatureTable) -> None:
-    assert drawn_photos(table, 120) is table
-    drawn = drawn_photos(table, 51)
-    assert len(drawn) == 50 and len(set(drawn.observation_id)) == 25

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from snake_assets.identification.photos import find_photos
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 
 
 def made(folder: Path, *names: str) -> Path:

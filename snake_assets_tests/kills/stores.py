@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from snake_assets.storage import StorageError
 from snake_assets.storage.bundles import open_bundle
-from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import file_digest, fingerprint
 from snake_assets.storage.tables.manifest import shards_from_json
 from snake_assets.storage.tables.table import open_table

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from snake_assets.learning import neighbours as module
-from snake_assets.learning.errors import LearningError
 from snake_assets.learning.neighbours import Neighbours, fit_neighbours
 
 RNG = np.random.default_rng(0)
@@ -60,8 +59,3 @@ def test_photos_find_their_own_species_and_only_rows_that_were_remembered() -> N
 def test_vectors_that_are_all_equal_vote_alike() -> None:
     near = fit_neighbours(np.ones((6, 3), np.float32), np.array([0, 0, 0, 1, 1, 1]), 2)
     np.testing.assert_allclose(near.votes(np.ones((2, 3), np.float32)), 0.5)
-
-
-def test_no_neighbour_is_too_few() -> None:
-    with pytest.raises(LearningError, match="at least one"):
-        fit_neighbours(CLS, LABELS, 5).nearest(CLS, 0)

@@ -1,5 +1,6 @@
 """Embedding tables as learning sees them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.reading import read_features, read_splits
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.storage.tables.writer import write_table
 from snake_assets.vision.embedding.tables import EMBEDDING_VERSION
@@ -35,11 +36,13 @@ def tokens(start: int, width: int = 4) -> dict[str, pa.Array]:
     return {name: vectors(width, start + 100 * at) for at, name in enumerate(names)}
 
 
-def embeddings(folder: Path, dct_photos: list[str] = PHOTOS) -> tuple[Table, Table]:
+def embeddings(
+    folder: Path, dct_photos: list[str] = PHOTOS, class_id: Sequence[int] = (3, 3, 7)
+) -> tuple[Table, Table]:
     keys = {
         "image_id": pa.array(PHOTOS),
         "observation_id": pa.array(["x", "x", "y"]),
-        "class_id": pa.array([3, 3, 7], pa.int32()),
+        "class_id": pa.array(class_id, pa.int32()),
         "sha256": pa.array(["1", "2", "3"]),
     }
     dct = {"image_id": pa.array(dct_photos), "embedding": vectors(2, 800)}
@@ -65,7 +68,7 @@ def test_crops_bring_blocks_of_their_own(tmp_path: Path) -> None:
     whole = {"cls": 4, "patch_mean": 4, "earlier_cls": 4, "middle_mean": 4, "dct": 2}
     kinds = ("", "crop_")
     assert table.dims == {f"{kind}{name}": width for kind in kinds for name, width in whole.items()}
-    assert table.matrix(["crop_cls"])[1].tolist() == [14, 15, 16, 17]
+    assert table.blocks["crop_cls"][1].tolist() == [14, 15, 16, 17]
     assert table.fingerprint != read_features(*own).fingerprint
 
 
@@ -86,7 +89,7 @@ def test_a_table_of_the_version_before_is_refused_with_what_to_do(tmp_path: Path
 
 def test_cls_tokens_alone_are_of_the_same_making(tmp_path: Path) -> None:
     own = embeddings(tmp_path)
-    table = read_features(*own, crop_embeddings(tmp_path), only_cls=True)
+    table = read_splits([[*own, crop_embeddings(tmp_path)]], only_cls=True)
     assert table.dims == {"cls": 4}
     assert table.fingerprint == read_features(*own, crop_embeddings(tmp_path / "again")).fingerprint
 
@@ -105,3 +108,19 @@ def test_splits_of_other_recipes_are_not_joined(tmp_path: Path) -> None:
     train = embeddings(tmp_path)
     with pytest.raises(LearningError, match="embeddings of all splits with one backbone"):
         read_splits([train, [*train, crop_embeddings(tmp_path)]])
+
+
+def test_copies_under_two_species_are_left_out_of_whatever_split(tmp_path: Path) -> None:
+    train, val = (embeddings(tmp_path / split) for split in ("1", "2"))
+    assert read_splits([train, val], leave_out_copies=True).image_id == read_splits([train, val]).image_id
+    torn = embeddings(tmp_path / "3", class_id=[3, 9, 7])
+    both = read_splits([train, torn], leave_out_copies=True)
+    assert both.image_id == ["1/a.jpg", "1/c.jpg", "2/a.jpg", "2/c.jpg"]
+    assert (both.blocks["dct"] == read_splits([train, torn]).blocks["dct"][[0, 2, 3, 5]]).all()
+
+
+def test_of_many_photos_those_of_some_whole_observations_are_read(tmp_path: Path) -> None:
+    own = embeddings(tmp_path)
+    few = read_splits([own], most_photos=2)
+    assert few.image_id in (["a.jpg", "b.jpg"], ["c.jpg"])
+    assert read_splits([own], most_photos=3).image_id == PHOTOS

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef import image_table as ingest_module
-from snake_assets.snakeclef.errors import DataError
 from snake_assets.snakeclef.image_table import IMAGE_SCHEMA, copies_under_two_species, ingest
 from snake_assets.snakeclef.metadata import PhotoRow, read_metadata
 from snake_assets.snakeclef.raw.inventory import read_inventory, take_inventory

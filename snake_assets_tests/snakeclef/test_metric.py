@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.metric import macro_f1, main, score, score_files
 
 VENOMOUS = {1: False, 2: False, 3: True, 4: True}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from snake_assets.storage import StorageError
 from snake_assets.storage.bundles import is_current, open_bundle
-from snake_assets.storage.errors import StorageError
 from snake_assets_tests.storage.test_everywhere import plain, put
 
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from snake_assets.storage import StorageError
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
-from snake_assets.storage.errors import StorageError
 from snake_assets.storage.io import sizes, write_whole
 from snake_assets.storage.objectstore.gcs import BucketPath
 from snake_assets.storage.paths import AnyPath

@@ -13,6 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from snake_assets.vision.backbone.backbone import Backbone
+from snake_assets.vision.backbone.features import PhotoFeatures, launch
+
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
@@ -44,6 +47,13 @@ def picture(width: int, height: int, seed: int = 0) -> Image.Image:
         20, 236, (height // 24 + 3, width // 24 + 3, 3), dtype=np.uint8
     )
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def describe(backbone: Backbone, batch: NDArray[np.uint8]) -> PhotoFeatures:
+    """The features of photos of the input's size, uint8 [B, h, w, 3]."""
+    import torch
+
+    return launch(backbone, torch.tensor(batch)).features()
 
 
 def mean_difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from snake_assets.ablation.data import Seer, gather
+from snake_assets.ablation.data import gather
 from snake_assets.ablation.report import ABLATION_FILE, HEADER, shown, write_ablation
 from snake_assets.ablation.run import ABLATION_VERSION, run
 from snake_assets.ablation.steps import PaperTrainer, steps
@@ -93,10 +93,20 @@ def ablation_study(
     }
     folder = store.folder("ablation_study")
     if not is_current(folder, recipe):
-        seer = Seer(backbone.open(config.view()), config.settings(), folder / TWICE_RESCALED)
-        trained = SpeciesClassifier.load(classifier.inside)
         with progress(context, "embed val with its pixels rescaled twice") as report:
-            data_of_steps = gather(train, val, images, order, truth, venomous, trained, seer, report)
+            data_of_steps = gather(
+                train,
+                val,
+                images,
+                order,
+                truth,
+                venomous,
+                SpeciesClassifier.load(classifier.inside),
+                backbone.open(config.view()),
+                config.settings(),
+                folder / TWICE_RESCALED,
+                report,
+            )
         own = data_of_steps.classifier.recipe
         found = run(steps(own, config.paper_runs), data_of_steps, context.log.info)
         with write_bundle(folder, recipe) as aside:

@@ -1,24 +1,31 @@
-"""From vectors to species: the classifier."""
+"""From vectors to species: the classifier that is judged, and the one that answers."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import dagster as dg
 from pydantic import Field
 
 from snake_assets.defs.assets.dependencies import feature_tables, on_features
-from snake_assets.defs.lib.metadata import data_version, markdown_table
+from snake_assets.defs.lib.metadata import data_version, markdown_table, some_of
 from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
-from snake_assets.defs.resources.finder import Crops
+from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.classifier_io import trained_on_features
+from snake_assets.learning.errors import LearningError
+from snake_assets.learning.reading import made_by, read_splits
 from snake_assets.learning.settings import Positive, Recipe, Share
-from snake_assets.learning.train import CLASSIFIER_VERSION, train_classifier
+from snake_assets.learning.train import CLASSIFIER_VERSION, refit, train_classifier
+from snake_assets.snakeclef.image_table import copies_under_two_species
 from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, file_digest
 
 DEFAULT = Recipe()
+FINAL_CLASSIFIER = "final_classifier"
+# The job whose run answers with the classifier that is there.
+PREDICT = "predict"
 
 
 class DecisionRule(StrEnum):
@@ -62,6 +69,11 @@ class ClassifierConfig(StepConfig):
         ge=0,
         description="Seed of folds and training, 0 or more; the same seed, the same classifier.",
     )
+    leave_out_copies: bool = Field(
+        default=DEFAULT.leave_out_copies,
+        description="Leave photos that have an exact copy under another species out of training: at most one "
+        "of the labels can be right.",
+    )
 
     def recipe(self) -> Recipe:
         """The room's own settings."""
@@ -98,7 +110,7 @@ def species_classifier(
     }
     folder = store.folder("species_classifier")
     if not is_current(folder, recipe):
-        features = read_features(*tables)
+        features = read_splits([tables], leave_out_copies=config.leave_out_copies)
         classifier = train_classifier(
             features, venomous, config.recipe(), features.fingerprint or "", context.log.info
         )
@@ -106,6 +118,7 @@ def species_classifier(
             classifier.save(aside)
     bundle = open_bundle(folder)
     classifier = SpeciesClassifier.load(bundle.inside)
+    copies = copies_under_two_species(tables[0]).values() if config.leave_out_copies else ()
     choice = classifier.choice
     candidates = [candidate.model_dump() for candidate in choice.candidates]
     return dg.MaterializeResult(
@@ -114,15 +127,107 @@ def species_classifier(
             "features": " + ".join(classifier.features),
             "strength": choice.best.strength,
             "share_of_the_nearest_photos": choice.best.share,
-            "temperature": round(choice.temperature, 3),
+            "temperature": round(choice.best.temperature, 3),
             "decision_rule": classifier.rule,
             "observations_held_out": choice.held_out,
+            "photos_left_out": some_of([image_id for group in copies for image_id, _ in group]),
             "track1_on_folds": choice.best.track1,
             "f1_on_folds": choice.best.f1,
-            "track1_on_folds_by_rule": choice.track1_by_rule,
             "candidates": markdown_table(list(candidates[0]), [list(one.values()) for one in candidates]),
             "folder": dg.MetadataValue.path(str(folder)),
             "bytes": bundle.bytes,
         },
         data_version=data_version(bundle.files),
     )
+
+
+class FinalConfig(StepConfig):
+    """What the classifier that answers has learned from."""
+
+    refit_on_train_and_val: bool = Field(
+        default=True,
+        description="Train the chosen recipe again on train and val together: more photos, nothing chosen "
+        "anew. Off, what answers is exactly the classifier that the validation report judged.",
+    )
+
+
+@dg.asset(
+    deps=[species_classifier, *on_features("val")],
+    group_name="classifier",
+    kinds={"pytorch", "safetensors"},
+    code_version=str(CLASSIFIER_VERSION),
+    retry_policy=TRY_AGAIN,
+)
+@retries_only_what_passes
+def final_classifier(
+    context: dg.AssetExecutionContext, config: FinalConfig, raw_data: RawData, store: Store, crops: Crops
+) -> dg.MaterializeResult[None]:
+    """The classifier that answers, in submission and package: what species_classifier chose, trained again.
+
+    By default on train and val together, or on train alone where the raw data has no val; `photos` says how
+    many of each. Nothing is chosen here, and the report judges species_classifier, which has not seen val.
+    Answering needs nothing of training but this: the same two files. If it fails, the message says which
+    features are missing or were made by another backbone.
+    """
+    trained = open_bundle(store.folder("species_classifier"))
+    splits = ["train"]
+    if config.refit_on_train_and_val and not raw_data.left_out("val"):
+        splits.append("val")
+    tables = {split: feature_tables(store, split, crops) for split in splits}
+    venom_list = raw_data.folder() / "metadata" / VENOM_LIST
+    recipe: dict[str, Json] = {
+        "version": CLASSIFIER_VERSION,
+        "classifier": trained.digest,
+        "embeddings": {split: [table.manifest.digest for table in own] for split, own in tables.items()},
+        "venom_list": file_digest(venom_list),
+    }
+    folder = store.folder(FINAL_CLASSIFIER)
+    if not is_current(folder, recipe):
+        classifier = SpeciesClassifier.load(trained.inside)
+        if "val" in splits:
+            without = classifier.recipe.leave_out_copies
+            labelled = read_splits(list(tables.values()), leave_out_copies=without)
+            classifier = refit(classifier, labelled, read_venom_list(venom_list))
+        with write_bundle(folder, recipe) as aside:
+            classifier.save(aside)
+    bundle = open_bundle(folder)
+    photos = {split: own[0].manifest.rows_out for split, own in tables.items()}
+    return dg.MaterializeResult(
+        metadata={
+            "species": len(SpeciesClassifier.load(bundle.inside).class_ids),
+            "photos": photos,
+            "folder": dg.MetadataValue.path(str(folder)),
+            "bytes": bundle.bytes,
+        },
+        data_version=data_version(bundle.files),
+    )
+
+
+def refuse_what_it_cannot_answer(
+    store: Store, recipes: Mapping[str, Mapping[str, Json]], crops: Crops
+) -> None:
+    """Before a pass over photos that are to be answered: is there a classifier for what the pass will give?
+
+    Args:
+        store: where the classifier is.
+        recipes: by table of whole photos that the pass would make.
+        crops: whether there will be some.
+
+    Raises:
+        StorageError: there is none.
+        LearningError: it was trained on features of another backbone or view.
+    """
+    trained_on = trained_on_features(open_bundle(store.folder(FINAL_CLASSIFIER)).inside)
+    whole, _, crop = trained_on.partition(" and ")
+    now = made_by(recipes)
+    if whole != now:
+        raise LearningError(
+            f"The classifier was trained on features of {whole}; set now is {now}. Set SNAKE_BACKBONE, "
+            "SNAKE_PRECISION and the view in the config of `embeddings` as they were, or run the job "
+            "snakeclef, which trains another classifier."
+        )
+    if bool(crop) is (crops.checked() is CropMode.none):
+        raise LearningError(
+            f"The classifier was trained {'with' if crop else 'without'} crops, and SNAKE_CROPS is "
+            f"{crops.checked().value}: set it as it was, or run the job snakeclef, which trains another one."
+        )

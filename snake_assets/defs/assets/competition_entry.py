@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from snake_assets.defs.assets.classifier import FINAL_CLASSIFIER
 from snake_assets.defs.assets.model_package import backbone_of
 from snake_assets.defs.assets.submission import submission
 from snake_assets.defs.lib.metadata import data_version, markdown_table
@@ -44,17 +45,17 @@ def competition_entry(
     """
     (metadata,) = metadata_paths(raw_data.folder(), "test")
     features = open_table(store.folder(DINOV2, "test"))
-    answered = open_bundle(store.folder("submission"))
+    trained = open_bundle(store.folder(FINAL_CLASSIFIER))
     recipe: dict[str, Json] = {
         "version": ENTRY_VERSION,
-        "submission": answered.digest,
+        "classifier": trained.digest,
         "features": dict(features.manifest.recipe),
         "metadata": file_digest(metadata),
         "script": file_digest(SCRIPT),
     }
     folder = store.folder(ENTRY)
     if not is_current(folder, recipe):
-        classifier = SpeciesClassifier.load(answered.inside)
+        classifier = SpeciesClassifier.load(trained.inside)
         with write_bundle(folder, recipe) as aside:
             seen_by = backbone_of(features, backbone)
             write_entry(classifier, seen_by, features.manifest.recipe, metadata, aside)

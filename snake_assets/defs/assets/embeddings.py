@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import dagster as dg
 from pydantic import Field
 
+from snake_assets.defs.assets.classifier import PREDICT, refuse_what_it_cannot_answer
 from snake_assets.defs.assets.crops import OFF, PassConfig, yolo_crops
 from snake_assets.defs.assets.photos import image_table
 from snake_assets.defs.lib.metadata import pass_metadata, progress, split_version, table_metadata
@@ -18,7 +19,7 @@ from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.backbone.tokens import NO_GRID
 from snake_assets.vision.embedding.embed import Choice, EmbeddingSettings, embed, embed_crops
-from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, EMBEDDING_VERSION
+from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, EMBEDDING_VERSION, recipes
 from snake_assets.vision.inference.ray import RayEngine
 from snake_assets.vision.inference.runner import PassRun, Progress
 from snake_assets.vision.preprocessing.crops import MAX_LEAST_SIDE, MAX_MARGIN, Background, CropSettings
@@ -141,10 +142,14 @@ def embeddings(
     raw_data: RawData,
     store: Store,
     backbone: BackboneSetting,
+    crops: Crops,
     engine: Engine,
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Embed a split's photos; shards that are there already are kept."""
     settings, model = config.settings(engine.open()), backbone.open(config.view())
+    if context.run.job_name == PREDICT:
+        made_by = recipes(model, settings.photos_in_a_batch(model))
+        refuse_what_it_cannot_answer(store, made_by, crops)
 
     def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:
         return embed(images, folders, model, settings, report)

@@ -12,6 +12,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from snake_assets.defs.assets.classifier import FINAL_CLASSIFIER, final_classifier
 from snake_assets.defs.assets.dependencies import feature_tables
 from snake_assets.defs.assets.validation_report import validation_report
 from snake_assets.defs.lib.metadata import data_version
@@ -34,11 +35,10 @@ from snake_assets.identification.thresholds import Promises, Share, Species, fit
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.evaluation.report import SCORES_FILE
 from snake_assets.learning.feature_table import FeatureTable
-from snake_assets.learning.reading import read_features, read_splits
-from snake_assets.learning.train import refit
+from snake_assets.learning.reading import read_splits
 from snake_assets.plots.photo_sheets import thumbnails
 from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
-from snake_assets.storage.bundles import open_bundle
+from snake_assets.storage.bundles import Bundle, open_bundle
 from snake_assets.storage.fingerprints import Json, file_digest
 from snake_assets.storage.io import write_whole
 from snake_assets.storage.paths import AnyPath
@@ -79,7 +79,7 @@ class PackageConfig(StepConfig):
 
 @dg.asset(
     name=PACKAGE,
-    deps=[validation_report],
+    deps=[validation_report, final_classifier],
     group_name="package",
     kinds={"python", "huggingface"},
     code_version=str(PACKAGE_VERSION),
@@ -105,12 +105,12 @@ def model_package(
     venom_list = raw_data.folder() / "metadata" / VENOM_LIST
     images = {split: open_table(store.folder("image_table", split)) for split in SPLITS}
     tables = {split: feature_tables(store, split, crops) for split in SPLITS}
-    trained = open_bundle(store.folder("species_classifier"))
+    trained, final = (open_bundle(store.folder(name)) for name in ("species_classifier", FINAL_CLASSIFIER))
     report = open_bundle(store.folder("validation_report"))
     made_from: dict[str, Json] = {
         "version": PACKAGE_VERSION,
         "promises": config.model_dump(),
-        "classifier": trained.digest,
+        "classifier": [trained.digest, final.digest],
         "report": {name: report.files.get(name) for name in (SCORES_FILE, OPERATION_FILE)},
         "images": [images[split].manifest.digest for split in SPLITS],
         "embeddings": [[table.manifest.digest for table in tables[split]] for split in SPLITS],
@@ -121,11 +121,12 @@ def model_package(
         venomous, recipe = read_venom_list(venom_list), tables["train"][-1].manifest.recipe
         seen_by = backbone_of(tables["train"][0], backbone)
         judged = SpeciesClassifier.load(trained.inside)
-        classifier, photos = _answering(judged, tables, venomous)
+        classifier, photos, image_ids = _answering(final, tables)
         known = _known_photos(images)
         names = dict(known.select("class_id", "binomial_name").unique("class_id").iter_rows())
         species = Species.of([names[one] for one in classifier.class_ids.tolist()], classifier.venomous)
-        seen, truth = held_out(judged, read_features(*tables["train"]), venomous, context.log.info)
+        of_train = read_splits([tables["train"]], leave_out_copies=judged.recipe.leave_out_copies)
+        seen, truth = held_out(judged, of_train, venomous, context.log.info)
         gallery = typical_photos(classifier.neighbours, photos.observation_id)
         with TemporaryDirectory(prefix=f".{PACKAGE}.", dir=_parent(folder)) as aside:
             write_package(
@@ -136,7 +137,7 @@ def model_package(
                 species=species,
                 records=known.drop_nulls("code").group_by("class_id", "code").len("photos").sort(pl.all()),
                 gallery=gallery,
-                thumbnails=_thumbnails(images, [photos.image_id[row] for row in gallery.tolist()]),
+                thumbnails=_thumbnails(images, [image_ids[row] for row in gallery.tolist()]),
                 backbone=seen_by,
                 recipe=recipe,
                 scores=json.loads(report.path(SCORES_FILE).read_text()),
@@ -160,11 +161,15 @@ def model_package(
 
 
 def _answering(
-    judged: SpeciesClassifier, tables: Mapping[str, Sequence[Table]], venomous: Mapping[int, bool]
-) -> tuple[SpeciesClassifier, FeatureTable]:
-    """The classifier that answers, as in the submission, and the photos that it was trained on."""
-    photos = read_splits([tables[split] for split in SPLITS])
-    return refit(judged, photos, venomous), photos
+    final: Bundle, tables: Mapping[str, Sequence[Table]]
+) -> tuple[SpeciesClassifier, FeatureTable, list[str]]:
+    """The classifier that answers, the photos that it was trained on, their names as of several splits."""
+    classifier, learned_from = SpeciesClassifier.load(final.inside), final.recipe["embeddings"]
+    splits = [split for split in SPLITS if isinstance(learned_from, Mapping) and split in learned_from]
+    without = classifier.recipe.leave_out_copies
+    photos = read_splits([tables[split] for split in splits], leave_out_copies=without)
+    mark = "1/" if len(splits) == 1 else ""
+    return classifier, photos, [f"{mark}{name}" for name in photos.image_id]
 
 
 def backbone_of(table: Table, setting: BackboneSetting) -> "Backbone":

@@ -11,15 +11,10 @@ from snake_assets.defs.lib.metadata import column_schema, data_version, markdown
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import Crops
 from snake_assets.defs.resources.storage import RawData, Store
-from snake_assets.identification.evaluation import (
-    OPERATION_FILE,
-    REPORT_PHOTOS,
-    drawn_photos,
-    judge_operation,
-)
+from snake_assets.identification.evaluation import OPERATION_FILE, REPORT_PHOTOS, judge_operation
 from snake_assets.identification.thresholds import Species
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.evaluation.history import HISTORY_FILE, read_history, scored, write_history
+from snake_assets.learning.evaluation.history import HISTORY_FILE, Scored, read_history, write_history
 from snake_assets.learning.evaluation.report import (
     PREDICTIONS_FILE,
     REPORT_VERSION,
@@ -27,7 +22,7 @@ from snake_assets.learning.evaluation.report import (
     judge,
     write_report,
 )
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.reading import read_features, read_splits
 from snake_assets.plots.charts import history_chart_png
 from snake_assets.plots.report import CHARTS, MISTAKES_FILE, PAGE_FILE, write_pictures
 from snake_assets.snakeclef.image_table import class_balance, observation_order, observation_truth
@@ -90,8 +85,9 @@ def validation_report(
     folder = store.folder("validation_report")
     if not is_current(folder, recipe):
         judged = SpeciesClassifier.load(classifier.inside)
+        without, of_train = judged.recipe.leave_out_copies, [embeddings["train"]]
         # At the official size all blocks of train are 2 GB.
-        train = read_features(*embeddings["train"], only_cls=True)
+        train = read_splits(of_train, only_cls=True, leave_out_copies=without)
         val = read_features(*embeddings["val"])
         judgement = judge(
             judged,
@@ -103,7 +99,7 @@ def validation_report(
             class_balance(val_images, venomous).names | class_balance(train_images, venomous).names,
         )
         named = [str(judgement.names[one]) for one in judged.class_ids.tolist()]
-        known = drawn_photos(read_features(*embeddings["train"]), REPORT_PHOTOS)
+        known = read_splits(of_train, leave_out_copies=without, most_photos=REPORT_PHOTOS)
         species = Species.of(named, judged.venomous)
         operation = judge_operation(judged, known, species, venomous, progress=context.log.info)
         with write_bundle(folder, recipe) as aside:
@@ -111,7 +107,8 @@ def validation_report(
             write_pictures(judgement, val_images, train_images, aside, operation)
             if operation:
                 (aside / OPERATION_FILE).write_text(operation.model_dump_json(indent=1), encoding="utf-8")
-            entry = scored(judgement.scores, len(order), classifier.digest)
+            scores = {name: getattr(judgement.scores, name) for name in SCORE_TITLES}
+            entry = Scored(classifier=classifier.digest, observations=len(order), **scores)
             history = (*read_history(folder), entry)
             write_history(history, aside)
             (aside / HISTORY_CHART_FILE).write_bytes(history_chart_png(history))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from snake_assets.defs.assets.classifier import FINAL_CLASSIFIER
 from snake_assets.defs.assets.dependencies import CROP_TABLES, FEATURE_TABLES, feature_tables
 from snake_assets.defs.assets.submission import SUBMISSION_VERSION
 from snake_assets.defs.resources.backbone import BackboneSetting
@@ -19,13 +20,13 @@ from snake_assets.defs.resources.storage import Store
 from snake_assets.detection.detect import FINDING_VERSION
 from snake_assets.learning.evaluation.report import REPORT_VERSION
 from snake_assets.learning.train import CLASSIFIER_VERSION
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.image_table import INGEST_VERSION, ingest_is_current
 from snake_assets.snakeclef.metadata import SPLITS, VENOM_LIST, read_metadata, read_venom_list
 from snake_assets.snakeclef.raw.inventory import INVENTORY_VERSION, inventory_is_current, read_inventory
 from snake_assets.snakeclef.raw.sources import RawListing
+from snake_assets.storage import StorageError
 from snake_assets.storage.bundles import Bundle, open_bundle
-from snake_assets.storage.errors import StorageError
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.manifest import read_manifest
@@ -156,7 +157,7 @@ def _why_table(
 
 
 def stale_answers(store: Store, crops: Crops, splits: Sequence[str] = SPLITS) -> Stale | None:
-    """Classifier, report and submission; None where all are made of the features as they are.
+    """Classifiers, report and submission; None where all are made of the features as they are.
 
     `splits` are those that the raw data has: without val there is no report, without test no submission.
 
@@ -180,11 +181,14 @@ def stale_answers(store: Store, crops: Crops, splits: Sequence[str] = SPLITS) ->
             of_both = {split: lists[split] for split in ("train", "val")}
             report = open_bundle(store.folder("validation_report"))
             made.append((report, {"version": REPORT_VERSION, "embeddings": of_both, **by}))
+        final = open_bundle(store.folder(FINAL_CLASSIFIER))
+        learned = final.recipe.get("embeddings")
+        learned_from = {s: lists[s] for s in splits if isinstance(learned, Mapping) and s in learned}
+        made.append((final, {"version": CLASSIFIER_VERSION, "embeddings": learned_from, **by}))
         if "test" in splits:
             submission = open_bundle(store.folder("submission"))
-            refitted = submission.recipe.get("embeddings")
-            handed_in = {s: lists[s] for s in splits if isinstance(refitted, Mapping) and s in refitted}
-            made.append((submission, {"version": SUBMISSION_VERSION, "embeddings": handed_in, **by}))
+            answered = {"embeddings": lists["test"], "classifier": final.digest}
+            made.append((submission, {"version": SUBMISSION_VERSION, **answered}))
     except StorageError as error:
         return Stale(None, state, f"something is missing ({error})")
     for bundle, recipe in made:

@@ -19,9 +19,9 @@ from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.settings import Limits
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.errors import LearningError
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.metadata import SPLITS, VENOM_LIST, read_venom_list
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.tables.manifest import read_manifest
 from snake_assets.storage.tables.table import Table, open_table
 

@@ -9,10 +9,9 @@ from snake_assets.data_quality.labels import submission_against, unknown_answers
 from snake_assets.defs.checks.factory import Check, Site
 from snake_assets.defs.checks.tables import IMAGES
 from snake_assets.defs.lib.metadata import SHOWN
-from snake_assets.learning.submission import SUBMISSION_FILE
 from snake_assets.snakeclef.image_table import class_balance
 from snake_assets.snakeclef.metadata import read_metadata
-from snake_assets.snakeclef.submission import read_submission
+from snake_assets.snakeclef.submission import SUBMISSION_FILE, read_submission
 from snake_assets.storage.io import sizes
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.manifest import read_manifest

@@ -80,12 +80,14 @@ def write_entry(
             f"The classifier looks at {', '.join(others)}, an entry only at {', '.join(BLOCKS)} of whole "
             "photos: set SNAKE_CROPS=none, take the others out of `blocks`, and run train and predict again."
         )
+    if backbone.layout.sources() or not hasattr(backbone.model, "save_pretrained"):
+        raise _not_of_use(backbone, "its tokens or its files are of another kind")
     loading = _save_backbone(backbone, folder)
     save_file(_arrays(classifier, backbone.hidden_size * len(blocks)), folder / CLASSIFIER)
     about = {
         "blocks": blocks,
         "hidden_size": backbone.hidden_size,
-        "prefix_tokens": backbone.prefix_tokens,
+        "prefix_tokens": backbone.layout.prefix,
         "layers": recipe["layers"],
         "preprocessing": backbone.preprocessing.as_dict(),
         "precision": backbone.precision,
@@ -126,10 +128,12 @@ def _save_backbone(backbone: Backbone, folder: Path) -> dict[str, Any]:
 
 def _refuse_another_sight(backbone: Backbone, about: Mapping[str, Any], script: Path) -> None:
     """Hold what the entry's script sees in a photo of noise against what the backbone sees here."""
-    from snake_assets.vision.backbone.features import describe
+    import torch
+
+    from snake_assets.vision.backbone.features import launch
 
     photo = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
-    seen = describe(backbone, backbone.preprocessing.resized(photo)[None])
+    seen = launch(backbone, torch.from_numpy(backbone.preprocessing.resized(photo)[None])).features()
     expected = np.concatenate([getattr(seen, name)[0] for name in about["blocks"]])
     spec = spec_from_file_location("competition_entry_script", script)
     assert spec is not None and spec.loader is not None
@@ -146,10 +150,14 @@ def _refuse_another_sight(backbone: Backbone, about: Mapping[str, Any], script: 
     finally:
         del sys.modules[spec.name]
     if fault:
-        raise IdentificationError(
-            f"{SCRIPT.name} cannot use the backbone {backbone.name} ({fault}): take one with a CLS token, "
-            "such as DINOv2 or ViT, and run features, train and predict again."
-        )
+        raise _not_of_use(backbone, fault)
+
+
+def _not_of_use(backbone: Backbone, fault: str) -> IdentificationError:
+    return IdentificationError(
+        f"{SCRIPT.name} cannot use the backbone {backbone.name} ({fault}): take one with a CLS token, "
+        "such as DINOv2 or ViT, and run features, train and predict again."
+    )
 
 
 def _arrays(classifier: SpeciesClassifier, columns: int) -> dict[str, np.ndarray[Any, Any]]:

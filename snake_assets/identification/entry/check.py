@@ -19,9 +19,8 @@ from tempfile import TemporaryDirectory
 
 from snake_assets.identification.entry.build import METADATA, SCRIPT
 from snake_assets.identification.identify import IdentificationError
-from snake_assets.learning.submission import SUBMISSION_FILE
 from snake_assets.snakeclef.csv_reader import read_rows
-from snake_assets.snakeclef.submission import COLUMNS, read_submission
+from snake_assets.snakeclef.submission import COLUMNS, SUBMISSION_FILE, read_submission
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.tables.table import open_table

@@ -347,7 +347,7 @@ def answers(
 def probabilities(features: torch.Tensor, of: Mapping[str, torch.Tensor], about: About) -> torch.Tensor:
     """Of each species for each photo, float32 [N, D] to [N, C]: a linear head and the votes of neighbours."""
     logits = ((features - of["mean"]) / of["scale"]) @ of["weight"] + of["bias"]
-    heads = torch.softmax(logits.double() / about["temperature"], dim=1).float()
+    heads = torch.softmax(logits.double(), dim=1).float()
     start = about["blocks"].index("cls") * about["hidden_size"]
     near = features[:, start : start + about["hidden_size"]] - of["neighbours.mean"]
     near = torch.nn.functional.normalize(near @ of["neighbours.axes"], dim=1)
@@ -357,7 +357,8 @@ def probabilities(features: torch.Tensor, of: Mapping[str, torch.Tensor], about:
     shares = torch.softmax(cosine.double() / about["neighbours"]["temperature"], dim=1).float()
     votes = torch.zeros_like(heads).scatter_add_(1, of["neighbours.labels"].long()[rows], shares)
     blended: torch.Tensor = (1 - about["share"]) * heads + about["share"] * votes
-    return blended
+    logs = blended.double().clamp(min=LEAST_PROBABILITY).log()
+    return torch.softmax(logs / about["temperature"], dim=1).float()
 
 
 if __name__ == "__main__":

@@ -56,23 +56,24 @@ def near_duplicates(
     row are not.
 
     Args:
-        features: [N, D], finite.
+        features: [N, D].
         least_cosine: 0 or more and below 1.
         other: [M, D]; None looks for pairs within `features`.
         centre: subtracted from all rows first, [D]; None subtracts nothing.
         most_pairs: the search ends when there are as many.
 
     Raises:
-        LearningError: matrices that do not fit, a value that is not finite, an impossible `least_cosine`.
+        LearningError: matrices that do not fit, a value that is NaN or infinite.
     """
     left = unit_rows(features, centre)
     right = left if other is None else unit_rows(other, centre)
+    if left.shape[1] != right.shape[1]:
+        raise LearningError(f"Rows of {left.shape[1]} and of {right.shape[1]} dims cannot be compared.")
     found = [(np.empty((0, 2), np.int64), np.empty(0, np.float32))]
     pairs = 0
-    for i, j in _candidates(left, right, least_cosine, None):
-        near, cosine = _near(left, right, i, j, least_cosine)
-        found.append((np.column_stack([i, j])[near], cosine[near]))
-        pairs += int(near.sum())
+    for i, j, cosine in _near_pairs(left, right, least_cosine, None):
+        found.append((np.column_stack([i, j]), cosine))
+        pairs += len(i)
         if pairs > most_pairs:
             break
     both, cosines = (np.concatenate(parts)[:most_pairs] for parts in zip(*found, strict=True))
@@ -91,13 +92,19 @@ def duplicate_groups(
 
     However many pairs there are, they are never all in memory. Arguments and errors as in `near_duplicates`.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     units = unit_rows(features, centre)
     group = np.arange(len(units))
-    for i, j in _candidates(units, units, least_cosine, group):
-        apart = group[i] != group[j]
-        near, _ = _near(units, units, i[apart], j[apart], least_cosine)
-        if near.any():
-            _join(group, i[apart][near], j[apart][near])
+    for i, j, _ in _near_pairs(units, units, least_cosine, group):
+        # Every group takes the lowest number that it is joined to.
+        joined, ends = np.unique(np.concatenate([group[i], group[j]]), return_inverse=True)
+        edges = (np.ones(len(i), dtype=np.int8), (ends[: len(i)], ends[len(i) :]))
+        _, component = connected_components(coo_array(edges, shape=2 * (len(joined),)), directed=False)
+        renamed = np.arange(len(group))
+        renamed[joined] = joined[np.unique(component, return_index=True)[1]][component]
+        group[:] = renamed[group]
     return np.unique(group, return_inverse=True)[1].astype(np.int64)
 
 
@@ -105,11 +112,8 @@ def unit_rows(features: npt.NDArray[np.floating], centre: npt.NDArray[np.floatin
     """Features [N, D] less a centre [D] as vectors of length 1, float32; a row without a direction is 0.
 
     Raises:
-        LearningError: features that are not [N, D], a centre of other dims, a value that is not finite.
+        LearningError: a value that is NaN or infinite.
     """
-    if features.ndim != 2 or (centre is not None and centre.shape != features.shape[1:]):
-        shapes = f"{features.shape} with a centre of {None if centre is None else centre.shape}"
-        raise LearningError(f"Features of the shape {shapes}; they should be [photos, dims] and [dims].")
     units = np.array(features, dtype=np.float32)
     before = np.linalg.norm(units, axis=1)
     if centre is not None:
@@ -118,20 +122,14 @@ def unit_rows(features: npt.NDArray[np.floating], centre: npt.NDArray[np.floatin
     if not np.isfinite(after).all():
         row = int(np.flatnonzero(~np.isfinite(after))[0])
         raise LearningError(f"Features of row {row} hold a NaN or infinite value: compute them again.")
-    scale = np.divide(1, after, out=np.zeros_like(after), where=after > ROUNDING * before)
-    units *= scale[:, None]
+    units *= np.divide(1, after, out=np.zeros_like(after), where=after > ROUNDING * before)[:, None]
     return units
 
 
-def _candidates(
+def _near_pairs(
     left: Floats, right: Floats, least_cosine: float, group: Rows | None
-) -> Iterator[tuple[Rows, Rows]]:
-    # All pairs that may be near, some thousands at a time. Pairs of one group, as `group` stands when their
-    # tile's turn comes, may be left out: where all photos look alike, that is nearly all of them.
-    if not 0 <= least_cosine < 1:
-        raise LearningError(f"The least cosine is {least_cosine}; it should be 0 or more and below 1.")
-    if left.shape[1] != right.shape[1]:
-        raise LearningError(f"Rows of {left.shape[1]} and of {right.shape[1]} dims cannot be compared.")
+) -> Iterator[tuple[Rows, Rows, Floats]]:
+    """All near pairs with their cosines, some at a time; not those of one group, as `group` stands then."""
     if not (len(left) and len(right)):
         return
     some = left[np.unique(np.linspace(0, len(left) - 1, AXES_SAMPLE).astype(np.int64))]
@@ -152,6 +150,7 @@ def _candidates(
         for first in range(start if right is left else low, high, TILE_COLUMNS):
             tile = slice(first, min(first + TILE_COLUMNS, high))
             i, j = row[own], column[tile]
+            # Where all photos look alike, nearly all tiles are of one group.
             if group is not None and (group[i] == group[i[0]]).all() and (group[j] == group[i[0]]).all():
                 continue
             from_row, to_column = np.nonzero(row_side[own] @ column_side[tile].T > -squared / 2)
@@ -160,7 +159,15 @@ def _candidates(
                 from_row, to_column = from_row[once], to_column[once]
             for piece in range(0, len(from_row), CHECKED_AT_ONCE):
                 here = slice(piece, piece + CHECKED_AT_ONCE)
-                yield i[from_row[here]], j[to_column[here]]
+                one, two = i[from_row[here]], j[to_column[here]]
+                if group is not None:
+                    apart = group[one] != group[two]
+                    one, two = one[apart], two[apart]
+                cosine: Floats = np.einsum("ij,ij->i", left[one], right[two])
+                cosine[~left[one].any(axis=1) & ~right[two].any(axis=1)] = 1
+                near = cosine > least_cosine
+                if near.any():
+                    yield one[near], two[near], cosine[near]
 
 
 def _sketch(units: Floats, middle: Floats, axes: Floats) -> tuple[Rows, Floats]:
@@ -174,25 +181,3 @@ def _sketch(units: Floats, middle: Floats, axes: Floats) -> tuple[Rows, Floats]:
         coordinates[piece, -1] = np.linalg.norm(rest, axis=1)
     order = np.argsort(coordinates[:, 0], kind="stable")
     return order, coordinates[order]
-
-
-def _near(
-    left: Floats, right: Floats, i: Rows, j: Rows, least_cosine: float
-) -> tuple[npt.NDArray[np.bool_], Floats]:
-    cosine: Floats = np.einsum("ij,ij->i", left[i], right[j])
-    cosine[~left[i].any(axis=1) & ~right[j].any(axis=1)] = 1
-    return cosine > least_cosine, cosine
-
-
-def _join(group: Rows, left: Rows, right: Rows) -> None:
-    # Every group takes the lowest number that it is joined to.
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    joined, ends = np.unique(np.concatenate([group[left], group[right]]), return_inverse=True)
-    edges = (np.ones(len(left), dtype=np.int8), (ends[: len(left)], ends[len(left) :]))
-    _, component = connected_components(coo_array(edges, shape=(len(joined), len(joined))), directed=False)
-    lowest = joined[np.unique(component, return_index=True)[1]][component]
-    renamed = np.arange(len(group))
-    renamed[joined] = lowest
-    group[:] = renamed[group]

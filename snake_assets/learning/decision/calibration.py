@@ -1,7 +1,7 @@
 """How far probabilities may be believed: fitting a temperature, and reliability.
 
-After Guo et al., "On Calibration of Modern Neural Networks" (2017). A temperature divides all logits; it is
-fitted to what is reported, the pooled probability of an observation's photos.
+After Guo et al., "On Calibration of Modern Neural Networks" (2017). A temperature divides all logarithms; it
+is fitted to what is reported, the pooled probabilities of an observation's photos.
 """
 
 import math
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from snake_assets.learning.decision.pooling import LEAST_PROBABILITY, softmax
-from snake_assets.learning.errors import LearningError
+from snake_assets.learning.decision.pooling import LEAST_PROBABILITY, tempered
 
-# Without an end, logits without one error would be divided by ever less.
+# Without an end, probabilities without one error would be sharpened for ever.
 COLDEST, HOTTEST = 0.05, 20.0
 BINS, DRAWS = 10, 200
 
@@ -24,24 +23,18 @@ def log_loss(probabilities: npt.NDArray[np.floating], truth: npt.NDArray[np.inte
     return float(-np.log(np.maximum(of_truth, LEAST_PROBABILITY)).mean())
 
 
-def fit_temperature(logits: npt.NDArray[np.floating], truth: npt.NDArray[np.integer]) -> float:
+def fit_temperature(probabilities: npt.NDArray[np.floating], truth: npt.NDArray[np.integer]) -> float:
     """The temperature with the least log-loss, between 0.05 and 20.
 
     Args:
-        logits: of observations that did not train the head, the mean of their photos' logits, [O, C]: its
-            softmax is the geometric mean of their probabilities.
+        probabilities: of observations that trained nothing behind them, [O, C], one at least.
         truth: column of each observation's species, [O].
-
-    Raises:
-        LearningError: no observation.
     """
-    if len(logits) == 0:
-        raise LearningError("There is no observation to fit a temperature on.")
     from scipy.optimize import minimize_scalar
 
     # Convex in 1 / temperature, so there is one valley.
     best = minimize_scalar(
-        lambda cold: log_loss(softmax(logits, 1 / cold), truth),
+        lambda cold: log_loss(tempered(probabilities, 1 / cold), truth),
         bounds=(1 / HOTTEST, 1 / COLDEST),
         method="bounded",
         options={"xatol": 1e-3},
@@ -73,17 +66,8 @@ class Reliability:
 
 
 def reliability(stated: npt.NDArray[np.floating], came_true: npt.NDArray[np.bool_]) -> Reliability:
-    """Reliability of yes-or-no statements ("this snake is venomous"): stated probabilities [O], truths [O].
-
-    Raises:
-        LearningError: lengths that differ, nothing to judge, or a number that is no probability.
-    """
-    if len(stated) != len(came_true) or len(stated) == 0:
-        raise LearningError(f"{len(stated)} stated probabilities and {len(came_true)} outcomes.")
-    # Sums of float32 probabilities may end a little above 1.
+    """Reliability of yes-or-no statements, "this snake is venomous": probabilities [O], truths [O]."""
     exact = np.asarray(stated, dtype=np.float64)
-    if not ((exact >= 0) & (exact <= 1 + 1e-5)).all():
-        raise LearningError("A stated probability is not between 0 and 1.")
     edges = np.linspace(0, 1, BINS + 1)
     bin_of = np.searchsorted(edges[1:-1], exact, side="left")
     count = np.bincount(bin_of, minlength=BINS)

@@ -22,6 +22,14 @@ def softmax(logits: npt.NDArray[np.floating], temperature: float = 1.0) -> npt.N
     return scaled
 
 
+def tempered(probabilities: npt.NDArray[np.floating], temperature: float) -> npt.NDArray[np.float64]:
+    """Probabilities [..., C], 1e-12 at least, to the power of 1 / temperature and made to sum to 1.
+
+    It may come before or after pooling by "log_mean": the outcome is the same.
+    """
+    return softmax(np.log(np.maximum(probabilities, LEAST_PROBABILITY)), temperature)
+
+
 def pool_observations(
     probabilities: npt.NDArray[np.floating],
     observation_id: Sequence[str],
@@ -42,10 +50,8 @@ def pool_observations(
         The O observations and their probabilities, float64 [O, C].
 
     Raises:
-        LearningError: lengths that differ, `order` repeating an observation or lacking one that has photos.
+        LearningError: `order` repeats an observation, or lacks one that has photos.
     """
-    if len(probabilities) != len(observation_id):
-        raise LearningError(f"{len(probabilities)} rows of probabilities for {len(observation_id)} photos.")
     values = np.asarray(probabilities, dtype=np.float64)
     if pooling == "log_mean":
         values = np.log(np.maximum(values, LEAST_PROBABILITY))

@@ -1,7 +1,4 @@
-"""Decision rules: from an observation's probabilities to one species.
-
-All functions are pure; equal candidates are settled for the lowest class_id, whatever the column order.
-"""
+"""Decision rules: from an observation's probabilities to one species, as pure functions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -28,33 +25,27 @@ def decide(
     Args:
         rule: "argmax", "track1" (`expected_track1_losses`) or "track2" (`expected_track2_costs`).
         probabilities: one row per observation, [O, C], finite.
-        class_ids: species of each column, [C].
+        class_ids: species of each column, ascending, [C].
         venomous: whether each column's species is medically important venomous, [C].
         prior: share of each species among the observations, [C]; only "track1" looks at it.
 
     Returns:
-        class_id of each observation, int32 [O].
-
-    Raises:
-        LearningError: "track1" with a prior that is no prior.
+        class_id of each observation, int32 [O]; equal candidates are settled for the lowest.
     """
     if rule == "argmax":
         return argmax(probabilities, class_ids)
-    order = np.argsort(class_ids)
     if rule == "track1":
-        losses = expected_track1_losses(probabilities[:, order], venomous[order], prior[order])
+        losses = expected_track1_losses(probabilities, venomous, prior)
     else:
-        losses = expected_track2_costs(probabilities[:, order], venomous[order])
-    return np.asarray(class_ids[order][losses.argmin(axis=1)], dtype=np.int32)
+        losses = expected_track2_costs(probabilities, venomous)
+    return np.asarray(class_ids[losses.argmin(axis=1)], dtype=np.int32)
 
 
 def argmax(
     probabilities: npt.NDArray[np.floating], class_ids: npt.NDArray[np.integer]
 ) -> npt.NDArray[np.int32]:
-    """The most probable species: probabilities [O, C], class_ids [C] -> class_id, int32 [O]."""
-    order = np.argsort(class_ids)
-    best = probabilities[:, order].argmax(axis=1)
-    return np.asarray(class_ids[order][best], dtype=np.int32)
+    """The most probable species: probabilities [O, C], ascending class_ids [C] -> class_id, int32 [O]."""
+    return np.asarray(class_ids[probabilities.argmax(axis=1)], dtype=np.int32)
 
 
 def expected_track1_losses(
@@ -72,23 +63,10 @@ def expected_track1_losses(
 
     because F1 = 2TP / (2TP + FP + FN) falls from 1 by about 1/(2n) for one miss and for one false alarm, and
     C species are averaged. The expectation is over the truth; a right answer costs nothing. A species that
-    the prior has never seen counts as half as frequent as the rarest one seen.
-
-    Args:
-        probabilities: one row per observation, [O, C], finite.
-        venomous: whether each column's species is medically important venomous, [C].
-        prior: share of each species among the observations that count, [C].
-
-    Raises:
-        LearningError: a prior that is negative, not finite or zero throughout.
+    the prior has never seen counts as half as frequent as the rarest one seen. Arguments as in `decide`.
     """
     exact = np.asarray(probabilities, dtype=np.float64)
     shares = np.asarray(prior, dtype=np.float64)
-    if not (np.isfinite(shares).all() and (shares >= 0).all() and shares.any()):
-        raise LearningError(
-            "A prior holds a share of 0 or more for each species and not only zeros: "
-            "give the species' shares among the training observations."
-        )
     shares = np.maximum(shares, shares[shares > 0].min() / 2)
     # A group without a species has no truths either: what it is divided by does not matter.
     group_sizes = tuple(float(shares[venomous == flag].sum()) or 1.0 for flag in (False, True))

@@ -1,4 +1,9 @@
-"""Ways of answering, side by side: their official scores with intervals, on the same draws, beside chance."""
+"""Ways of answering, side by side: their official scores with intervals, on the same draws, beside chance.
+
+An interval is the percentile bootstrap's: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
+section 13.3. What is drawn again is the observation, because photos of one observation are not independent of
+each other.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,21 +12,57 @@ import numpy as np
 import numpy.typing as npt
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.evaluation.bootstrap import Interval, draw_observations, drawn_scores, interval
 from snake_assets.snakeclef.metric import Scores, score
 from snake_assets.storage.fingerprints import Json
 
-CHANCE_DRAWS = 200
+DRAWS, LEVEL, CHANCE_DRAWS = 1000, 0.95, 200
 NAMES = ("track1", "track2", "f1", "accuracy")
+
+Interval = tuple[float, float]
+DrawnScores = dict[str, npt.NDArray[np.float64]]
+Integers = npt.NDArray[np.integer]
+
+
+def draw_observations(observations: int, draws: int = DRAWS) -> npt.NDArray[np.int32]:
+    """Rows of as many observations drawn with replacement: int32 [draws, observations], always the same."""
+    return np.random.default_rng(0).integers(observations, size=(draws, observations), dtype=np.int32)
+
+
+def drawn_scores(
+    truth: Integers, predicted: Integers, venomous: Mapping[int, bool], rows: Integers
+) -> DrawnScores:
+    """The official scores of every draw.
+
+    Args:
+        truth: class_id of every observation, [O].
+        predicted: predicted class_id of every observation, [O].
+        venomous: class_id -> is venomous, for all that occur.
+        rows: observations of each draw, [B, O'], O' at least 1.
+
+    Returns:
+        Those of `NAMES`, each float64 [B].
+
+    Raises:
+        DataError: a class without a venom status.
+    """
+    scores = [score(truth[drawn], predicted[drawn], venomous) for drawn in rows]
+    return {name: np.array([getattr(one, name) for one in scores], dtype=np.float64) for name in NAMES}
+
+
+def interval(values: npt.NDArray[np.float64]) -> Interval:
+    """The middle 95 % of the draws, (low, high), both of them values that were drawn."""
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(values, [tail, 1 - tail], method="inverted_cdf")
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
 class Variant:
     """One way of answering: its scores on so many observations.
 
-    `intervals` holds the 95 % intervals of track1, track2, f1 and accuracy, and is empty for a single
-    observation, from which nothing can be drawn. `gain` is the interval of the difference of its Track 1 to
-    the first variant's, on the same draws; None where the two are not about the same observations.
+    `intervals` holds the 95 % intervals of `NAMES`, and is empty for a single observation, from which nothing
+    can be drawn. `gain` is the interval of the difference of its Track 1 to the first variant's, on the same
+    draws; None where the two are not about the same observations.
     """
 
     name: str
@@ -41,11 +82,7 @@ class Variant:
         }
 
 
-def compare(
-    answers: Mapping[str, npt.NDArray[np.integer]],
-    truth: npt.NDArray[np.integer],
-    venomous: Mapping[int, bool],
-) -> list[Variant]:
+def compare(answers: Mapping[str, Integers], truth: Integers, venomous: Mapping[int, bool]) -> list[Variant]:
     """Score every way of answering on all observations; the first is what the others are held against.
 
     Args:
@@ -54,12 +91,8 @@ def compare(
         venomous: class_id -> is venomous, for all that occur.
 
     Raises:
-        LearningError: an answer for more or fewer observations.
-        DataError: nothing to score, or a class_id without a venom status.
+        DataError: nothing to score, answers for more or fewer observations, a class without a venom status.
     """
-    for name, predicted in answers.items():
-        if len(predicted) != len(truth):
-            raise LearningError(f"{name!r} answers {len(predicted)} observations of {len(truth)}.")
     scores = {name: score(truth, predicted, venomous) for name, predicted in answers.items()}
     if len(truth) == 1:
         return [Variant(name, 1, found, {}) for name, found in scores.items()]
@@ -79,9 +112,7 @@ def compare(
 
 
 def chance_level(
-    truth: npt.NDArray[np.integer],
-    venomous: Mapping[int, bool],
-    candidates: Sequence[int] | npt.NDArray[np.integer],
+    truth: Integers, venomous: Mapping[int, bool], candidates: Sequence[int] | Integers
 ) -> dict[str, float]:
     """Mean official scores of guessing uniformly among the candidate class_ids, by 200 simulations.
 

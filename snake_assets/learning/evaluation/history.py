@@ -1,14 +1,12 @@
 """How the scores on val went from one report to the next."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.snakeclef.metric import Scores
 from snake_assets.storage.paths import AnyPath
 
 HISTORY_FILE = "history.json"
@@ -19,7 +17,7 @@ class Scored(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    date: str
+    date: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     classifier: str
     observations: int
     track1: float
@@ -48,19 +46,6 @@ def read_history(folder: AnyPath) -> tuple[Scored, ...]:
         ) from error
 
 
-def scored(scores: Scores, observations: int, classifier: str) -> Scored:
-    """An entry made now."""
-    return Scored(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        classifier=classifier,
-        observations=observations,
-        track1=scores.track1,
-        track2=scores.track2,
-        f1=scores.f1,
-        accuracy=scores.accuracy,
-    )
-
-
 def write_history(history: Sequence[Scored], folder: Path) -> None:
     """Write history.json into an existing folder."""
-    (folder / HISTORY_FILE).write_text(json.dumps([one.model_dump() for one in history], indent=1))
+    (folder / HISTORY_FILE).write_bytes(_HISTORY.dump_json(tuple(history), indent=1))

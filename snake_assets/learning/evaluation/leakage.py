@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from snake_assets.learning.cross_validation.near_duplicates import near_duplicates
-from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import CLS, FeatureTable
 
 NEAR_COSINE, MOST_PAIRS = 0.99, 1_000_000
@@ -22,9 +19,9 @@ class Leak:
 
     observation_id: str
     image_id: str
-    class_id: int | None
+    class_id: int
     train_image_id: str
-    train_class_id: int | None
+    train_class_id: int
     cosine: float
     exact: bool
 
@@ -55,38 +52,27 @@ def find_leakage(train: FeatureTable, val: FeatureTable, most_pairs: int = MOST_
     """Find the photos of val that also stand in train: the same file, or a cosine of CLS tokens above 0.99.
 
     A photo of val that has several partners is listed once, with an exact one if there is any, else with
-    the most alike.
-
-    Raises:
-        LearningError: a table has no file digests or no CLS token.
+    the most alike. Both tables are labelled, and have file digests and CLS tokens.
     """
-    if train.sha256 is None or val.sha256 is None:
-        raise LearningError("Without file digests nobody can say whether a photo stands in both splits.")
-    train_cls, val_cls = (table.matrix([CLS]) for table in (train, val))
+    assert train.sha256 and val.sha256 is not None and train.class_id is not None and val.class_id is not None
+    train_cls = train.blocks[CLS]
     # What all photos share says nothing; to a backbone that was never trained it is nearly everything.
-    near = near_duplicates(val_cls, NEAR_COSINE, train_cls, train_cls.mean(axis=0), most_pairs)
+    near = near_duplicates(val.blocks[CLS], NEAR_COSINE, train_cls, train_cls.mean(axis=0), most_pairs)
     row_of = {digest: row for row, digest in reversed(list(enumerate(train.sha256)))}
-    pairs = [(row, row_of[digest], 1.0, True) for row, digest in enumerate(val.sha256) if digest in row_of]
+    pairs = [(False, 1.0, row, row_of[digest]) for row, digest in enumerate(val.sha256) if digest in row_of]
     pairs += [
-        (row, other, cosine, False)
-        for (row, other), cosine in zip(near.pairs.tolist(), near.cosine.tolist(), strict=True)
+        (True, cosine, *pair) for pair, cosine in zip(near.pairs.tolist(), near.cosine.tolist(), strict=True)
     ]
     best: dict[int, Leak] = {}
-    for row, other, cosine, exact in sorted(pairs, key=lambda pair: (not pair[3], -pair[2], *pair[:2])):
-        best.setdefault(
-            row,
-            Leak(
-                observation_id=val.observation_id[row],
-                image_id=val.image_id[row],
-                class_id=_species(val, row),
-                train_image_id=train.image_id[other],
-                train_class_id=_species(train, other),
-                cosine=float(np.float32(cosine)),
-                exact=exact,
-            ),
+    for differs, cosine, row, other in sorted(pairs, key=lambda pair: (pair[0], -pair[1], *pair[2:])):
+        leak = Leak(
+            observation_id=val.observation_id[row],
+            image_id=val.image_id[row],
+            class_id=int(val.class_id[row]),
+            train_image_id=train.image_id[other],
+            train_class_id=int(train.class_id[other]),
+            cosine=cosine,
+            exact=not differs,
         )
+        best.setdefault(row, leak)
     return Leakage(list(best.values()), near.truncated)
-
-
-def _species(table: FeatureTable, row: int) -> int | None:
-    return None if table.class_id is None else int(table.class_id[row])

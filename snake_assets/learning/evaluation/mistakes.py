@@ -7,18 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from snake_assets.learning.classifier import Predictions
-from snake_assets.learning.cross_validation.near_duplicates import unit_rows
+from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import CLS, FeatureTable
+from snake_assets.learning.neighbours import Neighbours
 from snake_assets.snakeclef.metric import COSTS
 
-# Training photos compared at a time.
-BLOCK = 8192
 NEAREST_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A training photo, its species, and the cosine of its CLS token with a photo's, less train's mean."""
+    """A training photo, its species, and the cosine of it and a photo in the space of the neighbours."""
 
     image_id: str
     class_id: int
@@ -76,30 +75,39 @@ def all_mistakes(
     return sorted(found, key=lambda mistake: (-mistake.cost, -mistake.probability))
 
 
-def with_nearest(mistakes: Sequence[Mistake], features: FeatureTable, train: FeatureTable) -> list[Mistake]:
-    """The mistakes with the five training photos whose CLS tokens are nearest to any of their own photos'.
+def with_nearest(
+    mistakes: Sequence[Mistake], val: FeatureTable, train: FeatureTable, neighbours: Neighbours
+) -> list[Mistake]:
+    """The mistakes with the five training photos that are nearest to any of their own, as classifiers see it.
 
     Of copies of a file only one stands there. A mistake without a readable photo has none.
 
     Args:
         mistakes: of `all_mistakes`.
-        features: the readable photos that the mistakes name.
-        train: the labelled photos to look in.
+        val: the readable photos that the mistakes name.
+        train: the photos that the neighbours are, with their labels and digests.
+        neighbours: of the classifier.
+
+    Raises:
+        LearningError: the classifier was trained on other photos.
     """
-    labels = np.asarray(train.class_id)
-    row_of = {image_id: row for row, image_id in enumerate(features.image_id)}
-    centre = train.blocks[CLS].mean(axis=0)
-    own, others = unit_rows(features.blocks[CLS], centre), unit_rows(train.blocks[CLS], centre)
+    if len(train) != len(neighbours.labels):
+        raise LearningError(
+            f"The classifier was trained on {len(neighbours.labels)} photos, train has {len(train)}: "
+            "materialize species_classifier again."
+        )
+    labels, digests = np.asarray(train.class_id), train.sha256 or train.image_id
+    row_of = {image_id: row for row, image_id in enumerate(val.image_id)}
 
     def nearest(mistake: Mistake) -> tuple[Neighbour, ...]:
-        asked = own[np.array([row_of[photo] for photo in mistake.photos])].T
-        starts = range(0, len(others), BLOCK)
-        cosine = np.concatenate([(others[start : start + BLOCK] @ asked).max(axis=1) for start in starts])
-        # The lower row of equals, so that the same photos give the same report; twice as many as are shown,
-        # since copies of one file are passed over.
-        ranked = np.argsort(-cosine, kind="stable")[: 2 * NEAREST_SHOWN].tolist()
-        first_of = {train.sha256[row] if train.sha256 else row: row for row in reversed(ranked)}
-        shown = sorted(first_of.values(), key=ranked.index)[:NEAREST_SHOWN]
-        return tuple(Neighbour(train.image_id[row], int(labels[row]), float(cosine[row])) for row in shown)
+        own = val.blocks[CLS][[row_of[photo] for photo in mistake.photos]]
+        # Twice as many as are shown, since copies of one file are passed over.
+        rows, cosine = neighbours.nearest(own, 2 * NEAREST_SHOWN)
+        found: dict[str, Neighbour] = {}
+        for at in np.argsort(-cosine, axis=None, kind="stable").tolist():
+            row = int(rows.flat[at])
+            one = Neighbour(train.image_id[row], int(labels[row]), float(cosine.flat[at]))
+            found.setdefault(digests[row], one)
+        return tuple(found.values())[:NEAREST_SHOWN]
 
     return [replace(one, nearest=nearest(one)) if one.photos else one for one in mistakes]

@@ -1,6 +1,7 @@
 """The validation report: predictions held against the truth, as values and as tables."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,7 +15,6 @@ import pyarrow.parquet as pq
 from snake_assets.learning.classifier import Predictions, SpeciesClassifier
 from snake_assets.learning.decision.calibration import Reliability, reliability
 from snake_assets.learning.decision.rules import RULES
-from snake_assets.learning.errors import LearningError
 from snake_assets.learning.evaluation.comparison import Variant, chance_level, compare
 from snake_assets.learning.evaluation.leakage import Leak, Leakage, find_leakage
 from snake_assets.learning.evaluation.mistakes import Mistake, all_mistakes, with_nearest
@@ -23,7 +23,7 @@ from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.snakeclef.metric import Scores
 
 # Counts as an input: raise it when the same classifier and features would give another report.
-REPORT_VERSION = 6
+REPORT_VERSION = 7
 OWN = "the classifier"
 MISTAKES_EXPLAINED = 10
 PREDICTIONS_FILE, SCORES_FILE = "predictions.parquet", "scores.json"
@@ -95,7 +95,7 @@ def judge(
 
     Args:
         classifier: trained without these observations.
-        train: the photos that it was trained on; their CLS tokens are enough.
+        train: the photos that it was trained on, in that order; their CLS tokens are enough.
         val: features of the observations' readable photos.
         order: every observation of the split, with or without a readable photo.
         truth: observation_id -> class_id.
@@ -103,11 +103,10 @@ def judge(
         names: class_id -> species.
 
     Raises:
-        LearningError: the features are not of the classifier's backbone, or train has no labels.
+        LearningError: the features are not of the classifier's backbone, or train's photos not those that it
+            was trained on.
         DataError: no observation, or a class without a venom status.
     """
-    if train.class_id is None:
-        raise LearningError("The training photos have no class_id: read the features of the train split.")
     labels = np.array([truth[observation] for observation in order], dtype=np.int32)
     heads, votes = classifier.head_probabilities(val), classifier.votes(val)
     own, alone, near = (
@@ -142,9 +141,9 @@ def judge(
         unseen=sorted(set(labels.tolist()) - set(classifier.class_ids.tolist())),
         venom_counts=_by_venom(labels, guessed, venomous),
         venom_errors=_by_venom(labels[labels != guessed], guessed[labels != guessed], venomous),
-        species=species_table(labels, guessed, train.class_id, names, venomous),
+        species=species_table(labels, guessed, np.asarray(train.class_id), names, venomous),
         mistakes=[
-            *with_nearest(mistakes[:MISTAKES_EXPLAINED], val, train),
+            *with_nearest(mistakes[:MISTAKES_EXPLAINED], val, train, classifier.neighbours),
             *mistakes[MISTAKES_EXPLAINED:],
         ],
         leakage=leakage,
@@ -159,8 +158,8 @@ def _by_venom(
     truth: npt.NDArray[np.int32], predicted: npt.NDArray[np.int32], venomous: Mapping[int, bool]
 ) -> VenomCounts:
     flags = [[venomous[one] for one in ids.tolist()] for ids in (truth, predicted)]
-    pairs = list(zip(*flags, strict=True))
-    return {(true, guess): pairs.count((true, guess)) for true in (False, True) for guess in (False, True)}
+    pairs = Counter(zip(*flags, strict=True))
+    return {(true, guess): pairs[true, guess] for true in (False, True) for guess in (False, True)}
 
 
 def write_report(judgement: Judgement, folder: Path) -> None:
@@ -179,6 +178,7 @@ def write_report(judgement: Judgement, folder: Path) -> None:
     )
     pq.write_table(table, folder / PREDICTIONS_FILE)
     own, leakage = judgement.variants[0], judgement.leakage
+    stated = {"probability": judgement.confidence, "p_venomous": judgement.venom_confidence}
     scores = {
         **asdict(own.scores),
         "intervals": {name: list(bounds) for name, bounds in own.intervals.items()},
@@ -194,10 +194,7 @@ def write_report(judgement: Judgement, folder: Path) -> None:
                 "expected_calibration_error": round(one.error, 4),
                 "by_luck_alone": round(one.error_by_luck, 4),
             }
-            for name, one in (
-                ("probability", judgement.confidence),
-                ("p_venomous", judgement.venom_confidence),
-            )
+            for name, one in stated.items()
         },
         "leakage": {
             "photos": len(leakage.leaks),

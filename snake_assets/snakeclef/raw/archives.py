@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.raw.archive_reader import DAMAGE, open_members, refusal
 from snake_assets.snakeclef.raw.photo_files import escaped, is_archive, is_named_as_photo
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.fingerprints import fingerprint
 
 CHUNK = 1 << 20

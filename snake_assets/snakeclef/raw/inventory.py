@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.raw.archives import (
     Archive,
     Unpacked,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.metadata import METADATA_FILES, VENOM_LIST, metadata_paths
 from snake_assets.snakeclef.raw.archives import Archive, find_archives, unpack_all
 from snake_assets.snakeclef.raw.photo_files import PhotoFile, find_photos, is_archive, is_named_as_photo

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.local_files import faults_named
 from snake_assets.storage.objectstore.gcs import GET, BucketPath, Stored

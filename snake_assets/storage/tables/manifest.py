@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.io import sizes
 from snake_assets.storage.paths import AnyPath

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.io import footer_digest, parquet_file, reading, status
 from snake_assets.storage.objectstore.gcs import BucketPath
 from snake_assets.storage.paths import AnyPath

@@ -14,7 +14,7 @@ from itertools import count
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.io import footer_digest, sizes
 from snake_assets.storage.paths import AnyPath

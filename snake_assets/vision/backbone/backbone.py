@@ -93,7 +93,6 @@ class Backbone:
         """
         import torch
 
-        # Not inference mode: under it, a compiled model's weights would not be constants.
         with torch.no_grad():
             photos = pixel_values.to(self.device, self._dtype)
             return self.layout.read(self.model, forward(self.model, photos, resized=self._resized))
@@ -109,9 +108,7 @@ class Backbone:
         if photos in self._compiled_for:
             return
         self._compiled_for.add(photos)
-        # Weights become constants that are laid out once for the processor's matrix units.
-        options = {"freezing": True} if self.device == "cpu" else {}
-        self.model.compile(dynamic=False, options=options)
+        self.model.compile(dynamic=False)
         self.see(torch.zeros(photos, 3, *self.preprocessing.input_size))
 
     @cached_property

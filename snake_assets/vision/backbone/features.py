@@ -115,13 +115,6 @@ def launch(backbone: Backbone, pixels: torch.Tensor, *, photos_at_least: int = 0
     return Launched(count, packed, [part.shape[1] for part in parts], clock, pixels)
 
 
-def describe(backbone: Backbone, batch: NDArray[np.uint8]) -> PhotoFeatures:
-    """`launch`, waited for; `batch` as there, but an array. Raises EmbeddingError likewise."""
-    import torch
-
-    return launch(backbone, torch.tensor(batch)).features()
-
-
 def _to_main_memory(values: torch.Tensor) -> torch.Tensor:
     import torch
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.tables.table import Table
 from snake_assets.vision.backbone.tokens import DCT_KEPT, NO_GRID

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.tables.manifest import Reject, Shard
 from snake_assets.vision.errors import EmbeddingError, UnreadablePhoto
 from snake_assets.vision.inference.dataset import BatchPlan, Photo, PhotoDataset

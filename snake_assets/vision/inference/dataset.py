@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.tables.manifest import Reject, Shard
 from snake_assets.storage.tables.table import Table

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.tables.manifest import Shard
 from snake_assets.storage.tables.table import Table
@@ -63,8 +63,6 @@ def unit_made_of(shard: Shard) -> str:
 
 # The table `yolo_crops`: where in each photo the snake is, one row a photo.
 BOX = ["x0", "y0", "x1", "y1"]
-# All but the keys: what a finder says of a photo, and what is copied where the photo is known.
-FOUND = [*BOX, "score", "label", "finds", "mask"]
 _REGION = [*BOX, "score", "label", "mask"]
 
 

@@ -24,6 +24,7 @@ MADE_BEFORE = ["raw_images", "image_table"]
 TABLES = ["dinov2_embeddings", "dct_embeddings"]
 BUNDLES = [
     "species_classifier",
+    "final_classifier",
     "validation_report",
     "submission",
     "embedding_map",

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -87,7 +86,10 @@ def test_every_split_is_materialized_by_one_run(finished):
         "dct_embeddings",
         "crop_embeddings",
     }
-    whole = {"species_classifier", "validation_report", "submission", "embedding_map", "species_histogram"}
+    whole = {
+        "species_classifier", "final_classifier", "validation_report", "submission", "embedding_map",
+        "species_histogram",
+    }  # fmt: skip
     assert made == {(a, s) for a in by_split for s in SPLITS} | {(a, None) for a in whole}
 
 
@@ -112,7 +114,7 @@ def test_submission_has_every_observation_in_order(finished, small_set: Path):
     (unreadable,) = json.loads((store / "submission" / "origin.json").read_text())["unreadable_observations"]
     assert unreadable in metadata(result, "submission")["unreadable_observations"]
     answer = next(row["class_id"] for row in rows if row["observation_id"] == unreadable)
-    classifier = SpeciesClassifier.load(store / "submission")
+    classifier = SpeciesClassifier.load(store / "final_classifier")
     costs = {
         int(guess): sum(
             share * (0 if true == guess else 1 if not (bad or poison) else 5 if bad and not poison else 2)
@@ -340,22 +342,75 @@ def test_a_submission_says_what_it_was_made_from(
     store = tmp_path / "store"
     shutil.copytree(finished[0], store)
     origin = json.loads((store / "submission" / "origin.json").read_text())["made_from"]
-    assert origin["refit_on_train_and_val"] is True
-    assert set(origin["embeddings"]) == set(SPLITS)
-    for split in SPLITS:
-        assert origin["tables"][split] == {
-            name: open_table(store / name / split).manifest.digest
-            for name in ("image_table", "dinov2_embeddings", "dct_embeddings")
-        }
-    venom_list = small_set / "metadata" / "venomous_status_list.csv"
-    assert origin["venom_list"] == hashlib.sha256(venom_list.read_bytes()).hexdigest()
-    assert origin["classifier"] == open_bundle(store / "species_classifier").digest
-    config = {"ops": {"submission": {"config": {"refit_on_train_and_val": False}}}}
-    assert run_job(definitions(small_set, store, demo_backbone), "predict", run_config=config).success
-    plain = json.loads((store / "submission" / "origin.json").read_text())["made_from"]
-    assert plain["refit_on_train_and_val"] is False
-    assert set(plain["embeddings"]) == {"test"}
-    assert plain["classifier"] == origin["classifier"]
+    assert origin["tables"] == {
+        name: open_table(store / name / "test").manifest.digest
+        for name in ("image_table", "dinov2_embeddings", "dct_embeddings")
+    }
+    final = open_bundle(store / "final_classifier")
+    assert origin["classifier"] == final.digest
+    assert set(final.recipe["embeddings"]) == {"train", "val"}
+    assert final.recipe["classifier"] == open_bundle(store / "species_classifier").digest
+    config = {"ops": {"final_classifier": {"config": {"refit_on_train_and_val": False}}}}
+    job = dg.define_asset_job("plain", ["final_classifier"])
+    graph = dg.Definitions.merge(definitions(small_set, store, demo_backbone), dg.Definitions(jobs=[job]))
+    assert run_job(graph, "plain", run_config=config).success
+    judged, answers = (open_bundle(store / name).files for name in ("species_classifier", "final_classifier"))
+    assert judged == answers != final.files
+
+
+def test_a_classifier_answers_with_nothing_but_itself(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    store, data = tmp_path / "store", tmp_path / "data"
+    shutil.copytree(finished[0] / "final_classifier", store / "final_classifier")
+    shutil.copytree(small_set / "test", data / "test")
+    (data / "metadata").mkdir()
+    for name in ("SnakeCLEF2024-TestMetadata.csv", "venomous_status_list.csv"):
+        shutil.copy(small_set / "metadata" / name, data / "metadata" / name)
+    assert run_job(definitions(data, store, demo_backbone), "predict").success
+    answers = (store / "submission" / "submission.csv").read_bytes()
+    assert answers == (finished[0] / "submission" / "submission.csv").read_bytes()
+
+
+def test_before_any_photo_is_embedded_predict_says_what_stands_in_its_way(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    store = tmp_path / "store"
+    graph = definitions(small_set, store, demo_backbone)
+    with pytest.raises(Exception, match="materialize final_classifier first"):
+        run_job(graph, "predict")
+    shutil.copytree(finished[0] / "final_classifier", store / "final_classifier")
+    larger = {"ops": {"embeddings": {"config": {"scale": 2}}}}
+    with pytest.raises(Exception, match=r"trained on features of (\S+) .* pixels.* set now is \1 .* pixels"):
+        run_job(graph, "predict", run_config=larger)
+    cropped = definitions(small_set, store, demo_backbone, {"crops": Crops(mode="owlvit")})
+    with pytest.raises(Exception, match="trained without crops, and SNAKE_CROPS is owlvit"):
+        run_job(cropped, "predict")
+    assert not (store / "dinov2_embeddings").exists()
+
+
+def test_photos_of_which_a_copy_has_another_species_may_be_left_out(
+    finished, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    data, store = tmp_path / "data", tmp_path / "store"
+    shutil.copytree(small_set, data)
+    with (data / "metadata" / "SnakeCLEF2023-TrainMetadata-iNat.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    other = next(row for row in rows if row["class_id"] != rows[0]["class_id"])
+    photos = data / "train" / "SnakeCLEF2023-small_size"
+    shutil.copy(photos / rows[0]["image_path"], photos / other["image_path"])
+    config = {"ops": {"species_classifier": {"config": QUICK_CONFIG | {"leave_out_copies": True}}}}
+    result = run_job(definitions(data, store, demo_backbone), run_config=config)
+    told = metadata(result, "species_classifier")["photos_left_out"]
+    assert rows[0]["image_path"] in told and other["image_path"] in told
+    train, val = (
+        open_table(store / "dinov2_embeddings" / split).manifest.rows_out for split in ("train", "val")
+    )
+    trained, final = (
+        len(SpeciesClassifier.load(store / name).neighbours.vectors)
+        for name in ("species_classifier", "final_classifier")
+    )
+    assert (trained, final) == (train - 2, train + val - 2)
 
 
 def test_the_ablation_ends_at_the_classifier_of_the_report(

@@ -14,8 +14,8 @@ from snake_assets.defs.assets.figures import MapConfig
 from snake_assets.defs.lib import retries as faults
 from snake_assets.defs.lib.retries import StepConfig, is_transient, retries_only_what_passes
 from snake_assets.defs.resources.storage import RawData, Store
-from snake_assets.snakeclef.errors import DataError
-from snake_assets.storage.errors import StorageError
+from snake_assets.snakeclef import DataError
+from snake_assets.storage import StorageError
 from snake_assets.storage.tables.table import open_table
 
 AT_ONCE = dg.RetryPolicy(max_retries=faults.TRY_AGAIN.max_retries)

@@ -13,7 +13,7 @@ import pytest
 from snake_assets.identification.entry.build import METADATA, write_entry
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.decision.rules import DecisionRule
-from snake_assets.vision.backbone.backbone import load_backbone
+from snake_assets.vision.backbone.backbone import open_backbone
 from snake_assets_tests.identification.conftest import Made
 
 SAFEST_OF = "nothing is known of it"
@@ -61,9 +61,9 @@ def make(made: Made, demo_backbone: Path, tmp_path: Path) -> Callable[..., Entry
     """Builds an entry for the photos of `made` and one observation without any."""
 
     def built(rule: DecisionRule = "argmax") -> Entry:
-        backbone = load_backbone(str(demo_backbone), precision="fp32")
+        backbone = open_backbone(str(demo_backbone), precision="fp32")
         recipe = {
-            "layers": {"earlier": backbone.earlier_layer, "middle": backbone.middle_layer},
+            "layers": {"earlier": backbone.layout.earlier, "middle": backbone.layout.middle},
             "batch_size": 16,
         }
         rows = [(observation, path.name) for path, observation in made.photos]

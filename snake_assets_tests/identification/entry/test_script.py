@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from snake_assets.identification.identify import IdentificationError
 
 from snake_assets.identification.entry import sandbox
 from snake_assets.identification.entry.build import METADATA, SCRIPT, write_entry
+from snake_assets.identification.identify import IdentificationError
 from snake_assets.learning.decision.rules import RULES, DecisionRule
-from snake_assets.vision.backbone.backbone import load_backbone
+from snake_assets.vision.backbone.backbone import open_backbone
 from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.preprocessing.transforms import Preprocessing
 from snake_assets_tests.identification.conftest import Made
@@ -123,8 +123,8 @@ def test_when_the_limit_would_be_passed_it_does_less_and_says_so(
 def test_what_the_script_cannot_compute_is_refused(made: Made, demo_backbone: Path, tmp_path: Path) -> None:
     classifier = replace(made.classifier, features={**made.classifier.features, "crop_cls": 64})
     with pytest.raises(IdentificationError, match=r"crop_cls.*SNAKE_CROPS=none"):
-        write_entry(classifier, load_backbone(str(demo_backbone)), {}, tmp_path, tmp_path)
-    backbone = load_backbone(str(demo_backbone), precision="fp32")
+        write_entry(classifier, open_backbone(str(demo_backbone)), {}, tmp_path, tmp_path)
+    backbone = open_backbone(str(demo_backbone), precision="fp32")
     other_layers = {"layers": {"earlier": 1, "middle": 1}, "batch_size": 16}
     with pytest.raises(IdentificationError, match="it sees other features"):
         write_entry(made.classifier, backbone, other_layers, tmp_path / "rows.csv", tmp_path)

@@ -62,5 +62,3 @@ def test_orders_that_do_not_fit_are_refused() -> None:
         pool_observations(PHOTOS, OBSERVATIONS, ["b"])
     with pytest.raises(LearningError, match="twice"):
         pool_observations(PHOTOS, OBSERVATIONS, ["a", "b", "a"])
-    with pytest.raises(LearningError, match="4 rows of probabilities for 1"):
-        pool_observations(PHOTOS, ["a"])

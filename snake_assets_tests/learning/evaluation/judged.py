@@ -8,6 +8,7 @@ import numpy as np
 from snake_assets.learning.classifier import Observed, Predictions
 from snake_assets.learning.evaluation.report import Judgement, judge
 from snake_assets.learning.feature_table import FeatureTable
+from snake_assets.learning.neighbours import Neighbours, fit_neighbours
 from snake_assets_tests.learning.tables import VENOMOUS, species_table
 
 NAMES = {3: "Aus albus", 7: "Bus niger", 12: "Cus ruber", 30: "Dus viridis"}
@@ -34,6 +35,7 @@ class ToldClassifier:
     probability: Mapping[str, float]
     class_ids: np.ndarray
     venomous: Mapping[int, bool]
+    neighbours: Neighbours
 
     rule: str = "argmax"
 
@@ -70,6 +72,11 @@ class ToldClassifier:
         return self.predictions(self.observe(np.zeros((len(table), 1)), table.observation_id, order))
 
 
+def neighbours_in(train: FeatureTable) -> Neighbours:
+    ids, labels = np.unique(train.class_id, return_inverse=True)
+    return fit_neighbours(train.blocks["cls"], labels, len(ids))
+
+
 def truth_of(table: FeatureTable) -> dict[str, int]:
     return dict(zip(table.observation_id, table.class_id.tolist(), strict=True))
 
@@ -85,5 +92,6 @@ def judged(
 ) -> Judgement:
     """All observations of `truth` (of `val` by default) answered rightly but for those in `wrong`."""
     truth = truth_of(val) if truth is None else truth
-    told = ToldClassifier({**truth, **(wrong or {})}, probability or {}, np.unique(train.class_id), venomous)
+    answers, ids = {**truth, **(wrong or {})}, np.unique(train.class_id)
+    told = ToldClassifier(answers, probability or {}, ids, venomous, neighbours_in(train))
     return judge(told, train, val, list(truth), truth, venomous, names)

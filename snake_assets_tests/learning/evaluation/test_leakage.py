@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from snake_assets.learning.errors import LearningError
 from snake_assets.learning.evaluation.leakage import find_leakage
 from snake_assets.learning.feature_table import FeatureTable
 
@@ -105,9 +104,3 @@ def test_what_all_photos_share_makes_no_leak(splits: tuple[FeatureTable, Feature
 def test_a_split_without_a_readable_photo_has_no_leak(splits: tuple[FeatureTable, FeatureTable]) -> None:
     train, _ = splits
     assert not find_leakage(train, photos("val", 0, 2)).leaks
-
-
-def test_without_digests_nobody_can_say(splits: tuple[FeatureTable, FeatureTable]) -> None:
-    train, val = splits
-    with pytest.raises(LearningError, match="digests"):
-        find_leakage(dataclasses.replace(train, sha256=None), val)

@@ -5,12 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
+from snake_assets.learning.errors import LearningError
 from snake_assets.learning.evaluation.mistakes import Mistake, all_mistakes, with_nearest
+from snake_assets.learning.feature_table import FeatureTable
 from snake_assets_tests.learning.evaluation.judged import (
     NAMES,
     TRAIN,
     VAL,
     ToldClassifier,
+    neighbours_in,
     train_table,
     truth_of,
 )
@@ -21,7 +24,9 @@ TRUTH = np.array(list(truth_of(VAL).values()))
 
 
 def mistakes(wrong: dict[str, int], probability: dict[str, float] | None = None) -> list[Mistake]:
-    told = ToldClassifier({**truth_of(VAL), **wrong}, probability or {}, np.array(list(NAMES)), VENOMOUS)
+    told = ToldClassifier(
+        {**truth_of(VAL), **wrong}, probability or {}, np.array(list(NAMES)), VENOMOUS, neighbours_in(TRAIN)
+    )
     return all_mistakes(told.identify(VAL, ORDER), TRUTH, VENOMOUS, VAL)
 
 
@@ -45,16 +50,19 @@ def test_the_most_costly_come_first_then_the_surest() -> None:
     assert found[0].photos == ("val/8.jpg", "val/9.jpg")
 
 
+def nearest(found: list[Mistake], train: FeatureTable = TRAIN) -> list[Mistake]:
+    return with_nearest(found, VAL, train, neighbours_in(train))
+
+
 def test_no_mistake() -> None:
     assert mistakes({}) == []
-    assert with_nearest([], VAL, TRAIN) == []
+    assert nearest([]) == []
 
 
-def test_the_nearest_training_photos_of_any_of_its_photos() -> None:
-    (found,) = with_nearest(mistakes({"val 4": 3}), VAL, TRAIN)
-    centre = TRAIN.blocks["cls"].mean(axis=0)
-    own, train = VAL.blocks["cls"][8:10] - centre, TRAIN.blocks["cls"] - centre
-    cosines = (own @ train.T) / np.linalg.norm(own, axis=1)[:, None] / np.linalg.norm(train, axis=1)
+def test_the_training_photos_nearest_to_any_of_its_photos_as_the_classifier_has_it() -> None:
+    (found,) = nearest(mistakes({"val 4": 3}))
+    near = neighbours_in(TRAIN)
+    cosines = near.whitened(VAL.blocks["cls"][8:10]) @ near.vectors.astype(np.float32).T
     best = cosines.max(axis=0)
     expected = np.argsort(-best)[:5]
     assert [one.image_id for one in found.nearest] == [TRAIN.image_id[row] for row in expected]
@@ -66,15 +74,18 @@ def test_copies_of_a_training_photo_stand_once() -> None:
     twins = dataclasses.replace(train_table(), sha256=[f"file {row // 2}" for row in range(len(TRAIN))])
     for row in range(0, len(twins), 2):
         twins.blocks["cls"][row + 1] = twins.blocks["cls"][row]
-    (found,) = with_nearest(mistakes({"val 4": 3}), VAL, twins)
+    (found,) = nearest(mistakes({"val 4": 3}), twins)
     rows = [twins.image_id.index(one.image_id) for one in found.nearest]
     assert len({row // 2 for row in rows}) == 5
 
 
 def test_an_observation_without_a_readable_photo_resembles_nothing() -> None:
     blind = dataclasses.replace(mistakes({"val 4": 3})[0], photos=())
-    seen = mistakes({"val 1": 7})[0]
-    first, second = with_nearest([blind, seen], VAL, TRAIN)
+    first, second = nearest([blind, mistakes({"val 1": 7})[0]])
     assert first.nearest == ()
     assert len(second.nearest) == 5
-    assert with_nearest([blind], VAL, TRAIN) == [blind]
+
+
+def test_neighbours_of_other_photos_are_refused() -> None:
+    with pytest.raises(LearningError, match="trained on 48 photos, train has 46"):
+        with_nearest([], VAL, TRAIN.rows(np.arange(46)), neighbours_in(TRAIN))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.raw.archives import ArchiveLimits, find_archives, unpack
 
 

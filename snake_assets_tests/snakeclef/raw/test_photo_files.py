@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.snakeclef.errors import DataError
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.raw.photo_files import PhotoFile, find_photos, match_photos
 

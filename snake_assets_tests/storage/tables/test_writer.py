@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.tables.manifest import read_manifest
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.storage.tables.writer import write_table

@@ -10,8 +10,8 @@ import torch
 from scipy.fftpack import dctn
 
 from snake_assets.vision.backbone.backbone import Backbone, open_backbone
-from snake_assets.vision.backbone.features import dct_lowest, describe, orthonormal_factors
-from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, picture, write_preprocessor
+from snake_assets.vision.backbone.features import dct_lowest, orthonormal_factors
+from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, describe, picture, write_preprocessor
 
 
 def expected_dct(tokens: np.ndarray, keep: int, norm: str | None = None) -> np.ndarray:

@@ -12,12 +12,12 @@ from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.backbone.backbone import Backbone, open_backbone
-from snake_assets.vision.backbone.features import DCT_STAGE, describe
+from snake_assets.vision.backbone.features import DCT_STAGE
 from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
 from snake_assets.vision.embedding.tables import DCT, DINOV2, VECTORS
 from snake_assets.vision.inference.runner import STAGES, PassRun
-from snake_assets_tests.vision.conftest import encode, picture
+from snake_assets_tests.vision.conftest import describe, encode, picture
 
 
 @pytest.fixture(scope="module")

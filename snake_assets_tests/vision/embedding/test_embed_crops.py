@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.backbone.backbone import Backbone, open_backbone
-from snake_assets.vision.backbone.features import describe
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed_crops
 from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, KEYS, VECTORS
 from snake_assets.vision.inference.dataloader import BatchReader
@@ -20,7 +19,7 @@ from snake_assets.vision.inference.runner import PassRun
 from snake_assets.vision.preprocessing.crops import CropInput, CropSettings
 from snake_assets.vision.preprocessing.regions import REGION, Region, Regions
 from snake_assets_tests.vision.boxes import box, write_crops
-from snake_assets_tests.vision.conftest import encode, picture
+from snake_assets_tests.vision.conftest import describe, encode, picture
 from snake_assets_tests.vision.embedding.test_embed import column, half_photo, images, names_in, photos
 from snake_assets_tests.vision.embedding.test_embed import run as run_whole
 

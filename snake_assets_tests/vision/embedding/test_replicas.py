@@ -8,11 +8,11 @@ import torch
 
 from snake_assets.storage.tables.manifest import Shard
 from snake_assets.vision.backbone.backbone import Backbone, open_backbone
-from snake_assets.vision.backbone.features import DCT_STAGE, describe, launch
+from snake_assets.vision.backbone.features import DCT_STAGE, launch
 from snake_assets.vision.embedding.replicas import Replicas
 from snake_assets.vision.inference.dataloader import PhotoBatch
 from snake_assets.vision.inference.runner import MODEL
-from snake_assets_tests.vision.conftest import KINDS, picture
+from snake_assets_tests.vision.conftest import KINDS, describe, picture
 
 SHARD = Shard("part-00000.parquet", "unit", 3, 10, "digest")
 
@@ -63,7 +63,7 @@ def test_a_batch_is_filled_up_for_a_compiled_model_and_its_own_photos_come_out(
     given = [batch(backbone, 4, 0), batch(backbone, 1, 5)]
     seen = list(replicas.see(given))
     hook.remove()
-    assert compiled == [{"dynamic": False, "options": {"freezing": True}}]
+    assert compiled == [{"dynamic": False}]
     assert shapes == [4, 4, 4]
     for one, photos in zip(seen, given, strict=True):
         assert one.found is not None

@@ -14,7 +14,7 @@ import pytest
 from snake_assets.snakeclef.image_table import ingest
 from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.raw.photo_files import find_photos
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.errors import EmbeddingError
 from snake_assets.vision.inference.dataloader import (

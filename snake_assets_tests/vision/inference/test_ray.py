@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.vision.errors import EngineError
 from snake_assets.vision.inference.ray import answered, connected, pickled, unpickled
 

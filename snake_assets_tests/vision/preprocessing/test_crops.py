@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from snake_assets.storage.errors import StorageError
+from snake_assets.storage import StorageError
 from snake_assets.storage.tables.manifest import Shard
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.storage.tables.writer import write_table

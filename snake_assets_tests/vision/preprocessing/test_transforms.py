@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from snake_assets.vision.backbone.backbone import open_backbone
-from snake_assets.vision.backbone.features import describe
 from snake_assets.vision.backbone.processor_config import read_preprocessing
 from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.embedding.tables import DCT, DINOV2, recipes
@@ -20,6 +19,7 @@ from snake_assets_tests.vision.conftest import (
     KINDS,
     PREPROCESSORS,
     SHARED,
+    describe,
     encode,
     mean_difference,
     needs_real,

@@ -10,7 +10,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.snake/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DAGSTER_MODULE_NAME := snake_assets.definitions
 
-.PHONY: help setup demo dev test test-real test-browser test-daemon test-all screenshots snapshot lint types licences audit bench fuzz kills reliability lock clean-demo
+.PHONY: help setup demo dev test test-real test-browser test-daemon test-slow screenshots snapshot lint types licences audit bench fuzz kills reliability lock clean-demo
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-13s %s\n", $$1, $$2 }'
@@ -62,8 +62,8 @@ snapshot: $(VENV)/.dev ## write the snapshot of the whole graph anew, after a ch
 test-daemon: $(VENV)/.dev ## the slow tests: servers and passes that are killed, full disks, the whole job on other ground
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m daemon -n 2 --dist loadfile
 
-test-all: $(VENV)/.dev ## all tests but those in a browser, in one go: the slow ones first, the quick ones beside their waiting
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not browser" -n 2 --dist loadfile --no-loadscope-reorder
+test-slow: $(VENV)/.dev ## those on real data and the slow ones in one go: some compute while others wait for their servers
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "real or daemon" -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev ## style, import rules, dependencies that are not used or not named, and the form of what deploys
 	$(BIN)/ruff check .

@@ -25,7 +25,6 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.linear_head import LinearHead
 from snake_assets.learning.neighbours import Neighbours
 from snake_assets.storage.bundles import open_bundle
-from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
@@ -97,8 +96,7 @@ def official_mb(classifier: SpeciesClassifier, entry: Path) -> dict[str, float]:
             venomous=np.arange(species) % 6 == 0,
         )
         made.mkdir()
-        recipe: dict[str, Json] = {"layers": {"earlier": 10, "middle": 6}, "batch_size": 16}
-        write_entry(large, backbone, recipe, entry / METADATA, made)
+        write_entry(large, backbone, entry / METADATA, made)
         bytes_of = {path.name: path.stat().st_size for path in made.iterdir()}
     return {name: significant(size / 1e6) for name, size in sorted(bytes_of.items()) if size > 1e6}
 
@@ -110,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
     parser.add_argument("--split", default="train", help="whose photos are looked at")
     asked = parser.parse_args(arguments)
     images, entry = open_table(asked.store / "image_table" / asked.split), asked.store / "competition_entry"
-    recipe = open_table(asked.store / "dinov2_embeddings" / "test").manifest.recipe
+    recipe = open_table(asked.store / "dinov2_embeddings" / "train").manifest.recipe
     assert isinstance(recipe["resolution"], list)
     backbone = replace(
         open_backbone(os.environ["SNAKE_BACKBONE"], view=View(int(str(recipe["resolution"][0])))),

@@ -9,14 +9,21 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-
-from snake_assets.defs.resources.settings import home
+from pathlib import Path
 
 COMMANDS = {
     "predict": ("snake_assets.identification.command", "identify the snakes in photos"),
     "entry": ("snake_assets.identification.entry.check", "try an entry to the code competition"),
     "summary": ("snake_assets.summary", "what the last run of the job snakeclef came to"),
 }
+
+
+def home() -> Path:
+    """The folder `.snake` of the project."""
+    # Here, for it loads Dagster, which a package of a trained model does without.
+    from snake_assets.defs.resources.settings import home
+
+    return home()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

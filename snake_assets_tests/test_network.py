@@ -21,15 +21,6 @@ def watch(tmp_path: Path) -> Watch:
     return Watch(tmp_path / "watch")
 
 
-@pytest.fixture
-def settings(small_set: Path, demo_backbone: Path, tmp_path: Path) -> dict[str, str]:
-    return {
-        "SNAKE_DATA": str(small_set),
-        "SNAKE_STORE": str(tmp_path / "store"),
-        "SNAKE_BACKBONE": str(demo_backbone),
-    }
-
-
 def own_environment() -> dict[str, str]:
     """This one without what would switch reporting off, or name places."""
     return {
@@ -61,22 +52,27 @@ def test_who_loads_the_code_reports_nothing_later():
 
 
 def test_a_whole_run_reaches_nothing_and_loads_nothing_under_the_agpl(
-    watch: Watch, settings: dict[str, str], tmp_path: Path
+    watch: Watch, small_set: Path, demo_backbone: Path, tmp_path: Path
 ):
-    home = tmp_path / "home"
-    home.mkdir()
+    (tmp_path / "home").mkdir()
     # docs/licences.md promises that nothing under the AGPL is loaded unless it is asked for.
-    shadows = tmp_path / "shadows"
     for name in AGPL:
-        (shadows / name).mkdir(parents=True)
-        (shadows / name / "__init__.py").write_text("raise AssertionError('nobody asked for this')")
-    path = os.pathsep.join([str(shadows), watch.environment["PYTHONPATH"]])
-    command = [sys.executable, "-m", "dagster", "job", "execute", "-m", "snake_assets_tests.quick"]
-    environment = {**own_environment(), **settings, **watch.environment, "PYTHONPATH": path}
+        (tmp_path / "shadows" / name).mkdir(parents=True)
+        init = tmp_path / "shadows" / name / "__init__.py"
+        init.write_text("raise AssertionError('nobody asked for this')")
+    environment = own_environment() | {
+        **watch.environment,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "shadows"), watch.environment["PYTHONPATH"]]),
+        "DAGSTER_HOME": str(tmp_path / "home"),
+        "SNAKE_DATA": str(small_set),
+        "SNAKE_STORE": str(tmp_path / "store"),
+        "SNAKE_BACKBONE": str(demo_backbone),
+    }
+    command = ["dagster", "job", "execute", "-m", "snake_assets_tests.quick", "-j", "snakeclef"]
     run = subprocess.run(
-        [*command, "-j", "snakeclef"],
+        [sys.executable, "-m", *command],
         cwd=PROJECT,
-        env={**environment, "DAGSTER_HOME": str(home)},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,

@@ -49,8 +49,8 @@ predict = dg.define_asset_job(
     selection=FEATURES | dg.AssetSelection.assets("submission"),
     tags=_splits_in_one_run("test", "test"),
     description="The test split's features and the submission, with the classifier that is there. Where none "
-    "is, or one of another backbone or view, it says so before any photo is embedded: run train first, or "
-    "set what the message names.",
+    "is, or one of another backbone or view, it fails before any photo is embedded: run train first, or set "
+    "what the message names.",
 )
 ablation = dg.define_asset_job(
     "ablation",
@@ -76,8 +76,8 @@ package = dg.define_asset_job(
 entry = dg.define_asset_job(
     "entry",
     selection=ENTRY,
-    description="The submission as a folder for the code competition, whose script makes it anew without "
-    "network; from a submission that is there. If it fails because there is none, run predict first.",
+    description="A folder for the code competition, whose script answers as the submission does, without "
+    "network; from a classifier that is there. If it fails because there is none, run train first.",
 )
 
 all_jobs = [snakeclef, features, train, predict, ablation, detector, package, entry]

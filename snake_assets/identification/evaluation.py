@@ -23,19 +23,14 @@ from snake_assets.identification.thresholds import (
     truths,
 )
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.cross_validation.folds import ALWAYS_TRAINING, grouped_folds
-from snake_assets.learning.cross_validation.near_duplicates import duplicate_groups
 from snake_assets.learning.decision.pooling import observation_rows
-from snake_assets.learning.feature_table import CLS, FeatureTable
-from snake_assets.learning.train import refit
+from snake_assets.learning.feature_table import FeatureTable
+from snake_assets.learning.train import folds_of, refit
 from snake_assets.storage.bundles import Bundle
 
-FOLDS, SPLITS, RESAMPLES = 5, 10, 2000
+SPLITS, RESAMPLES = 10, 2000
 # What the report looks at: with more photos, or more species to train on over and over, it would take hours.
 REPORT_PHOTOS, STRANGER_SPECIES, STRANGER_GROUPS = 20_000, 65, 13
-# Of more species one part is held out once, for every further fold would cost as much as the classifier
-# itself, and 10,000 photos tell well enough.
-MANY_SPECIES, HELD_OUT_OF_MANY = 300, 10_000
 RISK_STEPS = 20
 OPERATION_FILE = "operation.json"
 Progress = Callable[[str], None]
@@ -126,7 +121,7 @@ def held_out(
     Raises:
         LearningError: nothing can be held out.
     """
-    folds, parts = _folds(classifier, table), []
+    folds, parts = folds_of(table, classifier.recipe), []
     for fold in range(int(folds.max()) + 1):
         parts.append(_observed(classifier, table, folds != fold, folds == fold, venomous))
         progress(f"fold {fold + 1} of {int(folds.max()) + 1}")
@@ -234,7 +229,7 @@ def _strangers(
     class_ids = np.random.default_rng(0).permutation(np.unique(table.class_id))[:STRANGER_SPECIES]
     table = table.rows(np.flatnonzero(np.isin(table.class_id, class_ids)))
     assert table.class_id is not None
-    folds = _folds(classifier, table)
+    folds = folds_of(table, classifier.recipe)
     told: list[tuple[int, Observations, Columns, Flags]] = []
     for group in range(min(STRANGER_GROUPS, len(class_ids))):
         strange = class_ids[group::STRANGER_GROUPS]
@@ -276,24 +271,6 @@ def _mean_over_species(values: Sequence[float]) -> tuple[float, float, float] | 
     drawn = np.random.default_rng(0).choice(np.array(values), (RESAMPLES, len(values))).mean(axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
     return float(np.mean(values)), low, high
-
-
-def _folds(classifier: SpeciesClassifier, table: FeatureTable) -> Columns:
-    """As in training, five; of many species one part is held out once."""
-    assert table.class_id is not None
-    cls, near = table.blocks[CLS], classifier.recipe.near_duplicates
-    alike = duplicate_groups(cls, near, cls.mean(axis=0)) if near else None
-    many = len(np.unique(table.class_id)) > MANY_SPECIES
-    folds = grouped_folds(
-        table.observation_id,
-        table.class_id,
-        table.sha256,
-        FOLDS,
-        classifier.recipe.seed,
-        FOLDS * HELD_OUT_OF_MANY if many else None,
-        alike,
-    )
-    return np.where(folds == 0, 0, ALWAYS_TRAINING) if many else folds
 
 
 def _observed(

@@ -15,7 +15,7 @@ from snake_assets.learning.decision.pooling import softmax
 from snake_assets.learning.linear_head import CONSTANT, PIECE, Floats, Rows, column_moments
 
 # Chosen once, on 20 splits of the training photos of 13 species.
-NEIGHBOURS, TEMPERATURE, SHRINKAGE = 40, 0.07, 0.4
+NEIGHBOURS, TEMPERATURE, SHRINKAGE = 30, 0.07, 0.4
 # One block of cosines, 32 MB.
 QUERIES_AT_ONCE, REFERENCES_AT_ONCE = 1024, 8192
 

@@ -7,6 +7,8 @@ import re
 import shlex
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,14 @@ def test_the_page_of_the_docs_runs_as_it_stands(
     (example,) = re.findall("```python\n(.*?)```", page, re.DOTALL)
     exec(example, {})
     assert "photos/1.png" in capsys.readouterr().out
+
+
+def test_it_does_without_dagster() -> None:
+    loaded = (
+        "import sys, snake_assets.cli, snake_assets.identification.command; print('dagster' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
 
 
 def test_it_works_with_the_network_cut_off(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from snake_assets.snakeclef.metadata import METADATA_FILES, SPLITS, TEST_COLUMNS
+from snake_assets.snakeclef.metadata import METADATA_FILES, SPLITS, TEST_COLUMNS, VENOM_LIST
 
 COLUMNS = ("observation_id", "endemic", "binomial_name", "code", "image_path", "class_id")
 
@@ -43,11 +43,7 @@ def write_set(root: Path, photos: Collection[Photo], venomous: Mapping[int, bool
     """Write small pictures with their metadata, and the venom list; every split has its file."""
     metadata = root / "metadata"
     metadata.mkdir(parents=True)
-    _write(
-        metadata / "venomous_status_list.csv",
-        ("class_id", "MIVS"),
-        [(one, int(bad)) for one, bad in venomous.items()],
-    )
+    _write(metadata / VENOM_LIST, ("class_id", "MIVS"), [(one, int(bad)) for one, bad in venomous.items()])
     for split, (file, *_) in METADATA_FILES.items():
         own = [photo for photo in photos if photo.split == split]
         for photo in own:
@@ -55,7 +51,7 @@ def write_set(root: Path, photos: Collection[Photo], venomous: Mapping[int, bool
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_picture(photo))
         if split == "test":
-            _write(metadata / file.name, TEST_COLUMNS, [(photo.observation, photo.name) for photo in own])
+            _write(metadata / file.name, TEST_COLUMNS, [(p.observation, p.name) for p in own])
         else:
             rows = [
                 (p.observation, False, f"Genus species{p.class_id}", "DE", p.name, p.class_id) for p in own

@@ -7,13 +7,7 @@ import pytest
 from PIL import Image
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.evaluation.history import (
-    HISTORY_FILE,
-    Scored,
-    read_history,
-    scored,
-    write_history,
-)
+from snake_assets.learning.evaluation.history import HISTORY_FILE, Scored, read_history, write_history
 from snake_assets.plots.charts import history_chart_png
 from snake_assets.snakeclef.metric import score
 
@@ -21,8 +15,9 @@ SCORES = score([3, 7, 7], [3, 7, 3], {3: False, 7: True})
 
 
 def history(reports: int) -> tuple[Scored, ...]:
-    entries = (scored(SCORES, 3, f"{number:064x}") for number in range(reports))
-    return tuple(entry.model_copy(update={"date": "2024-05-06T07:08:09+00:00"}) for entry in entries)
+    told = {name: getattr(SCORES, name) for name in ("track1", "track2", "f1", "accuracy")}
+    told |= {"date": "2024-05-06T07:08:09+00:00", "observations": 3}
+    return tuple(Scored(classifier=f"{number:064x}", **told) for number in range(reports))
 
 
 def test_a_history_comes_back_from_its_file(tmp_path: Path) -> None:

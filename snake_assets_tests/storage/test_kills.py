@@ -66,36 +66,34 @@ def runner() -> Iterator[Runner]:
         yield runner
 
 
+KillEverywhere = Callable[..., Iterator[Path]]
+
+
+@pytest.fixture
 def kill_everywhere(
-    runner: Runner,
-    start: Callable[[Path], None],
-    write: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    root: Path,
-    record_property: Callable[[str, int], None],
-) -> Iterator[Path]:
+    runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
+) -> KillEverywhere:
     """A folder for each kill, and one for the run that has no step left to be killed at."""
-    step, end = 0, KILLED
-    while end == KILLED:
-        folder = root / str(step)
-        start(folder)
-        end = runner.run(write, (folder, *arguments), step).exitcode
-        yield folder
-        step += 1
-    assert end == 0
-    assert step > 8
-    record_property("tried", step - 1)
+
+    def killed(start: Callable[[Path], object], write: Callable[..., Any], new: object) -> Iterator[Path]:
+        step, end = 0, KILLED
+        while end == KILLED:
+            folder = tmp_path / str(step)
+            start(folder)
+            end = runner.run(write, (folder, new), step).exitcode
+            yield folder
+            step += 1
+        assert end == 0
+        assert step > 8
+        record_property("tried", step - 1)
+
+    return killed
 
 
 @pytest.mark.fault("a table, its writer killed at each of its steps")
-def test_a_table_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(
-    runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
-):
+def test_a_table_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(kill_everywhere: KillEverywhere):
     seen = set()
-    killed = kill_everywhere(
-        runner, lambda folder: fill(folder, OLD), fill, (NEW,), tmp_path, record_property
-    )
-    for folder in killed:
+    for folder in kill_everywhere(lambda folder: fill(folder, OLD), fill, NEW):
         numbers = tuple(open_table(folder).read()["n"].to_pylist())
         seen.add(numbers)
         with write_table(folder, "numbers", "val", SCHEMA, {"recipe": "one"}) as writer:
@@ -117,12 +115,9 @@ def test_a_table_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(
 
 
 @pytest.mark.fault("a table, its writer killed at each of its steps")
-def test_a_first_table_is_whole_or_not_there_wherever_its_writer_is_killed(
-    runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
-):
+def test_a_first_table_is_whole_or_not_there_wherever_its_writer_is_killed(kill_everywhere: KillEverywhere):
     finished = 0
-    killed = kill_everywhere(runner, lambda folder: None, fill, (NEW,), tmp_path, record_property)
-    for folder in killed:
+    for folder in kill_everywhere(lambda folder: None, fill, NEW):
         there = (folder / "_manifest.json").exists()
         written = fill(folder, NEW)
         finished += len(NEW) - len(written)
@@ -139,13 +134,10 @@ def texts_of(folder: Path) -> set[str]:
 
 @pytest.mark.fault("a bundle, its writer killed at each of its steps")
 def test_a_bundle_is_the_old_one_or_the_new_one_wherever_its_writer_is_killed(
-    runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
+    kill_everywhere: KillEverywhere,
 ):
     seen = set()
-    killed = kill_everywhere(
-        runner, lambda folder: write_pair(folder, "old"), write_pair, ("new",), tmp_path, record_property
-    )
-    for folder in killed:
+    for folder in kill_everywhere(lambda folder: write_pair(folder, "old"), write_pair, "new"):
         (text,) = texts_of(folder)
         seen.add(text)
         if not is_current(folder, {"text": "new"}):
@@ -166,13 +158,8 @@ def add_a_line(folder: Path, line: str) -> None:
 
 
 @pytest.mark.fault("a bundle, its writer killed at each of its steps")
-def test_a_bundle_that_goes_on_from_the_one_before_loses_nothing_of_it(
-    runner: Runner, tmp_path: Path, record_property: Callable[[str, int], None]
-):
-    killed = kill_everywhere(
-        runner, lambda folder: add_a_line(folder, "a"), add_a_line, ("b",), tmp_path, record_property
-    )
-    for folder in killed:
+def test_a_bundle_that_goes_on_from_the_one_before_loses_nothing_of_it(kill_everywhere: KillEverywhere):
+    for folder in kill_everywhere(lambda folder: add_a_line(folder, "a"), add_a_line, "b"):
         committed = open_bundle(folder).path("lines").read_text()
         add_a_line(folder, "c")
         assert (folder / "lines").read_text() == committed + "c"

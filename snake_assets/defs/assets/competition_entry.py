@@ -1,10 +1,9 @@
-"""The submission as the competition takes it: a folder with a script that makes it anew."""
+"""What the code competition takes: a folder with a script that answers as the submission does."""
 
 import dagster as dg
 
-from snake_assets.defs.assets.classifier import FINAL_CLASSIFIER
+from snake_assets.defs.assets.classifier import FINAL_CLASSIFIER, final_classifier
 from snake_assets.defs.assets.model_package import backbone_of
-from snake_assets.defs.assets.submission import submission
 from snake_assets.defs.lib.metadata import data_version, markdown_table
 from snake_assets.defs.lib.partitions import ON_DEVICE
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
@@ -26,7 +25,7 @@ ENTRY = "competition_entry"
 
 @dg.asset(
     name=ENTRY,
-    deps=[submission],
+    deps=[final_classifier],
     group_name="submission",
     kinds={"python", "huggingface"},
     code_version=str(ENTRY_VERSION),
@@ -39,18 +38,19 @@ def competition_entry(
 ) -> dg.MaterializeResult[None]:
     """A folder ready to push to the code competition, whose script.py answers as the submission does.
 
-    The script, the backbone, the classifier that the submission was made by, and the metadata of the test
-    split. `snake-assets entry check` runs it as the competition does. If it fails because the backbone is
-    another than that of the embeddings, set SNAKE_BACKBONE to it, or embed again.
+    The script, the backbone, final_classifier, and the metadata of the test split if the raw data has it; no
+    photo of test is needed. `snake-assets entry check` runs it as the competition does. If it fails because
+    the backbone is another than that of the embeddings, set SNAKE_BACKBONE to it, or embed again.
     """
-    (metadata,) = metadata_paths(raw_data.folder(), "test")
-    features = open_table(store.folder(DINOV2, "test"))
+    (path,) = metadata_paths(raw_data.folder(), "test")
+    metadata = path if path.is_file() else None
+    features = open_table(store.folder(DINOV2, "train"))
     trained = open_bundle(store.folder(FINAL_CLASSIFIER))
     recipe: dict[str, Json] = {
         "version": ENTRY_VERSION,
         "classifier": trained.digest,
         "features": dict(features.manifest.recipe),
-        "metadata": file_digest(metadata),
+        "metadata": file_digest(metadata) if metadata else None,
         "script": file_digest(SCRIPT),
     }
     folder = store.folder(ENTRY)
@@ -58,7 +58,7 @@ def competition_entry(
         classifier = SpeciesClassifier.load(trained.inside)
         with write_bundle(folder, recipe) as aside:
             seen_by = backbone_of(features, backbone)
-            write_entry(classifier, seen_by, features.manifest.recipe, metadata, aside)
+            write_entry(classifier, seen_by, metadata, aside)
     bundle = open_bundle(folder)
     bytes_of = sizes(bundle.inside)
     rows = [[name, bytes_of[name]] for name in sorted(bundle.files)]

@@ -47,11 +47,6 @@ def _one_species(site: Site) -> Mapping[str, Findings]:
     return each(site.tables(IMAGES), examine)
 
 
-def _scarce(site: Site) -> Mapping[str, Findings]:
-    train = {split: table for split, table in site.tables(IMAGES).items() if split == "train"}
-    return each(train, partial(scarce_classes, fewest=site.limits.fewest_photos))
-
-
 IMAGE_CHECKS = [
     files_unchanged(IMAGES),
     Check(
@@ -127,7 +122,10 @@ IMAGE_CHECKS = [
         "Warns where a species of train has fewer photos than fewest_photos (default 5). Such species "
         "are guessed rather than known; macro F1 counts each as much as any other. When it warns, add "
         "photos, or read the report's row of that species with care.",
-        _scarce,
+        lambda site: each(
+            {split: table for split, table in site.tables(IMAGES).items() if split == "train"},
+            partial(scarce_classes, fewest=site.limits.fewest_photos),
+        ),
         blocking=False,
     ),
 ]

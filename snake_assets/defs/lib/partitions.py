@@ -41,11 +41,12 @@ def present_splits(context: dg.AssetExecutionContext, raw_data: RawData) -> list
     why = {split: raw_data.left_out(split) for split in context.partition_keys}
     if all(why.values()):
         return list(why)
-    for split, reason in why.items():
-        for asset in context.selected_asset_keys if reason else ():
-            context.log.warning(reason)
+    lacking = {split: reason for split, reason in why.items() if reason}
+    for split, reason in lacking.items():
+        context.log.warning(reason)
+        for asset in context.selected_asset_keys:
             context.add_asset_metadata({"left_out": reason}, asset_key=asset, partition_key=split)
-    return [split for split, reason in why.items() if not reason]
+    return [split for split in why if split not in lacking]
 
 
 # Of steps that keep the device busy; a run has one of them at a time (build_definitions).

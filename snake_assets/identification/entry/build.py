@@ -30,7 +30,6 @@ from snake_assets.learning.decision.rules import (
 )
 from snake_assets.learning.feature_table import CLS, EARLIER_CLS, MIDDLE_MEAN, PATCH_MEAN
 from snake_assets.learning.neighbours import NEIGHBOURS, TEMPERATURE
-from snake_assets.storage.fingerprints import Json
 from snake_assets.vision.backbone.encoder import quiet_transformers
 
 if TYPE_CHECKING:
@@ -56,8 +55,7 @@ training photos name one of {species:,} species; the photos of an observation ar
 def write_entry(
     classifier: SpeciesClassifier,
     backbone: Backbone,
-    recipe: Mapping[str, Json],
-    metadata: Path,
+    metadata: Path | None,
     folder: Path,
 ) -> None:
     """Write an entry into an existing folder.
@@ -65,8 +63,7 @@ def write_entry(
     Args:
         classifier: that answers.
         backbone: that its features are of, looking at photos as it did for them.
-        recipe: of the table of whole photos that these features are in.
-        metadata: of the test set.
+        metadata: of the test set; None leaves it to the runner's data folder.
         folder: empty.
 
     Raises:
@@ -88,10 +85,9 @@ def write_entry(
         "blocks": blocks,
         "hidden_size": backbone.hidden_size,
         "prefix_tokens": backbone.layout.prefix,
-        "layers": recipe["layers"],
+        "layers": {"earlier": backbone.layout.earlier, "middle": backbone.layout.middle},
         "preprocessing": backbone.preprocessing.as_dict(),
         "precision": backbone.precision,
-        "batch_size": recipe["batch_size"],
         "loading": loading,
         "temperature": classifier.temperature,
         "neighbours": {"k": NEIGHBOURS, "temperature": TEMPERATURE},
@@ -101,7 +97,8 @@ def write_entry(
     (folder / ENTRY).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     shutil.copyfile(SCRIPT, folder / SCRIPT.name)
     _refuse_another_sight(backbone, about, folder / SCRIPT.name)
-    shutil.copyfile(metadata, folder / METADATA)
+    if metadata is not None:
+        shutil.copyfile(metadata, folder / METADATA)
     text = README.format(
         backbone=backbone.name,
         blocks=", ".join(classifier.features),
@@ -134,7 +131,7 @@ def _refuse_another_sight(backbone: Backbone, about: Mapping[str, Any], script: 
 
     photo = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     seen = launch(backbone, torch.from_numpy(backbone.preprocessing.resized(photo)[None])).features()
-    expected = np.concatenate([getattr(seen, name)[0] for name in about["blocks"]])
+    expected = np.stack([getattr(seen, name)[0] for name in about["blocks"]])
     spec = spec_from_file_location("competition_entry_script", script)
     assert spec is not None and spec.loader is not None
     module = sys.modules[spec.name] = module_from_spec(spec)
@@ -142,9 +139,9 @@ def _refuse_another_sight(backbone: Backbone, about: Mapping[str, Any], script: 
         spec.loader.exec_module(module)
         pixels = module.resized(photo, about["preprocessing"])
         model = module.load_backbone(about, backbone.device)
-        found = module.features_of(pixels[None], model, about).numpy()[0]
-        alike = np.abs(found - expected).max() <= ROUNDING * np.abs(expected).max()
-        fault = "" if alike else "it sees other features in a photo than the embeddings hold"
+        found = module.features_of(pixels[None], model, about).numpy().reshape(expected.shape)
+        off = np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)
+        fault = "" if off.max() <= ROUNDING else "it sees other features in a photo than the embeddings hold"
     except Exception as error:  # whatever another kind of model raises where it is taken for one of these
         fault = repr(error)
     finally:

@@ -46,7 +46,7 @@ METADATA = ("SnakeCLEF2024-TestMetadata.csv", "SnakeCLEF2024_TestMetadata.csv")
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_PIXELS = 120_000_000
-DECODERS, BATCHES_AHEAD = min(4, os.cpu_count() or 4), 4
+BATCH, BATCHES_AHEAD, DECODERS = 16, 4, min(4, os.cpu_count() or 4)
 PHOTOS_AT_ONCE = 512
 # Without a floor one photo's zero would rule a species out whatever the other photos say.
 LEAST_PROBABILITY = 1e-12
@@ -251,7 +251,7 @@ def look_at(photos: Sequence[Photo], about: About, device: str) -> tuple[torch.T
     observations: list[int] = []
     queue = deque(photos)
     with ThreadPoolExecutor(DECODERS) as pool:
-        for batch in read_ahead(queue, about["batch_size"], pool, about["preprocessing"]):
+        for batch in read_ahead(queue, pool, about["preprocessing"]):
             readable = [(photo, rgb) for photo, reading in batch if (rgb := reading.result()) is not None]
             seen, unreadable = seen + len(batch), unreadable + len(batch) - len(readable)
             if readable:
@@ -273,13 +273,13 @@ def look_at(photos: Sequence[Photo], about: About, device: str) -> tuple[torch.T
 
 
 def read_ahead(
-    queue: deque[Photo], size: int, pool: ThreadPoolExecutor, how: About
+    queue: deque[Photo], pool: ThreadPoolExecutor, how: About
 ) -> Iterator[list[tuple[Photo, Future[Pixels | None]]]]:
     """Batches of photos, a few of them decoded ahead, until the queue is empty."""
     waiting: deque[list[tuple[Photo, Future[Pixels | None]]]] = deque()
     while queue or waiting:
         while queue and len(waiting) <= BATCHES_AHEAD:
-            batch = [queue.popleft() for _ in range(min(size, len(queue)))]
+            batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
             waiting.append([(photo, pool.submit(read, photo.path, how)) for photo in batch])
         yield waiting.popleft()
 
@@ -356,7 +356,7 @@ def probabilities(features: torch.Tensor, of: Mapping[str, torch.Tensor], about:
     cosine, rows = torch.topk(cosine, min(about["neighbours"]["k"], len(references)), dim=1)
     shares = torch.softmax(cosine.double() / about["neighbours"]["temperature"], dim=1).float()
     votes = torch.zeros_like(heads).scatter_add_(1, of["neighbours.labels"].long()[rows], shares)
-    blended: torch.Tensor = (1 - about["share"]) * heads + about["share"] * votes
+    blended = (1 - about["share"]) * heads + about["share"] * votes
     logs = blended.double().clamp(min=LEAST_PROBABILITY).log()
     return torch.softmax(logs / about["temperature"], dim=1).float()
 

@@ -42,11 +42,6 @@ class RawListing:
         return all(photo.is_hidden for photo in self.photos) and not self.archives
 
 
-def list_raw(data: Path, split: str, link_roots: Sequence[Path] = ()) -> RawListing:
-    """List a split's raw data below the root `data`: its folder once, the root for archives, its metadata."""
-    return as_listing(data, split, find_photos(data, split, link_roots), find_archives(data, split))
-
-
 def as_listing(
     data: Path,
     split: str,
@@ -220,8 +215,9 @@ class LocalData:
         """Nothing."""
 
     def listing(self, split: str) -> RawListing:
-        """A split's raw data."""
-        return list_raw(self.folder, split, self.link_roots)
+        """A split's raw data: its folder is listed once, the root for archives, and its metadata."""
+        photos = find_photos(self.folder, split, self.link_roots)
+        return as_listing(self.folder, split, photos, find_archives(self.folder, split))
 
     def fetch(self, split: str, report: Report) -> None:
         """Nothing."""

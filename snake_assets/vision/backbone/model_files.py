@@ -74,7 +74,7 @@ def format_of(folder: Path) -> str:
 
 _WEIGHTS, OPEN_CLIP_WEIGHTS = "model.safetensors", "open_clip_model.safetensors"
 _WEIGHTS_INDEX = "model.safetensors.index.json"
-_WEIGHTS_SHARDS = "model-*-of-*.safetensors"
+_OWN_WEIGHTS = (_WEIGHTS, _WEIGHTS_INDEX, "model-*-of-*.safetensors")
 _ADAPTER = "adapter_config.json"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _LFS = b"version https://git-lfs"
@@ -178,14 +178,18 @@ class ModelKind:
     def _fetch(self, name: str, revision: str | None) -> Path:
         from huggingface_hub import snapshot_download
 
-        wanted = [*self.needed, *self.further, _WEIGHTS, _WEIGHTS_INDEX, _WEIGHTS_SHARDS, _ADAPTER]
-        wanted += [OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS]
-        try:
+        def fetched(*wanted: str) -> Path:
             return Path(
                 snapshot_download(
-                    name, revision=revision, allow_patterns=wanted, local_files_only=not self.fetched
+                    name, revision=revision, allow_patterns=[*wanted], local_files_only=not self.fetched
                 )
             )
+
+        try:
+            folder = fetched(*self.needed, *self.further, OPEN_CLIP_CONFIG, _ADAPTER)
+            # Some models are there in two formats, gigabytes each.
+            by_open_clip = format_of(folder) == OPEN_CLIP
+            return fetched(*([OPEN_CLIP_WEIGHTS] if by_open_clip else _OWN_WEIGHTS))
         except Exception as error:  # validation, HTTP, connection and disk errors share no base class
             if not self.fetched:
                 raise self.error(

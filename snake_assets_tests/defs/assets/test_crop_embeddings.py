@@ -19,7 +19,7 @@ from snake_assets.detection.detect import FINDING_VERSION
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.reading import read_features
-from snake_assets.snakeclef.raw.sources import list_raw
+from snake_assets.snakeclef.raw.sources import LocalData
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.preprocessing.regions import CROPS
 from snake_assets_tests.defs.assets.test_run import EVERY_SPLIT, SPLITS, definitions, metadata, run_job
@@ -45,7 +45,9 @@ class Cropped:
         """Why a split's features are to be made again, with crops on."""
         sought = SoughtBackbone.of(BackboneSetting(name=str(self.backbone)))
         crops = Crops(mode=CropMode.yolo)
-        stale = stale_features(list_raw(self.data, split), Store(root=str(self.store)), sought, crops)
+        stale = stale_features(
+            LocalData(self.data).listing(split), Store(root=str(self.store)), sought, crops
+        )
         return stale.why if stale else None
 
 

@@ -62,10 +62,6 @@ def make(made: Made, demo_backbone: Path, tmp_path: Path) -> Callable[..., Entry
 
     def built(rule: DecisionRule = "argmax") -> Entry:
         backbone = open_backbone(str(demo_backbone), precision="fp32")
-        recipe = {
-            "layers": {"earlier": backbone.layout.earlier, "middle": backbone.layout.middle},
-            "batch_size": 16,
-        }
         rows = [(observation, path.name) for path, observation in made.photos]
         write_metadata(tmp_path / METADATA, [*rows, (SAFEST_OF, "never seen.jpg")])
         entry = Entry(
@@ -75,7 +71,7 @@ def make(made: Made, demo_backbone: Path, tmp_path: Path) -> Callable[..., Entry
             folder.mkdir(parents=True)
         for path, _ in made.photos:
             (entry.photos / path.name).write_bytes(path.read_bytes())
-        write_entry(entry.classifier, backbone, recipe, tmp_path / METADATA, entry.folder)
+        write_entry(entry.classifier, backbone, tmp_path / METADATA, entry.folder)
         return entry
 
     return built

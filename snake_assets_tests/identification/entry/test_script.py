@@ -123,11 +123,11 @@ def test_when_the_limit_would_be_passed_it_does_less_and_says_so(
 def test_what_the_script_cannot_compute_is_refused(made: Made, demo_backbone: Path, tmp_path: Path) -> None:
     classifier = replace(made.classifier, features={**made.classifier.features, "crop_cls": 64})
     with pytest.raises(IdentificationError, match=r"crop_cls.*SNAKE_CROPS=none"):
-        write_entry(classifier, open_backbone(str(demo_backbone)), {}, tmp_path, tmp_path)
+        write_entry(classifier, open_backbone(str(demo_backbone)), tmp_path, tmp_path)
     backbone = open_backbone(str(demo_backbone), precision="fp32")
-    other_layers = {"layers": {"earlier": 1, "middle": 1}, "batch_size": 16}
+    other = replace(backbone, layout=replace(backbone.layout, has_cls=False, pooled=False))
     with pytest.raises(IdentificationError, match="it sees other features"):
-        write_entry(made.classifier, backbone, other_layers, tmp_path / "rows.csv", tmp_path)
+        write_entry(made.classifier, other, tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("file", [SCRIPT, Path(sandbox.__file__)])

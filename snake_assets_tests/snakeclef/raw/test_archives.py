@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.raw.archives import ArchiveLimits, find_archives, unpack
 
 
@@ -52,14 +51,6 @@ def test_files_of_any_name_are_written_and_the_rest_is_counted(tmp_path: Path, m
     assert (result.files, result.bytes, result.skipped) == (3, 11, 2)
     assert files_below(tmp_path / "out") == set(list(PHOTOS)[:3])
     assert (tmp_path / "out" / "HMP/A_b/2.png").read_bytes() == b"two"
-
-
-def test_too_many_members_that_are_no_photos_are_refused(tmp_path: Path):
-    members = {"a.jpg": b"x", **{f"{number}.txt": b"x" for number in range(4)}}
-    for archive in (tar(tmp_path / "a.tar.gz", members), zipped(tmp_path / "a.zip", members)):
-        with pytest.raises(DataError, match="more than 3 members that are no photos"):
-            unpack(archive, tmp_path / f"{archive.suffix} refused", ArchiveLimits(others=3))
-        assert unpack(archive, tmp_path / archive.suffix, ArchiveLimits(others=4)).files == 5
 
 
 def test_long_names_and_times_in_extended_headers_are_read(tmp_path: Path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snake_assets.snakeclef.raw.inventory import inventory_is_current, take_inventory
-from snake_assets.snakeclef.raw.sources import list_raw
+from snake_assets.snakeclef.raw.sources import LocalData
 from snake_assets_tests.conftest import photo_bytes
 from snake_assets_tests.snakeclef.raw.test_archives import tar
 
@@ -47,18 +47,18 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_every_change_is_noticed(data: Path, change: str):
-    before = list_raw(data, "test").digest
-    assert list_raw(data, "test").digest == before
+    before = LocalData(data).listing("test").digest
+    assert LocalData(data).listing("test").digest == before
     # Other splits and other files are not its business.
     write(data / "train" / "b.jpg", b"x")
     write(data / "metadata" / "SnakeCLEF2023-ValMetadata.csv", b"x")
-    assert list_raw(data, "test").digest == before
+    assert LocalData(data).listing("test").digest == before
     CHANGES[change](data)
-    assert list_raw(data, "test").digest != before
+    assert LocalData(data).listing("test").digest != before
 
 
 def is_current(data: Path, folder: Path) -> bool:
-    raw = list_raw(data, "test")
+    raw = LocalData(data).listing("test")
     return inventory_is_current(data, raw.photos, raw.archives, folder)
 
 
@@ -80,7 +80,8 @@ def test_so_is_one_of_archives_although_they_are_removed_later(tmp_path: Path):
     assert not is_current(data, store)
     another.unlink()
     archive.unlink()
-    assert list_raw(data, "test").is_empty
+    assert LocalData(data).listing("test").is_empty
+    take_inventory(data, "test", store)
     assert is_current(data, store)
     shutil.rmtree(store / "unpacked")
     assert not is_current(data, store)

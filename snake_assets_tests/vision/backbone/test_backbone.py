@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import shutil
@@ -95,11 +96,6 @@ def as_pointer(folder: Path, file: str) -> Path:
     return folder
 
 
-def of_timm(folder: Path) -> Path:
-    (folder / "config.json").write_text('{"architecture": "vit_no_such", "pretrained_cfg": {}}')
-    return folder
-
-
 # What is laid, and what the refusal says of it.
 FOREIGN: list[tuple[Callable[[Path], Path], str]] = [
     (lambda to: lone(to, "dinov2_vitb14_pretrain.pth", b"PK"), "facebook/dinov2-base"),
@@ -115,7 +111,6 @@ FOREIGN: list[tuple[Callable[[Path], Path], str]] = [
     (lambda to: as_pointer(to, "model.safetensors"), "model.safetensors is a Git LFS pointer"),
     (lambda to: as_pointer(to, "config.json"), "git lfs pull"),
     (lambda to: lone(to, "open_clip_config.json", b"{}"), "without open_clip_model.safetensors"),
-    (of_timm, "timm"),
 ]
 
 
@@ -316,6 +311,19 @@ class TestRefusals:
         with pytest.raises(BackboneError, match="SNAKE_BACKBONE") as caught:
             load(name)
         assert told in str(caught.value)
+
+    @pytest.mark.parametrize("kind", ["timm", "open_clip"])
+    def test_a_format_whose_package_is_not_installed(
+        self, copied: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if kind == "timm":
+            (copied / "config.json").write_text('{"architecture": "vit_tiny", "pretrained_cfg": {}}')
+        else:
+            (copied / "config.json").rename(copied / "open_clip_config.json")
+            (copied / "model.safetensors").rename(copied / "open_clip_model.safetensors")
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(BackboneError, match=rf"pip install 'snake-assets\[{kind}\]'"):
+            load(copied)
 
     def test_a_model_that_masks_by_chance(self, tmp_path: Path) -> None:
         from transformers import ViTMAEConfig, ViTMAEModel

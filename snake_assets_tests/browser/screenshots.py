@@ -22,11 +22,10 @@ DOCS = PROJECT / "docs"
 GROUPS = sorted({asset["group"] for asset in described(defs)["assets"].values()})
 COLOURS, MARGIN = 128, 24
 # So large that the whole graph is in the window with all that is written in it.
-GRAPH_WINDOW, PAGE_WINDOW = (3000, 2000), (1500, 1130)
-# What a person can set in the graph itself: from left to right it is mostly empty, and the kinds below an
-# asset's box lie half under the next group.
+GRAPH_WINDOW, PAGE_WINDOW = (4600, 2800), (1500, 1130)
+# What a person can set in the graph itself: the kinds below an asset's box lie half under the next group.
 GRAPH_SETTINGS = {
-    "asset-graph-direction": "vertical",
+    "asset-graph-direction": "horizontal",
     "asset-node-facets": ["checks", "partitions", "status"],
 }
 

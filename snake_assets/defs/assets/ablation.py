@@ -10,9 +10,9 @@ from snake_assets.ablation.data import gather
 from snake_assets.ablation.report import ABLATION_FILE, HEADER, shown, write_ablation
 from snake_assets.ablation.run import ABLATION_VERSION, run
 from snake_assets.ablation.steps import PaperTrainer, steps
-from snake_assets.defs.assets.classifier import species_classifier
-from snake_assets.defs.assets.dependencies import feature_tables, on_features, on_split
+from snake_assets.defs.assets.dependencies import feature_tables, on_split
 from snake_assets.defs.assets.embeddings import EmbeddingConfig
+from snake_assets.defs.assets.validation_report import validation_report
 from snake_assets.defs.lib.metadata import data_version, markdown_table, picture, progress
 from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.backbone import BackboneSetting
@@ -47,12 +47,8 @@ class AblationConfig(EmbeddingConfig):
 
 
 @dg.asset(
-    deps=[
-        species_classifier,
-        on_split(DCT, "val"),
-        *on_features("val"),
-    ],
-    group_name="report",
+    deps=[validation_report, on_split(DCT, "val")],
+    group_name="classifier",
     kinds={"pytorch", "matplotlib"},
     code_version=str(ABLATION_VERSION),
     retry_policy=TRY_AGAIN,

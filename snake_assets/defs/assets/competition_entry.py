@@ -26,7 +26,7 @@ ENTRY = "competition_entry"
 @dg.asset(
     name=ENTRY,
     deps=[final_classifier],
-    group_name="submission",
+    group_name="classifier",
     kinds={"python", "huggingface"},
     code_version=str(ENTRY_VERSION),
     retry_policy=TRY_AGAIN,

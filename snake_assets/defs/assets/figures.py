@@ -29,7 +29,7 @@ MAP_FILE, SHOWN_FILE = "embedding_map.png", "photos_shown.json"
 
 @dg.asset(
     deps=[on_split("image_table", "train")],
-    group_name="report",
+    group_name="photos",
     kinds={"matplotlib"},
     code_version=str(HISTOGRAM_VERSION),
     retry_policy=TRY_AGAIN,
@@ -89,7 +89,7 @@ class MapConfig(StepConfig):
 
 @dg.asset(
     deps=[on_split(DINOV2, "train"), on_split(DCT, "train")],
-    group_name="report",
+    group_name="features",
     kinds={"umap", "matplotlib"},
     code_version=str(MAP_VERSION),
     retry_policy=TRY_AGAIN,

@@ -80,7 +80,7 @@ class PackageConfig(StepConfig):
 @dg.asset(
     name=PACKAGE,
     deps=[validation_report, final_classifier],
-    group_name="package",
+    group_name="classifier",
     kinds={"python", "huggingface"},
     code_version=str(PACKAGE_VERSION),
     retry_policy=TRY_AGAIN,

@@ -29,7 +29,7 @@ ORIGIN_FILE = "origin.json"
 
 @dg.asset(
     deps=[final_classifier, *on_features("test")],
-    group_name="submission",
+    group_name="classifier",
     kinds={"python", "csv"},
     code_version=str(SUBMISSION_VERSION),
     retry_policy=TRY_AGAIN,

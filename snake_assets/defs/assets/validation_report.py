@@ -41,7 +41,7 @@ SCORE_TITLES = {"track1": "Track 1", "track2": "Track 2", "f1": "macro F1", "acc
 
 @dg.asset(
     deps=[species_classifier, *on_features("val")],
-    group_name="report",
+    group_name="classifier",
     kinds={"python", "parquet", "html"},
     code_version=str(REPORT_VERSION),
     retry_policy=TRY_AGAIN,

@@ -81,7 +81,7 @@ def real_features(store: Path, wanted: Sequence[str] = ("train", "val")) -> Feat
             command = [*dagster, "-j", "features", "--tags", tags]
             subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True)
         splits.append([open_table(store / name / split) for name in FEATURE_TABLES])
-    return read_splits(splits)
+    return read_splits(*splits)
 
 
 def halves(table: FeatureTable, seed: int) -> tuple[FeatureTable, FeatureTable]:

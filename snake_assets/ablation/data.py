@@ -12,7 +12,7 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import DCT as DCT_BLOCK
 from snake_assets.learning.feature_table import FeatureTable
-from snake_assets.learning.reading import read_features, read_splits
+from snake_assets.learning.reading import read_splits
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.backbone.features import orthonormal_factors
@@ -107,9 +107,9 @@ def gather(
     # A block that the embeddings lack is no step.
     recipe = classifier.recipe.model_copy(update={"blocks": tuple(classifier.features)})
     return AblationData(
-        train=read_splits([train], leave_out_copies=recipe.leave_out_copies),
-        val=read_features(*val),
-        val_rescaled_twice=read_features(*(open_table(folders[name]) for name in (DINOV2, DCT))),
+        train=read_splits(train, leave_out_copies=recipe.leave_out_copies),
+        val=read_splits(val),
+        val_rescaled_twice=read_splits([open_table(folders[name]) for name in (DINOV2, DCT)]),
         order=order,
         truth=np.array([truth[observation] for observation in order], dtype=np.int32),
         venomous=venomous,

@@ -49,7 +49,7 @@ def copies_between(table: Table, other: Table, least_cosine: float) -> Findings:
     truncated = False
     centre = _mean_cls(table)
     for piece in _pieces(table):
-        near = near_duplicates(cls, least_cosine, _cls(piece), centre, MOST_PAIRS)
+        near = near_duplicates(cls, _cls(piece), least_cosine, centre, MOST_PAIRS)
         truncated |= near.truncated
         theirs = piece["image_id"].to_pylist()
         for (row, at), cosine in zip(near.pairs.tolist(), near.cosine.tolist(), strict=True):

@@ -1,6 +1,7 @@
 """The embedding tables of a split, or of several, as one feature table."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,45 +32,31 @@ OF_CROPS = {column: CROP_OF_BLOCK[block] for column, block in {**OF_TOKENS, DCT:
 COLUMNS = {DINOV2: OF_TOKENS, DCT_EMBEDDINGS: {"embedding": DCT}, CROP_EMBEDDINGS: OF_CROPS}
 
 
-def read_features(*tables: Table) -> FeatureTable:
-    """Join the embedding tables of one split; a test split has no class_id.
-
-    The feature table's fingerprint is `made_by` of all their recipes.
-
-    Args:
-        tables: `dinov2_embeddings`, then `dct_embeddings` and `crop_embeddings` where they were made.
-
-    Raises:
-        LearningError: the tables do not hold the same photos.
-        StorageError: a shard cannot be read, or another version of the code wrote a table.
-    """
-    return read_splits([tables])
-
-
 def read_splits(
-    splits: Sequence[Sequence[Table]],
-    *,
+    *splits: Sequence[Table],
     only_cls: bool = False,
     leave_out_copies: bool = False,
     most_photos: int | None = None,
 ) -> FeatureTable:
-    """Join the tables of several splits, one after the other: train and val before a refit.
+    """Join the embedding tables of a split, or of several one after the other: train and val before a refit.
 
     Vectors go shard by shard into matrices of the final size: at the official size those are 2 GB, and whole
     columns on the way would be as much again. Ids of several splits are marked with the split's number,
-    because they are unique within a split only.
+    because they are unique within a split only. The fingerprint is `made_by` of all recipes.
 
     Args:
-        splits: the tables of each, as for `read_features`.
+        splits: of each the `dinov2_embeddings`, then `dct_embeddings` and `crop_embeddings` where they were
+            made. Tables of test have no class_id.
         only_cls: read no block but `cls`.
         leave_out_copies: leave out photos that have an exact copy under another species.
         most_photos: where there are more, read those of whole observations, drawn at random.
 
     Raises:
-        LearningError: as `read_features`; or splits of other recipes, or only some without class_id.
-        StorageError: as `read_features`.
+        LearningError: tables of a split that do not hold the same photos, splits of other recipes, or only
+            some of the photos with a class_id.
+        StorageError: a shard cannot be read, or another version of the code wrote a table.
     """
-    for table in (table for tables in splits for table in tables):
+    for table in chain(*splits):
         refuse_other_versions(table)
     made = [made_by({table.manifest.table: table.manifest.recipe for table in tables}) for tables in splits]
     if len(set(made)) > 1:
@@ -87,29 +74,40 @@ def read_splits(
     if most_photos is not None and most_photos < kept.sum():
         kept &= _of_drawn_observations(keys["observation_id"], most_photos)
     blocks: dict[str, npt.NDArray[np.float32]] = {}
-    first = 0
+    first, place = 0, np.cumsum(kept) - 1
     for tables, photos in zip(splits, own, strict=True):
         for table in tables[: 1 if only_cls else None]:
+            if not table.read(["image_id"])["image_id"].equals(photos["image_id"]):
+                raise LearningError(
+                    f"{table.manifest.table} and dinov2_embeddings of {table.manifest.split!r} hold other "
+                    "photos: materialize both again."
+                )
             wanted = {"embedding": CLS} if only_cls else COLUMNS[table.manifest.table]
             # A backbone without a grid of tokens has no DCT.
-            columns = {name: block for name, block in wanted.items() if name in table.schema.names}
-            for column, block in columns.items():
-                width = table.schema.field(column).type.list_size
-                if block not in blocks:
-                    blocks[block] = np.empty((int(kept.sum()), width), np.float32)
-            here = slice(first, first + len(photos))
-            _fill(blocks, table, columns, photos["image_id"], kept[here], int(kept[:first].sum()))
+            columns = [name for name in wanted if name in table.schema.names]
+            for name in columns:
+                size = int(kept.sum()), table.schema.field(name).type.list_size
+                blocks.setdefault(wanted[name], np.empty(size, np.float32))
+            row = first
+            for shard in table.manifest.shards:
+                rows = table.read_shard(shard, columns)
+                read = slice(row, row + len(rows))
+                for name in columns:
+                    block = blocks[wanted[name]]
+                    values = np.asarray(rows[name].combine_chunks().flatten())
+                    block[place[read][kept[read]]] = values.reshape(-1, block.shape[1])[kept[read]]
+                row = read.stop
         first += len(photos)
     keys = keys.filter(pa.array(kept))
     marks = [""] if len(splits) == 1 else [f"{number}/" for number in range(1, len(splits) + 1)]
     mark = np.repeat(marks, [len(photos) for photos in own])[kept].tolist()
-
-    def names(column: str) -> list[str]:
-        return [before + name for before, name in zip(mark, keys[column].to_pylist(), strict=True)]
-
+    image_id, observation_id = (
+        [before + name for before, name in zip(mark, keys[column].to_pylist(), strict=True)]
+        for column in ("image_id", "observation_id")
+    )
     return FeatureTable(
-        image_id=names("image_id"),
-        observation_id=names("observation_id"),
+        image_id=image_id,
+        observation_id=observation_id,
         blocks=blocks,
         class_id=None if keys["class_id"].null_count else keys["class_id"].to_numpy(),
         sha256=keys["sha256"].to_pylist(),
@@ -142,31 +140,3 @@ def _of_drawn_observations(observation_id: pa.ChunkedArray, most: int) -> npt.ND
     _, places, photos = np.unique(observation_id.to_numpy(), return_inverse=True, return_counts=True)
     order = np.random.default_rng(0).permutation(len(photos))
     return np.isin(places, order[np.cumsum(photos[order]) <= most])
-
-
-def _fill(
-    blocks: Mapping[str, npt.NDArray[np.float32]],
-    table: Table,
-    columns: Mapping[str, str],
-    image_id: pa.ChunkedArray,
-    kept: npt.NDArray[np.bool_],
-    to: int,
-) -> None:
-    """Copy the kept rows of a table's columns into their blocks, from row `to` on, if it has these photos."""
-    other_photos = LearningError(
-        f"{table.manifest.table} and dinov2_embeddings of {table.manifest.split!r} hold other photos: "
-        "materialize both again."
-    )
-    row = 0
-    for shard in table.manifest.shards:
-        rows = table.read_shard(shard, ["image_id", *columns])
-        if not rows["image_id"].equals(image_id.slice(row, len(rows))):
-            raise other_photos
-        wanted = kept[row : row + len(rows)]
-        end = to + int(wanted.sum())
-        for column, block in columns.items():
-            flat = np.asarray(rows[column].combine_chunks().flatten())
-            blocks[block][to:end] = flat.reshape(len(rows), blocks[block].shape[1])[wanted]
-        row, to = row + len(rows), end
-    if row != len(image_id):
-        raise other_photos

@@ -13,7 +13,8 @@ from PIL import Image
 
 from snake_assets.identification.evaluation import Operation
 from snake_assets.learning.evaluation.leakage import NEAR_COSINE
-from snake_assets.learning.evaluation.report import MISTAKES_EXPLAINED, Judgement
+from snake_assets.learning.evaluation.mistakes import MISTAKES_EXPLAINED
+from snake_assets.learning.evaluation.report import Judgement
 from snake_assets.plots.charts import (
     reliability_png,
     score_chart_png,

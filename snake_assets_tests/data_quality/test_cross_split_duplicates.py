@@ -35,16 +35,11 @@ def test_the_same_file_and_a_near_copy_are_named(tmp_path: Path, monkeypatch: py
     assert found.faults[1].startswith("v3.jpg of val, t7.jpg of train: nearly the same, cosine 1.00")
     assert len(found.faults) == 2
     assert found.figures == {"photos of val": 10, "the same file": 1, "nearly the same": "1"}
+    # The most alike is named though it comes later.
+    alike = train[[15]]
+    train[2] = train[15] + 0.02
+    near = write(tmp_path / "near" / "train", [vector_rows(train[:10], "t"), vector_rows(train[10:], "u")])
+    copy = write(tmp_path / "near" / "val", [vector_rows(alike, "v")])
+    assert "u5.jpg" in copies_between(near, copy, 0.9).faults[0]
     others = write(tmp_path / "cls" / "test", [vector_rows(vectors(2), "w")])
     assert not copies_between(table, others, 0.99).faults
-
-
-def test_the_most_alike_is_named_though_it_comes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(split_copies, "PIECE_ROWS", 1)
-    train, val = vectors(0), vectors(1, 1)
-    centre = train.mean(axis=0)
-    val[0] = train[15]
-    train[2] = centre + (train[15] - centre) * 1.0 + 0.02
-    table = write(tmp_path / "cls" / "train", [vector_rows(train[:10], "t"), vector_rows(train[10:], "u")])
-    other = write(tmp_path / "cls" / "val", [vector_rows(val, "v")])
-    assert "u5.jpg" in copies_between(table, other, 0.9).faults[0]

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from snake_assets.data_quality.drift import Drift, answer_balance, measure_drift, told_apart
 from snake_assets_tests.written import vector_rows, write
@@ -31,13 +29,10 @@ def test_a_shift_is_told_by_as_much_as_theory_says():
     assert drift.standard_error < 0.006
 
 
-def test_more_dims_than_photos_are_no_drift():
+def test_more_dims_than_photos_or_constant_columns_are_no_drift():
     assert told_apart(drawn(0, 60, dims=400), drawn(1, 60, dims=400)).auc == pytest.approx(0.5, abs=0.15)
-
-
-def test_constant_columns_do_no_harm():
-    flat = [np.zeros((50, 4), np.float32), np.zeros((50, 4), np.float32)]
-    assert told_apart(*flat).auc == 0.5
+    flat = np.zeros((50, 4), np.float32)
+    assert told_apart(flat, flat).auc == 0.5
 
 
 def test_an_observation_counts_once(tmp_path: Path):
@@ -48,11 +43,8 @@ def test_an_observation_counts_once(tmp_path: Path):
     drift = measure_drift(table, other)
     assert drift is not None
     assert drift.observations == 30
-
-
-def test_too_few_observations_tell_nothing(tmp_path: Path):
-    table = write(tmp_path / "cls" / "train", [vector_rows(drawn(0, 100), "t")])
-    assert measure_drift(table, write(tmp_path / "cls" / "test", [vector_rows(drawn(1, 24), "x")])) is None
+    few = write(tmp_path / "cls" / "val", [vector_rows(drawn(1, 24), "x")])
+    assert measure_drift(table, few) is None
 
 
 def test_what_is_usual_is_subtracted_but_never_less_than_chance():
@@ -78,15 +70,3 @@ def test_the_expected_distance_is_the_mean_over_draws():
         answer_balance(rng.choice(classes, 40, p=counts / counts.sum()).tolist(), trained) for _ in range(400)
     ]
     assert np.mean([balance.distance for balance in drawn]) == pytest.approx(drawn[0].expected, rel=0.02)
-
-
-@given(
-    st.lists(st.integers(0, 5), min_size=1, max_size=30),
-    st.dictionaries(st.integers(0, 5), st.integers(1, 9), min_size=1),
-)
-def test_distances_are_shares(answers: list[int], trained: dict[int, int]):
-    balance = answer_balance(answers, trained)
-    assert -1e-9 <= balance.distance <= 1 + 1e-9
-    assert 0 <= balance.expected <= 1
-    differences = [abs(ours - theirs) for theirs, ours in balance.shares.values()]
-    assert differences == sorted(differences, reverse=True)

@@ -32,6 +32,8 @@ def test_a_folder_is_made_or_taken_if_empty_and_then_left_alone(tmp_path: Path):
         (folder / "a.txt").write_text("changed")
         place_folder(folder, STAMP, _fill)
         assert (folder / "a.txt").read_text() == "changed"
+        with pytest.raises(ForeignFolderError, match="delete it"):
+            place_folder(folder, {**STAMP, "version": 2}, _fill)
 
 
 def test_of_two_one_waits_and_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
@@ -52,12 +54,6 @@ def test_of_two_one_waits_and_what_a_killed_process_left_is_removed(tmp_path: Pa
         waiting.result()
     assert names_in(tmp_path / "set") == {"a.txt"}
     assert names_in(tmp_path) == {"set"}
-
-
-def test_other_version_is_refused(tmp_path: Path) -> None:
-    place_folder(tmp_path / "set", STAMP, _fill)
-    with pytest.raises(ForeignFolderError, match="delete it"):
-        place_folder(tmp_path / "set", {**STAMP, "version": 2}, _fill)
 
 
 def test_folder_that_came_meanwhile_is_not_overwritten(tmp_path: Path) -> None:

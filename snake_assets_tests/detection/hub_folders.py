@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from transformers import (
@@ -24,7 +24,8 @@ OWL = {
     "owlvit": (OwlViTConfig, OwlViTForObjectDetection, OwlViTImageProcessor),
     "owlv2": (Owlv2Config, Owlv2ForObjectDetection, Owlv2ImageProcessor),
 }
-WORDS = ["a</w>", "photo</w>", "of</w>", "snake</w>", "viper</w>", "rope</w>"]
+SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+WORDS = ["a", "photo", "of", "snake", "viper", "rope"]
 
 
 def save_owl(
@@ -39,23 +40,12 @@ def save_owl(
     """
     config, model, images = OWL[kind]
     tokens = save_tokenizer(folder)
-    small: dict[str, Any] = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    }
     torch.manual_seed(0)
+    text = {"vocab_size": tokens, "bos_token_id": tokens - 2, "eos_token_id": tokens - 1}
     owl = model(
         config(
-            text_config={
-                **small,
-                "vocab_size": tokens,
-                "max_position_embeddings": 16,
-                "bos_token_id": tokens - 2,
-                "eos_token_id": tokens - 1,
-            },
-            vision_config={**small, "image_size": side, "patch_size": 16},
+            text_config={**SMALL, "num_hidden_layers": 1, "max_position_embeddings": 16, **text},
+            vision_config={**SMALL, "num_hidden_layers": 1, "image_size": side, "patch_size": 16},
             projection_dim=32,
         )
     )
@@ -76,17 +66,10 @@ def save_tokenizer(folder: Path) -> int:
     """
     folder.mkdir(parents=True, exist_ok=True)
     letters = [chr(code) for code in range(33, 127)]
-    merges: list[str] = []
-    made: list[str] = []
-    for word in WORDS:
-        parts = [*word.removesuffix("</w>")]
-        parts[-1] += "</w>"
-        while len(parts) > 1:
-            merge = f"{parts[0]} {parts[1]}"
-            parts = [parts[0] + parts[1], *parts[2:]]
-            if merge not in merges:
-                merges.append(merge)
-                made.append(parts[0])
+    words = [[*word[:-1], f"{word[-1]}</w>"] for word in WORDS]
+    merges = [f"{''.join(word[:part])} {word[part]}" for word in words for part in range(1, len(word))]
+    merges = list(dict.fromkeys(merges))
+    made = [merge.replace(" ", "") for merge in merges]
     vocabulary = [*letters, *(letter + "</w>" for letter in letters), *made]
     numbers = {token: number for number, token in enumerate(vocabulary)}
     numbers |= {"<|startoftext|>": len(numbers), "<|endoftext|>": len(numbers) + 1}
@@ -102,33 +85,13 @@ def save_tokenizer(folder: Path) -> int:
 def save_sam(folder: Path, side: int = SAM_SIDE, patch: int = 8) -> Path:
     """Masks of 4 x 4 pixels a patch; sure of what it sees, and of clear outlines."""
     torch.manual_seed(0)
+    seen = {"image_size": side, "patch_size": patch}
+    windows = {"window_size": 4, "global_attn_indexes": [1], "num_pos_feats": 16, "mlp_dim": 64}
     sam = SamModel(
         SamConfig(
-            vision_config={
-                "hidden_size": 32,
-                "output_channels": 32,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
-                "image_size": side,
-                "patch_size": patch,
-                "window_size": 4,
-                "global_attn_indexes": [1],
-                "num_pos_feats": 16,
-                "mlp_dim": 64,
-            },
-            prompt_encoder_config={
-                "hidden_size": 32,
-                "image_size": side,
-                "patch_size": patch,
-                "mask_input_channels": 4,
-            },
-            mask_decoder_config={
-                "hidden_size": 32,
-                "mlp_dim": 64,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
-                "iou_head_hidden_dim": 32,
-            },
+            vision_config={**SMALL, "output_channels": 32, **windows, **seen},
+            prompt_encoder_config={"hidden_size": 32, "mask_input_channels": 4, **seen},
+            mask_decoder_config={**SMALL, "mlp_dim": 64, "iou_head_hidden_dim": 32},
         )
     )
     randomised(sam, 0.1)

@@ -76,12 +76,21 @@ def marked(width: int, height: int, box: Box | None, seed: int = 0, kind: str = 
     return encode(Image.fromarray(photo), kind)
 
 
-def image_table(root: Path, photos: Mapping[str, bytes], shard_rows: int = 4) -> Table:
+def image_table(
+    root: Path, photos: Mapping[str, bytes], shard_rows: int = 4, most_rejected: float = 0.5
+) -> Table:
     """An `image_table` of the split train."""
     folder = root / "data" / "train"
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in photos.items():
         (folder / name).write_bytes(data)
     rows = [PhotoRow(name, name, f"train/{name}", n % 3) for n, name in enumerate(photos)]
-    ingest(rows, find_photos(root / "data", "train"), "train", root / "image_table", shard_rows)
+    ingest(
+        rows,
+        find_photos(root / "data", "train"),
+        "train",
+        root / "image_table",
+        shard_rows,
+        most_rejected=most_rejected,
+    )
     return open_table(root / "image_table")

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from snake_assets.detection.box_files import BoxFiles, hold_out, read_box_files
 from snake_assets.detection.finders.base import DetectionError
@@ -68,11 +66,6 @@ def test_boxes_of_every_tool_are_the_same(tmp_path: Path, layout: str) -> None:
     assert not {"a.TXT", "labels/a.txt"} & set(found.not_read)
 
 
-def test_what_is_neither_photo_nor_label_is_named(tmp_path: Path) -> None:
-    files = {**LAYOUTS["yolo"], "data.yaml": "nc: 1", "images/Thumbs.db": b"", "images/.DS_Store": b""}
-    assert read(tmp_path, **files).not_read == ("data.yaml", "images/Thumbs.db", "labels/classes.txt")
-
-
 def test_folders_of_roboflow_say_what_is_held_out(tmp_path: Path) -> None:
     files = {
         f"{side}/{kind}/a.{end}": content
@@ -92,13 +85,9 @@ def test_folders_of_roboflow_say_what_is_held_out(tmp_path: Path) -> None:
     [
         ("0 0.5 0.5 0.5", "4 numbers instead of 5"),
         ("0 .1 .1 .2 .1 .2 .2 .1", "8 numbers instead of 5"),
-        ("-1 0.5 0.5 0.5 0.5", "class is '-1'"),
-        ("0.5 0.5 0.5 0.5 0.5", r"class is '0\.5'"),
         ("snake 0.5 0.5 0.5 0.5", "class is 'snake'"),
         ("0 0,5 0,5 0,5 0,5", "'0,5' is not a number"),
         ("0 nan 0.5 0.5 0.5", "nan is not a share"),
-        ("0 120 64 30 20", "120 is not a share"),
-        ("0 0.5 0.5 0.5 -0.5", "-0.5 is not a share"),
         ("0 0.9 0.5 0.5 0.5", "reaches beyond the photo"),
         ("0 0.5 0.5 0 0.5", "no area"),
         (LINE, "the same box stands there twice"),
@@ -116,13 +105,10 @@ def test_a_wrong_line_is_named_by_file_and_number(tmp_path: Path, line: str, fau
         ({"labels/c.txt": LINE}, r"labels/c\.txt: .*there is no photo of this name in images"),
         ({"images/a.png": PHOTO}, r"labels/a\.txt: is about images/a, and 2 photos are called so"),
         ({"a.xml": VOC}, r"which has boxes in another file too"),
-        ({"images/b.jpg": b"no photo"}, r"images/b\.jpg: cannot be read"),
         ({"images/b.jpg": OTHER[:-9]}, r"images/b\.jpg: cannot be read"),
         ({"labels/b.txt": b"\xff\xfe\0"}, r"labels/b\.txt: is not as its format"),
         ({"images/b\udcff.jpg": OTHER}, r"images/b\\udcff\.jpg: cannot be read"),
-        ({"more.json": "{"}, r"more\.json: is not as its format"),
         ({"more.json": '{"images": [3], "annotations": []}'}, r"more\.json: is not as its format"),
-        ({"more.xml": "<annotation>"}, r"more\.xml: is not as its format"),
         ({"more.xml": "<annotations><track/></annotations>"}, r"more\.xml: .*of a video"),
         ({"b.xml": VOC.replace("40", "20")}, r"b\.xml, object 1: the box reaches beyond"),
         ({"b.xml": VOC.replace("40", "0")}, r"b\.xml, object 1: it tells a width and height of 0x20"),
@@ -134,33 +120,20 @@ def test_other_faults_are_named_by_file(tmp_path: Path, changes: dict[str, bytes
         read(tmp_path, **{**LAYOUTS["yolo"], **changes})
 
 
-def test_folders_without_photos_or_boxes_say_so(tmp_path: Path) -> None:
+def test_folders_without_photos_or_boxes_say_so_and_many_faults_are_counted(tmp_path: Path) -> None:
     with pytest.raises(DetectionError, match="holds no photo"):
         read(tmp_path, **{"a.txt": LINE})
     with pytest.raises(DetectionError, match=r"1 photos and no box.*notes\.md"):
         read(tmp_path / "b", **{"a.jpg": PHOTO, "notes.md": ""})
-
-
-def test_many_faults_are_counted(tmp_path: Path) -> None:
     with pytest.raises(DetectionError, match=r"25 faults(.|\n)*and 5 more"):
-        read(tmp_path, **{**LAYOUTS["yolo"], "labels/a.txt": "x\n" * 25})
+        read(tmp_path / "c", **{**LAYOUTS["yolo"], "labels/a.txt": "x\n" * 25})
 
 
-@given(st.text("0123456789.-+einfa \n\t\x00x", max_size=80))
-def test_whatever_the_text_boxes_are_sound_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-) -> None:
-    try:
-        found = read(tmp_path_factory.mktemp("any"), **{"a.png": PHOTO, "a.txt": text})
-    except DetectionError:
-        return
-    for x0, y0, x1, y1 in found.photos[0].boxes:
-        assert 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1
-
-
-def test_what_is_learnt_from_is_in_the_digest(tmp_path: Path) -> None:
+def test_what_is_learnt_from_is_in_the_digest_and_the_rest_is_named(tmp_path: Path) -> None:
     before = read(tmp_path, **LAYOUTS["yolo"]).digest
-    assert read(tmp_path, **{"README.md": "words"}).digest == before
+    found = read(tmp_path, **{"README.md": "words", "images/Thumbs.db": b"", "images/.DS_Store": b""})
+    assert found.digest == before
+    assert found.not_read == ("README.md", "images/Thumbs.db", "labels/classes.txt")
     assert read(tmp_path, **{"labels/b.txt": LINE}).digest != before
 
 
@@ -183,14 +156,13 @@ def test_exact_copies_stay_on_one_side_and_a_photo_more_moves_few(tmp_path: Path
     assert {photo.sha256 for photo in other.held_out} != sides[1]
 
 
-def test_a_training_photo_that_repeats_one_held_out_is_left_out(tmp_path: Path) -> None:
+def test_a_training_photo_that_repeats_one_held_out_is_left_out_and_both_sides_need_boxes(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(DetectionError, match="none of them has a box"):
+        hold_out(read(tmp_path / "few", **LAYOUTS["yolo"]).photos, 0.2, 0)
     files = {"train/a.jpg": PHOTO, "train/b.jpg": OTHER, "val/c.jpg": PHOTO}
     files |= {f"{name[:-4]}.txt": LINE for name in files}  # type: ignore[misc]
-    sides = hold_out(read(tmp_path, **files).photos, 0.2, 0)
+    sides = hold_out(read(tmp_path / "some", **files).photos, 0.2, 0)
     names = [[photo.name for photo in some] for some in (sides.training, sides.held_out, sides.left_out)]
     assert names == [["train/b.jpg"], ["val/c.jpg"], ["train/a.jpg"]]
-
-
-def test_a_side_without_a_box_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DetectionError, match="none of them has a box"):
-        hold_out(read(tmp_path, **LAYOUTS["yolo"]).photos, 0.2, 0)

@@ -4,15 +4,20 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from snake_assets.detection.detect import FindingSettings, count_finds, find_snakes
-from snake_assets.detection.finders.base import DetectionError
+from snake_assets.detection.detect import FindingSettings, count_finds, find_snakes, open_finder
+from snake_assets.detection.finders.base import DetectionError, FinderTuning
+from snake_assets.detection.finders.hub_models import open_hub_model, owl, sam
+from snake_assets.detection.finders.owlvit import OwlFinder
+from snake_assets.detection.finders.sam import SamFinder
+from snake_assets.detection.finders.yolo import YoloFinder
+from snake_assets.detection.finders.yolo_weights import open_weights
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.inference.runner import PassRun
 from snake_assets.vision.preprocessing.crops import mask_from_bytes
 from snake_assets.vision.preprocessing.regions import Region
+from snake_assets_tests.detection.detectors import save_detector
 from snake_assets_tests.detection.marks import Finds, MarkFinder, image_table, marked
 from snake_assets_tests.vision.conftest import encode, picture
 
@@ -78,13 +83,20 @@ def test_the_table_is_that_of_the_contract_explains_itself_and_keeps_masks(tmp_p
     assert told == {"version": 2, "batch_size": 3, "longest_side": 200, "finder": "marks", "masks": True}
 
 
-def test_large_photos_are_shown_small_and_boxes_stay_those_of_the_photo(tmp_path: Path):
-    given = {"large.jpg": marked(1600, 1200, BOX), "high.png": marked(300, 900, BOX, kind="PNG")}
+def test_photos_of_any_size_are_shown_small_and_boxes_stay_those_of_the_photo(tmp_path: Path):
+    strip, across = (0.5, 0, 0.75, 1), (0, 0.5, 1, 0.75)
+    given = {
+        "large.jpg": marked(1600, 1200, BOX),
+        "high.png": marked(300, 900, BOX, kind="PNG"),
+        "pixel.png": encode(picture(1, 1), "PNG"),
+        "strip.jpg": marked(20_000, 50, strip),
+        "tower.png": marked(50, 20_000, across, kind="PNG"),
+    }
     finder = MarkFinder()
     run(tmp_path, image_table(tmp_path, given), finder)
-    assert finder.shown == [(150, 200, 3), (200, 67, 3)]
-    for row in rows(tmp_path).values():
-        assert np.allclose(box_of(row), BOX, atol=0.02)
+    assert finder.shown == [(150, 200, 3), (200, 67, 3), (1, 1, 3), (1, 200, 3), (200, 1, 3)]
+    boxes = [box_of(row) for row in rows(tmp_path).values()]
+    assert np.allclose(boxes, [BOX, BOX, (0, 0, 1, 1), strip, across], atol=0.02)
 
 
 def test_ten_added_photos_are_ten_looks(tmp_path: Path):
@@ -99,58 +111,18 @@ def test_ten_added_photos_are_ten_looks(tmp_path: Path):
     assert rows(tmp_path) == rows(tmp_path / "afresh")
 
 
-def test_identical_photos_are_looked_at_once(tmp_path: Path):
-    given = photos(4) | {"04.png": photos(4)["01.png"], "05.png": photos(4)["01.png"]}
+def test_identical_photos_are_looked_at_once_and_one_that_fails_to_decode_is_a_reject(tmp_path: Path):
+    given = photos(6) | {"02.png": half_photo(), "06.png": photos(4)["01.png"], "07.png": photos(4)["01.png"]}
     finder = MarkFinder()
     result = run(tmp_path, image_table(tmp_path, given, 3), finder)
-    assert (result.computed, result.copied, len(finder.shown)) == (4, 2, 4)
-    found = rows(tmp_path)
-    assert box_of(found["01.png"]) == box_of(found["04.png"]) == box_of(found["05.png"])
-
-
-def test_a_photo_that_fails_to_decode_is_a_reject_and_shifts_nothing(tmp_path: Path):
-    given = photos(6) | {"02.png": half_photo()}
-    result = run(tmp_path, image_table(tmp_path, given))
-    manifest = result.manifests["yolo_crops"]
+    assert (result.computed, result.copied, len(finder.shown)) == (6, 2, 5)
+    manifest, found = result.manifests["yolo_crops"], rows(tmp_path)
+    assert box_of(found["01.png"]) == box_of(found["06.png"]) == box_of(found["07.png"])
     assert [(reject.image_id, reject.reason) for reject in manifest.rejects] == [("02.png", "truncated")]
-    assert (manifest.rows_in, manifest.rows_out) == (6, 5)
-    assert rows(tmp_path)["05.png"]["x0"] == pytest.approx(5 / 40, abs=0.02)
-
-
-def test_odd_photos(tmp_path: Path):
-    """Of one pixel, and a strip of 20,000 x 50: both are looked at, and both have a row."""
-    given = {
-        "pixel.png": encode(picture(1, 1), "PNG"),
-        "strip.jpg": marked(20_000, 50, (0.5, 0, 0.75, 1)),
-        "high.png": marked(50, 20_000, (0, 0.5, 1, 0.75), kind="PNG"),
-    }
-    finder = MarkFinder()
-    run(tmp_path, image_table(tmp_path, given), finder)
-    found = rows(tmp_path)
-    assert finder.shown == [(1, 1, 3), (1, 200, 3), (200, 1, 3)]
-    assert (box_of(found["pixel.png"]), found["pixel.png"]["score"]) == ([0, 0, 1, 1], 0)
-    assert np.allclose(box_of(found["strip.jpg"]), (0.5, 0, 0.75, 1), atol=0.02)
-    assert np.allclose(box_of(found["high.png"]), (0, 0.5, 1, 0.75), atol=0.02)
-
-
-def test_a_finder_that_fails_keeps_what_is_finished(tmp_path: Path):
-    class Fails(MarkFinder):
-        def find(self, given):
-            if len(self.shown) >= 4:
-                raise DetectionError("enough")
-            return super().find(given)
-
-    images = image_table(tmp_path, photos(8))
-    with pytest.raises(DetectionError, match="enough"):
-        run(tmp_path, images, Fails(), batch_size=2)
-    assert run(tmp_path, images, batch_size=2).computed == 4
-
-
-def test_the_table_of_no_photo_is_empty(tmp_path: Path):
-    run(tmp_path, image_table(tmp_path, {"0.jpg": half_photo()}))
-    table = open_table(tmp_path / "crops").read()
-    assert table.num_rows == 0
-    assert table.schema.field("mask").type == pa.binary()
+    assert (manifest.rows_in, manifest.rows_out) == (8, 7)
+    assert found["05.png"]["x0"] == pytest.approx(5 / 40, abs=0.02)
+    run(tmp_path / "none", image_table(tmp_path / "none", {"0.jpg": half_photo()}))
+    assert open_table(tmp_path / "none" / "crops").read().num_rows == 0
 
 
 def test_finds_are_counted(tmp_path: Path):
@@ -171,6 +143,60 @@ def test_finds_are_counted(tmp_path: Path):
     run(tmp_path / "two", images, Finds(finds))
     two = count_finds(open_table(tmp_path / "two" / "crops"))
     assert (two["photos_with_more_than_one_find"], two["labels"]) == (5, {"snake": 5})
-    run(tmp_path / "none", images, Finds(()))
-    none = count_finds(open_table(tmp_path / "none" / "crops"))
-    assert (none["share_without_a_find"], none["median_score"], none["labels"]) == (1, None, {})
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_detector(tmp_path_factory.mktemp("detector") / "tiny.pt")
+
+
+@pytest.mark.parametrize("mode", ["yolo", "owlvit", "sam"])
+def test_nothing_named_says_what_to_set(mode: str):
+    wanted = {"yolo": r"a \.pt file", "owlvit": "a folder of OWL-ViT or OWLv2", "sam": "a folder of SAM"}
+    with pytest.raises(DetectionError, match=f"SNAKE_CROPS is {mode}.*set SNAKE_DETECTOR to {wanted[mode]}"):
+        open_finder(mode, None)
+
+
+def test_another_mode_or_device_is_refused(weights: Path):
+    with pytest.raises(DetectionError, match=r"SNAKE_CROPS is 'detr'; choose none, yolo, owlvit, sam"):
+        open_finder("detr", str(weights))
+    with pytest.raises(DetectionError, match=r"SNAKE_CROPS is sam.* set SNAKE_PROMPTER"):
+        open_finder("sam", str(weights))
+    with pytest.raises(DetectionError, match="SNAKE_DEVICE is 'tpu'"):
+        open_finder("yolo", str(weights), device="tpu")
+
+
+@pytest.mark.parametrize("wrong", [{"queries": ()}, {"queries": ("a snake", " ")}])
+def test_tuning_that_no_finder_can_follow_is_refused(wrong: dict[str, object]):
+    with pytest.raises(DetectionError):
+        FinderTuning(**wrong)  # type: ignore[arg-type]
+
+
+def test_finders_are_opened_as_tuned(sam_folder: Path, weights: Path, owl_folders: dict[str, Path]):
+    tuning = FinderTuning(0.5, 0.6, 64, classes=("snake",), queries=("a viper",), most=3)
+    yolo = YoloFinder(open_weights(str(weights)), "cpu", 0.5, 0.6, 64, 3, ("snake",))
+    owl_model = open_hub_model(owl("SNAKE_DETECTOR"), str(owl_folders["owlv2"]))
+    owlvit = OwlFinder(owl_model, ("a viper",), "cpu", 0.5, 0.6, 3)
+    sam_model = open_hub_model(sam("SNAKE_DETECTOR"), str(sam_folder))
+    assert open_finder("yolo", str(weights.parent), tuning=tuning) == yolo
+    assert open_finder("owlvit", str(owl_folders["owlv2"]), tuning=tuning) == owlvit
+    prompted = open_finder("sam", str(sam_folder), prompter=str(weights), tuning=tuning)
+    assert prompted == SamFinder(sam_model, yolo)
+    prompted = open_finder("sam", str(sam_folder), prompter=str(owl_folders["owlv2"]), tuning=tuning)
+    assert isinstance(prompted, SamFinder) and isinstance(prompted.prompter, OwlFinder)
+    assert open_finder("yolo", str(weights)) == YoloFinder(open_weights(str(weights)))
+    assert open_finder("owlvit", str(owl_folders["owlv2"])) == OwlFinder(owl_model)
+
+
+def test_pins_and_places_of_weights_hold(sam_folder: Path, weights: Path, owl_folders: dict[str, Path]):
+    wrong = "0" * 64
+    for mode, named in (("yolo", weights), ("owlvit", owl_folders["owlvit"]), ("sam", sam_folder)):
+        with pytest.raises(DetectionError, match=f"{named} has .*not the pinned"):
+            open_finder(mode, str(named), pinned_sha256=wrong, prompter=str(weights))
+    for prompter in (weights, owl_folders["owlvit"]):
+        with pytest.raises(DetectionError, match=f"{prompter} has .*not the pinned"):
+            open_finder("sam", str(sam_folder), prompter=str(prompter), prompter_sha256=wrong)
+    for options in ({"mode": "yolo", "named": str(weights)},
+                    {"mode": "sam", "named": str(sam_folder), "prompter": str(weights)}):  # fmt: skip
+        with pytest.raises(DetectionError, match="inside the data"):
+            open_finder(**options, data_root=weights.parent)

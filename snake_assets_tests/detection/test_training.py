@@ -50,38 +50,10 @@ def test_what_is_trained_is_taken_as_a_detector_of_snakes(trained) -> None:
     assert content["model"].args == content["train_args"] == {"task": "detect", "imgsz": 64}
     assert b"/" not in content["model"].pt_path.encode()
     assert scores["sha256"] == weights.sha256
+    assert scores["start"].keys() == scores["detector"].keys() >= {"map50", "map50_95"}
+    assert {*PICTURES, "detector.pt"} >= {path.name for path in folder.iterdir()} > {"val_batch0_labels.jpg"}
     sizes = [open_finder("yolo", str(folder), tuning=FinderTuning(image_size=size)) for size in (None, 96)]
     assert [finder.longest_side for finder in sizes] == [64, 96]
-
-
-def test_it_and_its_start_are_judged_by_ultralytics_on_the_photos_held_out(trained, photos, tmp_path) -> None:
-    folder, scores = trained
-    assert scores["start"].keys() == scores["detector"].keys()
-    files = {}
-    for number, photo in enumerate(photos.held_out):
-        x0, y0, x1, y1 = photo.boxes[0]
-        files[f"images/{number}.png"] = photo.path.read_bytes()
-        files[f"labels/{number}.txt"] = f"0 {(x0 + x1) / 2} {(y0 + y1) / 2} {x1 - x0} {y1 - y0}\n"
-    write_files(
-        tmp_path, {**files, "d.yaml": f"path: {tmp_path}\ntrain: images\nval: images\nnames: [snake]\n"}
-    )
-    yolo = load_yolo(open_weights(str(folder)))
-    own = yolo.val(data=str(tmp_path / "d.yaml"), imgsz=64, project=str(tmp_path), plots=False, verbose=False)
-    assert scores["detector"]["map50"] == pytest.approx(own.box.map50, abs=0.05)
-    assert {*PICTURES, "detector.pt"} >= {path.name for path in folder.iterdir()} > {"val_batch0_labels.jpg"}
-
-
-def test_frozen_layers_stay_and_the_others_learn(trained, start: Weights) -> None:
-    before, after = (load_yolo(one).model.state_dict() for one in (start, open_weights(str(trained[0]))))
-    same = {
-        name
-        for name in before
-        if before[name].shape == after[name].shape and before[name].is_floating_point()
-    }
-    frozen = {name for name in same if int(name.split(".")[1]) < QUICK.frozen_layers}
-    assert len(frozen) > 50 and len(same - frozen) > 50
-    assert all(torch.equal(before[name], after[name]) for name in frozen)
-    assert any(not torch.equal(before[name], after[name]) for name in same - frozen)
 
 
 def test_it_keeps_to_itself_tells_how_far_it_is_and_does_the_same_again(
@@ -121,15 +93,12 @@ def test_what_decides_the_detector_is_in_the_recipe(start: Weights) -> None:
     assert len({str(recipe) for recipe in recipes}) == 3 and recipes[0]["start"] == start.sha256
 
 
-def test_a_training_that_fails_says_what_to_set(photos, start, tmp_path: Path) -> None:
+def test_a_training_that_fails_or_cannot_begin_says_what_to_set(photos, start, tmp_path: Path) -> None:
     with pytest.raises(
         DetectionError, match=r"failed on 6 photos on cpu .*(smaller batch|lower learning_rate)"
     ):
         train_detector(photos, start, replace(QUICK, frozen_layers=99), tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-def test_weights_of_outlines_are_no_start(photos, tmp_path: Path) -> None:
     outlines = open_weights(str(save_detector(tmp_path / "seg.pt", task="segment")))
     with pytest.raises(DetectionError, match=r"seg\.pt is for the task segment"):
         train_detector(photos, outlines, QUICK, tmp_path)

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pytest
 from PIL import Image
 
 from snake_assets.learning.errors import LearningError
-from snake_assets.plots.charts import species_histogram_png, venom_confusion_png
+from snake_assets.learning.evaluation.history import HISTORY_FILE, Scored, read_history, write_history
+from snake_assets.plots.charts import history_chart_png, species_histogram_png, venom_confusion_png
 from snake_assets.plots.embedding_map import MOST_PHOTOS, embedding_map_png, photos_to_map
-from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.storage.tables.writer import write_table
+from snake_assets.storage.tables.table import Table
 from snake_assets.vision.embedding.tables import EMBEDDING_VERSION
+from snake_assets_tests.written import vector_rows, write
 
 WIDEST = 820
 
@@ -48,40 +48,48 @@ def test_the_confusion_shows_its_counts():
     assert venom_confusion_png(some, none) != venom_confusion_png(none, none)
 
 
-def tables(folder: Path, photos: int) -> tuple[Table, Table]:
-    """Embeddings of photos of two species in turn; the CLS token says which photo it is."""
-    ids, rng = pa.array([f"{n:04}" for n in range(photos)]), np.random.default_rng(0)
-    cls = rng.normal(size=(photos, 6)).astype(np.float32)
-    cls[:, 0] = np.arange(photos)
-    columns = {
-        "dinov2": {"class_id": pa.array(np.arange(photos) % 2, pa.int32()), "embedding": cls},
-        "dct": {"embedding": cls[:, :3]},
-    }
-    for name, own in columns.items():
-        vectors = own.pop("embedding")
-        wide = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
-        rows = pa.table({"image_id": ids, **own, "embedding": wide})
-        with write_table(folder / name, name, "train", rows.schema, {"version": EMBEDDING_VERSION}) as writer:
-            writer.write("unit", rows.to_batches(), [])
-            writer.commit(["unit"])
-    return open_table(folder / "dinov2"), open_table(folder / "dct")
+def tables(folder: Path, photos: int) -> list[Table]:
+    """Embeddings of photos of three species in turn; the first number says which photo it is."""
+    vectors = np.random.default_rng(0).normal(size=(photos, 6))
+    vectors[:, 0] = np.arange(photos)
+    made = {"version": EMBEDDING_VERSION}
+    return [write(folder / name / "train", [vector_rows(vectors)], made) for name in ("dinov2", "dct")]
 
 
 @pytest.mark.parametrize("photos", [1, 8])
-def test_a_map_of_a_handful_of_photos(tmp_path: Path, photos: int):
-    shown = photos_to_map(*tables(tmp_path, photos), [0])
-    assert opened(embedding_map_png(shown, {0: "Aus bus"})).width <= WIDEST
+def test_a_map_of_a_handful_of_photos_but_of_no_species_that_is_not_there(tmp_path: Path, photos: int):
+    embedded = tables(tmp_path, photos)
+    assert opened(embedding_map_png(photos_to_map(*embedded, [0]), {0: "Aus bus"})).width <= WIDEST
+    with pytest.raises(LearningError, match="7"):
+        photos_to_map(*embedded, [7])
 
 
 def test_a_map_of_many_photos_shows_some_of_all_of_the_table(tmp_path: Path):
-    shown = photos_to_map(*tables(tmp_path, 3 * MOST_PHOTOS), [1])
-    assert shown.of_all == {1: (MOST_PHOTOS, 3 * MOST_PHOTOS // 2)}
+    shown = photos_to_map(*tables(tmp_path, 6 * MOST_PHOTOS), [1])
+    assert shown.of_all == {1: (MOST_PHOTOS, 2 * MOST_PHOTOS)}
     photos = shown.vectors["CLS token"][:, 0]
-    assert len(photos) == MOST_PHOTOS and (np.diff(photos) > 0).all() and (photos % 2 == 1).all()
-    assert photos[0] == 1 and photos[-1] >= 3 * MOST_PHOTOS - 5
+    assert len(photos) == MOST_PHOTOS and (np.diff(photos) > 0).all() and (photos % 3 == 1).all()
+    assert photos[0] == 1 and photos[-1] >= 6 * MOST_PHOTOS - 8
     assert (shown.vectors["8x8 DCT of the tokens"][:, 0] == photos).all()
 
 
-def test_a_map_of_species_that_are_not_there_is_refused(tmp_path: Path):
-    with pytest.raises(LearningError, match="7"):
-        photos_to_map(*tables(tmp_path, 4), [7])
+def history(reports: int) -> tuple[Scored, ...]:
+    scores = {"observations": 3, "track1": 61.5, "track2": 4.0, "f1": 55.0, "accuracy": 66.67}
+    date = "2024-05-06T07:08:09+00:00"
+    return tuple(Scored(date=date, classifier=f"{number:064x}", **scores) for number in range(reports))
+
+
+def test_a_history_comes_back_from_its_file_and_a_damaged_one_says_what_to_do(tmp_path: Path) -> None:
+    assert read_history(tmp_path) == ()
+    write_history(history(3), tmp_path)
+    assert read_history(tmp_path) == history(3)
+    (tmp_path / HISTORY_FILE).write_text('[{"date": 1}]')
+    with pytest.raises(LearningError, match="remove it"):
+        read_history(tmp_path)
+
+
+def test_charts_of_one_and_of_many_reports() -> None:
+    one, two, many = (history_chart_png(history(reports)) for reports in (1, 2, 80))
+    assert len({one, two, many}) == 3
+    assert {Image.open(io.BytesIO(png)).size for png in (one, two, many)} == {(820, 360)}
+    assert history_chart_png(history(2)) == two

@@ -12,9 +12,7 @@ from snake_assets.plots.charts import PALETTE
 from snake_assets.plots.photo_sheets import (
     FIND_SIDE,
     GAP,
-    LONGEST_SIDE,
     MOST_BYTES,
-    abbreviated,
     contact_sheet,
     crop_sheet,
     sheet,
@@ -22,9 +20,6 @@ from snake_assets.plots.photo_sheets import (
     thumbnails,
     tile_of,
 )
-from snake_assets.snakeclef.image_table import ingest
-from snake_assets.snakeclef.metadata import PhotoRow
-from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.preprocessing.regions import Region
 from snake_assets_tests.conftest import photo_bytes
@@ -41,19 +36,12 @@ def test_finds_are_shown_from_the_surest_to_none(tmp_path: Path, photos: int, ro
     sheet = Image.open(io.BytesIO(crop_sheet(images, open_table(tmp_path / "crops")))).convert("RGB")
     assert sheet.height // FIND_SIDE == rows
     # The mark is red, so tiles with one are those whose middle is; they come before those without.
-    middles = [
-        sheet.getpixel(
-            (
-                GAP + n % 5 * (FIND_SIDE + GAP) + FIND_SIDE // 2,
-                GAP + n // 5 * (FIND_SIDE + 20) + FIND_SIDE // 2,
-            )
-        )
-        for n in range(min(photos, 15))
-    ]
+    places = [divmod(n, 5) for n in range(min(photos, 15))]
+    middle, down, right = FIND_SIDE // 2 + GAP, FIND_SIDE + 20, FIND_SIDE + GAP
+    middles = [sheet.getpixel((middle + right * column, middle + down * row)) for row, column in places]
     found = [red > 200 and green < 90 for red, green, _ in middles]
-    assert found == sorted(found, reverse=True) and sum(found) == round(
-        np.mean([b is not None for b in boxes]) * len(found) - 0.01
-    )
+    assert found == sorted(found, reverse=True)
+    assert sum(found) == round(np.mean([box is not None for box in boxes]) * len(found) - 0.01)
 
 
 def coloured(tile: Image.Image) -> tuple[int, int, int, int]:
@@ -63,17 +51,13 @@ def coloured(tile: Image.Image) -> tuple[int, int, int, int]:
     return columns[0], rows[0], columns[-1], rows[-1]
 
 
-def test_a_box_lies_where_its_shares_say() -> None:
+def test_a_box_lies_where_its_shares_say_whatever_the_photos_shape() -> None:
     # 120 x 60 in a tile of 132: 132 x 66, with 33 rows of blank above. The score stands above the box.
-    x0, _, x1, y1 = coloured(
-        tile_of(Image.new("RGB", (120, 60)), 132, Region(0.25, 0.5, 0.75, 1.0, 0.5, "a"))
-    )
+    tile = tile_of(Image.new("RGB", (120, 60)), 132, Region(0.25, 0.5, 0.75, 1.0, 0.5, "a"))
+    x0, _, x1, y1 = coloured(tile)
     assert (x0, x1, y1) == pytest.approx((33, 99, 99), abs=3)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (50, 20_000), (20_000, 50)])
-def test_photos_of_any_shape_are_shown(size: tuple[int, int]) -> None:
-    assert coloured(tile_of(Image.new("RGB", size), 132, Region(0, 0, 1, 1, 0.5, "a")))[0] >= 0
+    for size in ((1, 1), (50, 20_000), (20_000, 50)):
+        assert coloured(tile_of(Image.new("RGB", size), 132, Region(0, 0, 1, 1, 0.5, "a")))[0] >= 0
 
 
 def test_rows_are_of_five_and_what_has_no_photo_is_said() -> None:
@@ -85,62 +69,36 @@ def test_rows_are_of_five_and_what_has_no_photo_is_said() -> None:
     assert (np.asarray(none.convert("L")) < 128).any()
 
 
-def test_a_contact_sheet_has_ten_photos_at_most_whatever_is_in_the_table(tmp_path: Path):
-    def sheet_of(name: str, photos: list[bytes], species: str | None = "Aus bus") -> Image.Image:
-        folder = tmp_path / name / "val"
-        folder.mkdir(parents=True)
-        for number, data in enumerate(photos):
-            (folder / f"{number:02}.jpg").write_bytes(data)
-        rows = [PhotoRow(f"{n:02}.jpg", "77", f"val/{n:02}.jpg", 1, species) for n in range(len(photos))]
-        files = find_photos(tmp_path / name, "val")
-        ingest(rows, files, "val", tmp_path / name / "images", most_rejected=1)
-        return Image.open(io.BytesIO(contact_sheet(open_table(tmp_path / name / "images"))))
+def test_a_contact_sheet_has_ten_photos_at_most_and_a_box_for_what_is_broken(tmp_path: Path):
+    def sheet_of(name: str, photos: list[bytes]) -> Image.Image:
+        named = {f"{number:02}.jpg": data for number, data in enumerate(photos)}
+        return Image.open(io.BytesIO(contact_sheet(image_table(tmp_path / name, named, most_rejected=1))))
 
     noise, half = photo_bytes(1), photo_bytes(2)[:800] + b"\xff\xd9"
     one, nine, many = (sheet_of(str(count), [noise] * count) for count in (1, 9, 60))
     assert one.height < nine.height == many.height and many.width <= 820
     broken, whole = sheet_of("broken", [noise, half]), sheet_of("whole", [noise, noise])
     assert broken.size == whole.size and broken.tobytes() != whole.tobytes()
-    assert sheet_of("unnamed", [noise], None).size == sheet_of("none", [b"no photo"]).size == one.size
-
-
-@pytest.mark.parametrize(
-    ("name", "short"),
-    [("Naja naja", "N. naja"), ("Naja", "Naja"), ("1703", "1703"), ("", ""), ("Aus bus cus", "A. bus cus")],
-)
-def test_genera_are_abbreviated(name: str, short: str) -> None:
-    assert abbreviated(name) == short
+    assert sheet_of("none", [b"no photo"]).size == one.size
 
 
 @pytest.mark.parametrize(
     ("size", "shown"), [((640, 480), (176, 132)), ((480, 640), (132, 176)), ((90, 60), (90, 60))]
 )
-def test_the_whole_photo_is_shown_in_its_own_shape(size: tuple[int, int], shown: tuple[int, int]) -> None:
-    small = Image.open(io.BytesIO(thumbnail(photo_bytes(size=size))))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_the_whole_photo_is_shown_small_in_its_own_shape(
+    size: tuple[int, int], shown: tuple[int, int], kind: str
+) -> None:
+    data = thumbnail(photo_bytes(size=size, kind=kind))
+    assert len(data) <= MOST_BYTES
+    small = Image.open(io.BytesIO(data))
     assert (small.size, small.format) == (shown, "JPEG")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_even_noise_stays_small(kind: str) -> None:
-    data = photo_bytes(size=(500, 500), kind=kind)
-    assert len(thumbnail(data)) <= MOST_BYTES
-    assert max(Image.open(io.BytesIO(thumbnail(data))).size) == LONGEST_SIDE
-
-
-@pytest.mark.parametrize("data", [b"", b"no photo", photo_bytes()[:300]])
-def test_what_has_no_pixels_has_no_thumbnail(data: bytes) -> None:
-    assert thumbnail(data) is None
-
-
 def test_photos_are_found_in_any_shard_and_the_rest_left_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "data" / "val"
-    folder.mkdir(parents=True)
-    names = [f"{number}.jpg" for number in range(7)]
-    for number, name in enumerate(names):
-        (folder / name).write_bytes(photo_bytes(number))
     whole = photo_bytes(6)
-    (folder / "6.jpg").write_bytes(whole[: len(whole) // 2] + b"\xff\xd9")
-    rows = [PhotoRow(name, "77", f"val/{name}", 1, "Aus bus") for name in names]
-    ingest(rows, find_photos(tmp_path / "data", "val"), "val", tmp_path / "images", shard_rows=2)
-    found = thumbnails(open_table(tmp_path / "images"), ["5.jpg", "0.jpg", "6.jpg", "absent.jpg"])
+    photos = {f"{number}.jpg": photo_bytes(number) for number in range(6)}
+    images = image_table(tmp_path, photos | {"6.jpg": whole[: len(whole) // 2] + b"\xff\xd9"}, shard_rows=2)
+    found = thumbnails(images, ["5.jpg", "0.jpg", "6.jpg", "absent.jpg"])
     assert found == {"0.jpg": thumbnail(photo_bytes(0)), "5.jpg": thumbnail(photo_bytes(5))}
+    assert thumbnail(b"") is thumbnail(b"no photo") is None

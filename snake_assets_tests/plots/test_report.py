@@ -1,15 +1,19 @@
 """The report page: self-contained, escaped, bounded, and whole whatever there is to tell."""
 
 import dataclasses
+import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from snake_assets.identification.evaluation import Kept, Operation, Stranger
 from snake_assets.learning.evaluation.report import Judgement
 from snake_assets.learning.feature_table import FeatureTable
+from snake_assets.plots.charts import score_chart_png
 from snake_assets.plots.photo_sheets import MOST_BYTES, thumbnail
 from snake_assets.plots.report import CHARTS, ReportPhotos, draw_charts, report_page
 from snake_assets_tests.conftest import photo_bytes
@@ -22,7 +26,7 @@ from snake_assets_tests.learning.evaluation.judged import (
     truth_of,
     val_table,
 )
-from snake_assets_tests.learning.tables import VENOMOUS, species_table
+from snake_assets_tests.learning.tables import species_table
 
 WRONG = {"val 0": 12, "val 1": 7, "val 3": 12, "val 5": 30}
 MARKUP = "<script>alert('x')</script> \"><img src=https://evil.example/x onerror=alert(1)> &amp; {{ 7 * 7 }}"
@@ -121,6 +125,11 @@ def test_a_whole_page_with_every_chart_and_photo() -> None:
         assert name in read.words
     assert f"{judgement.scores.track1:.2f}" in read.words
     assert "1 of 6 venomous snakes taken for harmless" in read.words
+    without = page_of(judgement, ReportPhotos({}, {}))
+    assert assert_whole(without).words.count("no picture") == 2 + 4 * (2 + 5)
+    # The same judgement gives the same page, without a date.
+    assert page_of(judged(WRONG), ReportPhotos({}, {})) == without
+    assert not re.search(r"20\d\d-\d\d-\d\d", without)
 
 
 def test_markup_in_names_and_ids_is_escaped() -> None:
@@ -148,11 +157,6 @@ def test_markup_in_names_and_ids_is_escaped() -> None:
         assert "<script" not in page
         assert read.text.count(MARKUP) > 20
         assert "https://evil.example" not in " ".join(read.attributes("src"))
-
-
-def test_a_photo_without_a_thumbnail_leaves_a_box() -> None:
-    read = assert_whole(page_of(judged(WRONG), ReportPhotos({}, {})))
-    assert read.words.count("no picture") == 2 + 4 * (2 + 5)
 
 
 def test_a_bad_day_on_the_whole_of_snakeclef_stays_small() -> None:
@@ -184,14 +188,6 @@ def test_a_bad_day_on_the_whole_of_snakeclef_stays_small() -> None:
     [
         (judged(), ["There is no mistake to show.", "No venomous snake was taken for a harmless one."]),
         (
-            judged(val=species_table(classes=(7,), observations=1, photos=1, prefix="val")),
-            ["1 observation with 1 readable photo", "no interval: a single observation"],
-        ),
-        (
-            judged(WRONG, venomous=dict.fromkeys(VENOMOUS, False)),
-            ["There is no venomous snake among the observations", "there is none among the observations"],
-        ),
-        (
             judged({"val 6": 3, "val 7": 3, "val 8": 3}, train=train_table(classes=(3, 7, 30))),
             ["Species of val without a photo in train", "Train has no photo of these species of val", "12"],
         ),
@@ -203,8 +199,12 @@ def test_a_bad_day_on_the_whole_of_snakeclef_stays_small() -> None:
                 "but in train it is",
             ],
         ),
+        (
+            judged({"lost 1": 3}, truth=truth_of(VAL) | {"lost 1": 7, "lost 2": 3}),
+            ["2 observations had no photo that could be read", "lost 1, lost 2", "no readable photo"],
+        ),
     ],
-    ids=["no mistake", "one observation", "nothing venomous", "unknown species", "all leak"],
+    ids=["no mistake", "unknown species", "all leak", "unreadable"],
 )
 def test_poor_splits_are_told_as_they_are(judgement: Judgement, told: list[str]) -> None:
     read = assert_whole(page_of(judgement))
@@ -212,14 +212,41 @@ def test_poor_splits_are_told_as_they_are(judgement: Judgement, told: list[str])
         assert words in read.words
 
 
-def test_observations_without_a_readable_photo_are_named() -> None:
-    truth = truth_of(VAL) | {"lost 1": 7, "lost 2": 3}
-    read = assert_whole(page_of(judged({"lost 1": 3}, truth=truth)))
-    assert "2 observations had no photo that could be read" in read.words
-    assert "lost 1, lost 2" in read.words
-    assert "no readable photo" in read.words
+WIDEST, LARGEST = 1000, 60_000
+ALL_WRONG = {name: 3 if species != 3 else 12 for name, species in truth_of(VAL).items()}
+ONE = species_table(classes=(7,), observations=1, photos=1, prefix="val")
 
 
-def test_the_same_judgement_gives_the_same_page() -> None:
-    assert page_of(judged(WRONG)) == page_of(judged(WRONG))
-    assert not re.search(r"20\d\d-\d\d-\d\d", page_of(judged(WRONG)))
+def opened(data: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(data))
+    picture.load()
+    return picture
+
+
+@pytest.mark.parametrize(
+    "judgement",
+    [
+        judged(),
+        judged(ALL_WRONG),
+        judged(val=ONE),
+        judged(ALL_WRONG, venomous=dict.fromkeys((3, 7, 12, 30), False)),
+    ],
+    ids=["no mistake", "all wrong", "one observation", "nothing venomous"],
+)
+def test_charts_of_any_judgement(judgement: Judgement) -> None:
+    charts = draw_charts(judgement)
+    assert charts.keys() == CHARTS.keys()
+    for png in charts.values():
+        assert opened(png).width <= WIDEST
+        assert len(png) < LARGEST
+    assert draw_charts(judgement) == charts
+    other = draw_charts(judged(dict.fromkeys(truth_of(VAL), 30)))
+    assert all(charts[name] != other[name] for name in CHARTS)
+
+
+def test_many_ways_of_answering_and_names_that_are_no_formula() -> None:
+    found = judged()
+    strange = [replace(found.variants[0], name=f"$\\frac{{{number}$ {'long ' * 40}") for number in range(14)]
+    few, many = (opened(score_chart_png(ways, found.chance)) for ways in (found.variants[:2], strange))
+    assert few.width == many.width <= WIDEST
+    assert few.height < many.height

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +15,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from snake_assets.vision.backbone.backbone import Backbone
+from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.backbone.features import PhotoFeatures, launch
-
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Name the mark of tests that need the real photos and weights beside the checkout."""
-    config.addinivalue_line(
-        "markers", "real: needs real photos or weights in ../shared; skipped without them"
-    )
-
-
-def needs_real(*parts: str) -> pytest.MarkDecorator:
-    """Skip, with the reason, where this file or folder of the real data is absent."""
-    path = SHARED.joinpath(*parts)
-    return pytest.mark.skipif(not path.exists(), reason=f"needs real data: {path} is not there")
 
 
 def encode(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
@@ -49,6 +36,17 @@ def picture(width: int, height: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
+def png(width: int, height: int, bits: int, colour: int, body: bytes, interlaced: bool = False) -> bytes:
+    """A PNG with the given header and compressed image data, whether they fit each other or not."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        whole = kind + content
+        return struct.pack(">I", len(content)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlaced)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
 def describe(backbone: Backbone, batch: NDArray[np.uint8]) -> PhotoFeatures:
     """The features of photos of the input's size, uint8 [B, h, w, 3]."""
     import torch
@@ -61,46 +59,41 @@ def mean_difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     return float(np.abs(one.astype(np.int16) - other.astype(np.int16)).mean())
 
 
+ALL_STEPS: dict[str, Any] = {
+    "do_normalize": True,
+    "do_rescale": True,
+    "do_resize": True,
+    "rescale_factor": 0.00392156862745098,
+}
+IMAGENET: dict[str, Any] = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+SQUARE: dict[str, Any] = {"size": {"height": 64, "width": 64}, "resample": 2}
 PREPROCESSORS: dict[str, dict[str, Any]] = {
     "dinov2": {
         "image_processor_type": "BitImageProcessor",
+        **ALL_STEPS,
+        **IMAGENET,
         "crop_size": {"height": 56, "width": 56},
         "do_center_crop": True,
         "do_convert_rgb": True,
-        "do_normalize": True,
-        "do_rescale": True,
-        "do_resize": True,
-        "image_mean": [0.485, 0.456, 0.406],
-        "image_std": [0.229, 0.224, 0.225],
         "resample": 3,
-        "rescale_factor": 0.00392156862745098,
         "size": {"shortest_edge": 64},
     },
     "vit": {
         "image_processor_type": "ViTImageProcessor",
-        "do_normalize": True,
-        "do_rescale": True,
-        "do_resize": True,
+        **ALL_STEPS,
+        **SQUARE,
         "image_mean": [0.5, 0.5, 0.5],
         "image_std": [0.5, 0.5, 0.5],
-        "resample": 2,
-        "rescale_factor": 0.00392156862745098,
-        "size": {"height": 64, "width": 64},
     },
     "dinov3_vit": {
         "image_processor_type": "DINOv3ViTImageProcessorFast",
+        **ALL_STEPS,
+        **IMAGENET,
+        **SQUARE,
         "crop_size": None,
         "default_to_square": True,
         "do_center_crop": None,
         "do_convert_rgb": None,
-        "do_normalize": True,
-        "do_rescale": True,
-        "do_resize": True,
-        "image_mean": [0.485, 0.456, 0.406],
-        "image_std": [0.229, 0.224, 0.225],
-        "resample": 2,
-        "rescale_factor": 0.00392156862745098,
-        "size": {"height": 64, "width": 64},
     },
 }
 """Preprocessor configs as published, but for their sizes."""
@@ -156,3 +149,9 @@ def backbone_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
         model.save_pretrained(root / kind)
         write_preprocessor(root / kind, **PREPROCESSORS[kind.removesuffix("_with_registers")])
     return {kind: root / kind for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def backbone(backbone_folders: dict[str, Path]) -> Backbone:
+    """The small DINOv2, loaded once for a module."""
+    return open_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")

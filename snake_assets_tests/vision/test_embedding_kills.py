@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from snake_assets.snakeclef.image_table import ingest
-from snake_assets.snakeclef.metadata import PhotoRow
-from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.tables.table import open_table
 from snake_assets.storage.tables.writer import write_table
 from snake_assets.vision.backbone.backbone import open_backbone
@@ -20,7 +17,8 @@ from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, r
 from snake_assets.vision.preprocessing.crops import CropSettings
 from snake_assets_tests.interrupting import Job, Runner, interruptible
 from snake_assets_tests.vision.boxes import box, write_crops
-from snake_assets_tests.vision.conftest import encode, picture
+from snake_assets_tests.vision.embedding.test_embed import images as image_table
+from snake_assets_tests.vision.embedding.test_embed import photos
 
 pytestmark = [pytest.mark.daemon, pytest.mark.fault("an embedding pass, killed at random")]
 
@@ -61,15 +59,7 @@ def embedding_job(backbone_folder: str, images: str) -> Job:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("kills")
-    (root / "data" / "train").mkdir(parents=True)
-    rows = []
-    for number in range(PHOTOS):
-        name = f"{number:02}.jpg"
-        (root / "data" / "train" / name).write_bytes(encode(picture(90, 80, number)))
-        rows.append(PhotoRow(name, name, f"train/{name}", number % 3))
-    ingest(rows, find_photos(root / "data", "train"), "train", root / "images", SHARD_ROWS)
-    return root / "images"
+    return image_table(tmp_path_factory.mktemp("kills"), photos(PHOTOS), SHARD_ROWS).folder
 
 
 @pytest.fixture(scope="module")

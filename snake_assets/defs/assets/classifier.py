@@ -110,7 +110,7 @@ def species_classifier(
     }
     folder = store.folder("species_classifier")
     if not is_current(folder, recipe):
-        features = read_splits([tables], leave_out_copies=config.leave_out_copies)
+        features = read_splits(tables, leave_out_copies=config.leave_out_copies)
         classifier = train_classifier(
             features, venomous, config.recipe(), features.fingerprint or "", context.log.info
         )
@@ -186,7 +186,7 @@ def final_classifier(
         classifier = SpeciesClassifier.load(trained.inside)
         if "val" in splits:
             without = classifier.recipe.leave_out_copies
-            labelled = read_splits(list(tables.values()), leave_out_copies=without)
+            labelled = read_splits(*tables.values(), leave_out_copies=without)
             classifier = refit(classifier, labelled, read_venom_list(venom_list))
         with write_bundle(folder, recipe) as aside:
             classifier.save(aside)

@@ -125,7 +125,7 @@ def model_package(
         known = _known_photos(images)
         names = dict(known.select("class_id", "binomial_name").unique("class_id").iter_rows())
         species = Species.of([names[one] for one in classifier.class_ids.tolist()], classifier.venomous)
-        of_train = read_splits([tables["train"]], leave_out_copies=judged.recipe.leave_out_copies)
+        of_train = read_splits(tables["train"], leave_out_copies=judged.recipe.leave_out_copies)
         seen, truth = held_out(judged, of_train, venomous, context.log.info)
         gallery = typical_photos(classifier.neighbours, photos.observation_id)
         with TemporaryDirectory(prefix=f".{PACKAGE}.", dir=_parent(folder)) as aside:
@@ -167,7 +167,7 @@ def _answering(
     classifier, learned_from = SpeciesClassifier.load(final.inside), final.recipe["embeddings"]
     splits = [split for split in SPLITS if isinstance(learned_from, Mapping) and split in learned_from]
     without = classifier.recipe.leave_out_copies
-    photos = read_splits([tables[split] for split in splits], leave_out_copies=without)
+    photos = read_splits(*(tables[split] for split in splits), leave_out_copies=without)
     mark = "1/" if len(splits) == 1 else ""
     return classifier, photos, [f"{mark}{name}" for name in photos.image_id]
 

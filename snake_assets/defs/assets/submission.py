@@ -12,7 +12,7 @@ from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.reading import read_splits
 from snake_assets.snakeclef.image_table import observation_order
 from snake_assets.snakeclef.metadata import VENOM_LIST, read_metadata, read_venom_list
 from snake_assets.snakeclef.submission import SUBMISSION_FILE, read_submission, submission_csv
@@ -63,7 +63,7 @@ def submission(
     }
     folder = store.folder("submission")
     if not is_current(folder, recipe):
-        found = SpeciesClassifier.load(trained.inside).identify(read_features(*tables), order)
+        found = SpeciesClassifier.load(trained.inside).identify(read_splits(tables), order)
         answers = dict(zip(order, found.class_id.tolist(), strict=True))
         blind = [name for name, photos in zip(order, found.photos, strict=True) if photos == 0]
         origin = {"made_from": recipe, "observations": len(order), "unreadable_observations": blind}

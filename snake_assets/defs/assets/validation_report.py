@@ -22,7 +22,7 @@ from snake_assets.learning.evaluation.report import (
     judge,
     write_report,
 )
-from snake_assets.learning.reading import read_features, read_splits
+from snake_assets.learning.reading import read_splits
 from snake_assets.plots.charts import history_chart_png
 from snake_assets.plots.report import CHARTS, MISTAKES_FILE, PAGE_FILE, write_pictures
 from snake_assets.snakeclef.image_table import class_balance, observation_order, observation_truth
@@ -85,10 +85,10 @@ def validation_report(
     folder = store.folder("validation_report")
     if not is_current(folder, recipe):
         judged = SpeciesClassifier.load(classifier.inside)
-        without, of_train = judged.recipe.leave_out_copies, [embeddings["train"]]
+        without, of_train = judged.recipe.leave_out_copies, embeddings["train"]
         # At the official size all blocks of train are 2 GB.
         train = read_splits(of_train, only_cls=True, leave_out_copies=without)
-        val = read_features(*embeddings["val"])
+        val = read_splits(embeddings["val"])
         judgement = judge(
             judged,
             train,

@@ -57,7 +57,7 @@ def find_leakage(train: FeatureTable, val: FeatureTable, most_pairs: int = MOST_
     assert train.sha256 and val.sha256 is not None and train.class_id is not None and val.class_id is not None
     train_cls = train.blocks[CLS]
     # What all photos share says nothing; to a backbone that was never trained it is nearly everything.
-    near = near_duplicates(val.blocks[CLS], NEAR_COSINE, train_cls, train_cls.mean(axis=0), most_pairs)
+    near = near_duplicates(val.blocks[CLS], train_cls, NEAR_COSINE, train_cls.mean(axis=0), most_pairs)
     row_of = {digest: row for row, digest in reversed(list(enumerate(train.sha256)))}
     pairs = [(False, 1.0, row, row_of[digest]) for row, digest in enumerate(val.sha256) if digest in row_of]
     pairs += [

@@ -1,7 +1,7 @@
 """The mistakes, most costly first, and the training photos that look most like them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from snake_assets.learning.feature_table import CLS, FeatureTable
 from snake_assets.learning.neighbours import Neighbours
 from snake_assets.snakeclef.metric import COSTS
 
-NEAREST_SHOWN = 5
+MISTAKES_EXPLAINED, NEAREST_SHOWN = 10, 5
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Mistake:
     """An observation whose species was got wrong.
 
     `cost` is what Track 2 counts for it, `probability` that of the answer, `p_venomous` that of any venomous
-    species. `photos` are the image_ids of its readable photos; `nearest` the training photos that look most
-    alike, filled by `with_nearest`.
+    species. `photos` are the image_ids of its readable photos. `nearest` are the five training photos nearest
+    to any of them, as the classifier has it, copies of a file once; only of the first ten mistakes.
     """
 
     observation_id: str
@@ -40,51 +40,24 @@ class Mistake:
     probability: float
     p_venomous: float
     photos: tuple[str, ...]
-    nearest: tuple[Neighbour, ...] = ()
+    nearest: tuple[Neighbour, ...]
 
 
-def all_mistakes(
+def find_mistakes(
     predictions: Predictions,
     truth: npt.NDArray[np.integer],
     venomous: Mapping[int, bool],
-    features: FeatureTable,
+    val: FeatureTable,
+    train: FeatureTable,
+    neighbours: Neighbours,
 ) -> list[Mistake]:
-    """Every wrong answer: highest Track 2 cost first, the surest of equals first.
+    """Every wrong answer to O observations: highest Track 2 cost first, the surest of equals first.
 
     Args:
-        predictions: of O observations.
+        predictions: of the observations.
         truth: their class_id, [O].
         venomous: class_id -> is venomous.
-        features: of their readable photos.
-    """
-    photos: dict[str, list[str]] = {}
-    for image_id, observation in zip(features.image_id, features.observation_id, strict=True):
-        photos.setdefault(observation, []).append(image_id)
-    found = [
-        Mistake(
-            observation_id=predictions.observation_id[row],
-            truth=int(truth[row]),
-            predicted=int(predictions.class_id[row]),
-            cost=COSTS[venomous[int(truth[row])], venomous[int(predictions.class_id[row])]],
-            probability=float(predictions.probability[row]),
-            p_venomous=float(predictions.p_venomous[row]),
-            photos=tuple(photos.get(predictions.observation_id[row], ())),
-        )
-        for row in np.flatnonzero(predictions.class_id != truth).tolist()
-    ]
-    return sorted(found, key=lambda mistake: (-mistake.cost, -mistake.probability))
-
-
-def with_nearest(
-    mistakes: Sequence[Mistake], val: FeatureTable, train: FeatureTable, neighbours: Neighbours
-) -> list[Mistake]:
-    """The mistakes with the five training photos that are nearest to any of their own, as classifiers see it.
-
-    Of copies of a file only one stands there. A mistake without a readable photo has none.
-
-    Args:
-        mistakes: of `all_mistakes`.
-        val: the readable photos that the mistakes name.
+        val: their readable photos.
         train: the photos that the neighbours are, with their labels and digests.
         neighbours: of the classifier.
 
@@ -97,12 +70,13 @@ def with_nearest(
             "materialize species_classifier again."
         )
     labels, digests = np.asarray(train.class_id), train.sha256 or train.image_id
-    row_of = {image_id: row for row, image_id in enumerate(val.image_id)}
+    rows_of: dict[str, list[int]] = {}
+    for row, observation in enumerate(val.observation_id):
+        rows_of.setdefault(observation, []).append(row)
 
-    def nearest(mistake: Mistake) -> tuple[Neighbour, ...]:
-        own = val.blocks[CLS][[row_of[photo] for photo in mistake.photos]]
+    def nearest(own: list[int]) -> tuple[Neighbour, ...]:
         # Twice as many as are shown, since copies of one file are passed over.
-        rows, cosine = neighbours.nearest(own, 2 * NEAREST_SHOWN)
+        rows, cosine = neighbours.nearest(val.blocks[CLS][own], 2 * NEAREST_SHOWN)
         found: dict[str, Neighbour] = {}
         for at in np.argsort(-cosine, axis=None, kind="stable").tolist():
             row = int(rows.flat[at])
@@ -110,4 +84,23 @@ def with_nearest(
             found.setdefault(digests[row], one)
         return tuple(found.values())[:NEAREST_SHOWN]
 
-    return [replace(one, nearest=nearest(one)) if one.photos else one for one in mistakes]
+    wrong = np.flatnonzero(predictions.class_id != truth)
+    flags = [[venomous[one] for one in ids[wrong].tolist()] for ids in (truth, predictions.class_id)]
+    costs = np.array([COSTS[pair] for pair in zip(*flags, strict=True)], dtype=np.int64)
+    mistakes: list[Mistake] = []
+    for at in np.lexsort((-predictions.probability[wrong], -costs)).tolist():
+        row = wrong[at]
+        own = rows_of.get(predictions.observation_id[row], [])
+        mistakes.append(
+            Mistake(
+                observation_id=predictions.observation_id[row],
+                truth=int(truth[row]),
+                predicted=int(predictions.class_id[row]),
+                cost=int(costs[at]),
+                probability=float(predictions.probability[row]),
+                p_venomous=float(predictions.p_venomous[row]),
+                photos=tuple(val.image_id[photo] for photo in own),
+                nearest=nearest(own) if own and len(mistakes) < MISTAKES_EXPLAINED else (),
+            )
+        )
+    return mistakes

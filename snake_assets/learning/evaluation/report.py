@@ -17,7 +17,7 @@ from snake_assets.learning.decision.calibration import Reliability, reliability
 from snake_assets.learning.decision.rules import RULES
 from snake_assets.learning.evaluation.comparison import Variant, chance_level, compare
 from snake_assets.learning.evaluation.leakage import Leak, Leakage, find_leakage
-from snake_assets.learning.evaluation.mistakes import Mistake, all_mistakes, with_nearest
+from snake_assets.learning.evaluation.mistakes import Mistake, find_mistakes
 from snake_assets.learning.evaluation.per_species import species_table
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.snakeclef.metric import Scores
@@ -25,7 +25,6 @@ from snake_assets.snakeclef.metric import Scores
 # Counts as an input: raise it when the same classifier and features would give another report.
 REPORT_VERSION = 7
 OWN = "the classifier"
-MISTAKES_EXPLAINED = 10
 PREDICTIONS_FILE, SCORES_FILE = "predictions.parquet", "scores.json"
 SPECIES_FILE, LEAKAGE_FILE = "species.csv", "leakage.csv"
 # (truth is venomous, prediction is venomous) -> observations.
@@ -37,10 +36,8 @@ class Judgement:
     """Predictions held against the truth, one entry per observation.
 
     Attributes:
-        predictions: of the O observations.
-        truth: int32 [O].
+        truth: of the O observations, int32 [O].
         names: class_id -> species, as far as the metadata names them.
-        venomous: class_id -> is venomous.
         variants: scores with intervals: the classifier's own answer, each decision rule, the head alone, the
             neighbours alone, and the own answer without observations that have a copy in train.
         chance: mean track1, track2, f1 and accuracy of guessing among the classifier's species.
@@ -48,9 +45,6 @@ class Judgement:
         unseen: class_ids of the truth that the classifier does not know.
         venom_counts: observations by venom status, right species or not.
         venom_errors: the same, of those whose species is wrong.
-        species: a `species_table`.
-        mistakes: all, most costly first; the first ten with their nearest training photos.
-        leakage: photos that stand in train too.
         confidence: of the most probable species, how often it is right at which probability.
         venom_confidence: how often a snake is venomous at which p_venomous.
     """
@@ -126,7 +120,6 @@ def judge(
     left_out = len(kept) - int(kept.sum())
     some = f"{left_out:,} observation{'s' if left_out > 1 else ''}"
     clean = f"{OWN}, without {some} with a copy or near copy in train"
-    mistakes = all_mistakes(predictions, labels, venomous, val)
     return Judgement(
         predictions=predictions,
         truth=labels,
@@ -142,10 +135,7 @@ def judge(
         venom_counts=_by_venom(labels, guessed, venomous),
         venom_errors=_by_venom(labels[labels != guessed], guessed[labels != guessed], venomous),
         species=species_table(labels, guessed, np.asarray(train.class_id), names, venomous),
-        mistakes=[
-            *with_nearest(mistakes[:MISTAKES_EXPLAINED], val, train, classifier.neighbours),
-            *mistakes[MISTAKES_EXPLAINED:],
-        ],
+        mistakes=find_mistakes(predictions, labels, venomous, val, train, classifier.neighbours),
         leakage=leakage,
         confidence=reliability(predictions.top5_probability[:, 0], predictions.top5_class_id[:, 0] == labels),
         venom_confidence=reliability(

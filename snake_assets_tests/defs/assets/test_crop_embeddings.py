@@ -18,7 +18,7 @@ from snake_assets.defs.resources.storage import Store
 from snake_assets.detection.detect import FINDING_VERSION
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.reading import read_splits
 from snake_assets.snakeclef.raw.sources import LocalData
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.preprocessing.regions import CROPS
@@ -31,7 +31,7 @@ CONFIG = {
     "crop_embeddings": {"config": {"margin": 0.25}},
     "species_classifier": {"config": {"folds": 3}},
 }
-ANSWERS = ("species_classifier", "validation_report", "submission")
+ANSWERS = ("species_classifier", "final_classifier", "validation_report", "submission")
 
 
 @dataclass(frozen=True)
@@ -41,23 +41,12 @@ class Cropped:
     backbone: Path
     result: dg.ExecuteInProcessResult
 
-    def wish(self, split: str) -> str | None:
-        """Why a split's features are to be made again, with crops on."""
-        sought = SoughtBackbone.of(BackboneSetting(name=str(self.backbone)))
-        crops = Crops(mode=CropMode.yolo)
-        stale = stale_features(
-            LocalData(self.data).listing(split), Store(root=str(self.store)), sought, crops
-        )
-        return stale.why if stale else None
-
 
 def run_assets(
     data: Path, store: Path, backbone: Path, crops: Crops, assets: Sequence[str], ops: object = None
 ) -> dg.ExecuteInProcessResult:
-    some = dg.define_asset_job("some", selection=dg.AssetSelection.assets(*assets))
     graph = definitions(data, store, backbone, {"crops": crops})
-    merged = dg.Definitions.merge(graph, dg.Definitions(jobs=[some]))
-    return run_job(merged, "some", EVERY_SPLIT, run_config={"ops": ops or {}})
+    return run_job(graph, assets, EVERY_SPLIT, run_config={"ops": ops or {}})
 
 
 def boxed(store: Path, split: str, recipe: dict[str, object] = FINDER) -> None:
@@ -67,23 +56,13 @@ def boxed(store: Path, split: str, recipe: dict[str, object] = FINDER) -> None:
     write_crops(store / CROPS / split, images, found, recipe=recipe)
 
 
-def contents(store: Path, names: tuple[str, ...]) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for name in names for path in (store / name).rglob("*.*")}
+def contents(store: Path, names: tuple[str, ...]) -> dict[Path, bytes]:
+    paths = [path for name in names for path in (store / name).rglob("*.*")]
+    return {path.relative_to(store): path.read_bytes() for path in paths}
 
 
 @pytest.fixture(scope="module")
-def whole(finished_run) -> dict[str, bytes]:
-    """The tables of whole photos before there were crops."""
-    return {
-        path.removeprefix(str(finished_run[0])): data
-        for path, data in contents(finished_run[0], FEATURE_TABLES).items()
-    }
-
-
-@pytest.fixture(scope="module")
-def cropped(
-    finished_run, whole: dict[str, bytes], small_set: Path, demo_backbone: Path, tmp_path_factory
-) -> Cropped:
+def cropped(finished_run, small_set: Path, demo_backbone: Path, tmp_path_factory) -> Cropped:
     """A store that had no crops, after crops of all splits and all answers were made with them."""
     store = tmp_path_factory.mktemp("cropped") / "store"
     shutil.copytree(finished_run[0], store)
@@ -94,7 +73,7 @@ def cropped(
     return Cropped(small_set, store, demo_backbone, result)
 
 
-def test_every_photo_has_its_crop_and_whole_photos_are_left_as_they_were(cropped: Cropped, whole):
+def test_every_photo_has_its_crop_and_whole_photos_are_left_as_they_were(cropped: Cropped, finished_run):
     for split in SPLITS:
         images = open_table(cropped.store / "image_table" / split)
         for name in CROP_TABLES:
@@ -104,14 +83,7 @@ def test_every_photo_has_its_crop_and_whole_photos_are_left_as_they_were(cropped
             assert shown["dagster/row_count"] == shown["photos_computed"] == images.manifest.rows_out
             assert shown["recipe"]["crop"]["margin"] == 0.25
             assert shown["recipe"]["crop"]["finder"] == FINDER
-    now = contents(cropped.store, FEATURE_TABLES)
-    assert {path.removeprefix(str(cropped.store)): data for path, data in now.items()} == whole
-
-
-def test_the_head_sees_crops_beside_whole_photos(cropped: Cropped):
-    features = SpeciesClassifier.load(cropped.store / "species_classifier").features
-    assert {"cls", "patch_mean", "crop_cls", "crop_patch_mean"} <= set(features)
-    assert "crop_cls" in metadata(cropped.result, "species_classifier")["features"]
+    assert contents(cropped.store, FEATURE_TABLES) == contents(finished_run[0], FEATURE_TABLES)
 
 
 def test_off_nothing_is_computed_and_what_is_there_stays(cropped: Cropped):
@@ -123,18 +95,17 @@ def test_off_nothing_is_computed_and_what_is_there_stays(cropped: Cropped):
     assert contents(cropped.store, CROP_TABLES) == before
 
 
-def test_answers_with_crops_are_stale_without_them(cropped: Cropped):
+def test_answers_with_crops_are_none_without_them(cropped: Cropped):
+    assert "crop_cls" in metadata(cropped.result, "species_classifier")["features"]
     store = Store(root=str(cropped.store))
     assert stale_answers(store, ON) is None
     assert "species_classifier was made of other features" in stale_answers(store, NONE).why
-
-
-def test_a_classifier_with_crops_refuses_photos_without_them(cropped: Cropped):
     classifier = SpeciesClassifier.load(cropped.store / "species_classifier")
+    assert {"cls", "patch_mean", "crop_cls", "crop_patch_mean"} <= set(classifier.features)
     tables = [open_table(cropped.store / name / "val") for name in (*FEATURE_TABLES, *CROP_TABLES)]
-    assert np.isfinite(classifier.probabilities(read_features(*tables))).all()
+    assert np.isfinite(classifier.probabilities(read_splits(tables))).all()
     with pytest.raises(LearningError, match="train again"):
-        classifier.probabilities(read_features(*tables[:2]))
+        classifier.probabilities(read_splits(tables[:2]))
 
 
 def test_missing_boxes_are_told_of(cropped: Cropped, tmp_path: Path):
@@ -146,15 +117,20 @@ def test_missing_boxes_are_told_of(cropped: Cropped, tmp_path: Path):
 
 
 def test_schedules_judge_crops_where_they_are_on(cropped: Cropped, tmp_path: Path):
-    store = tmp_path / "store"
-    shutil.copytree(cropped.store, store)
-    place = Cropped(cropped.data, store, cropped.backbone, cropped.result)
-    assert [place.wish(split) for split in SPLITS] == [None] * 3
+    store = shutil.copytree(cropped.store, tmp_path / "store")
+    sought = SoughtBackbone.of(BackboneSetting(name=str(cropped.backbone)))
+
+    def wish(split: str) -> str | None:
+        raw = LocalData(cropped.data).listing(split)
+        stale = stale_features(raw, Store(root=str(store)), sought, ON)
+        return stale.why if stale else None
+
+    assert [wish(split) for split in SPLITS] == [None] * 3
     shutil.rmtree(store / "crop_embeddings" / "val")
-    assert place.wish("val") == "crop_embeddings is missing"
+    assert wish("val") == "crop_embeddings is missing"
     boxed(store, "train", {**FINDER, "finder": "another"})
-    assert "by what another finder found" in place.wish("train")
+    assert "by what another finder found" in wish("train")
     boxed(store, "train", {**FINDER, "version": FINDING_VERSION + 1})
-    assert place.wish("train") == "yolo_crops was made by another version of the code"
+    assert wish("train") == "yolo_crops was made by another version of the code"
     shutil.rmtree(store / CROPS / "test")
-    assert place.wish("test") == "yolo_crops is missing"
+    assert wish("test") == "yolo_crops is missing"

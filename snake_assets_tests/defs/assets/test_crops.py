@@ -85,28 +85,17 @@ def test_the_table_is_the_rooms_and_told_in_full(root: Path, detector: Path, mon
     assert (again["photos_computed"], again["rows_copied"]) == (0, 0)
 
 
-@pytest.mark.parametrize(
-    ("crops", "message"),
-    [
-        ({"mode": "yolo"}, "SNAKE_DETECTOR"),
-        ({"mode": "yolo", "detector_sha256": "0" * 64, "detector": "DETECTOR"}, "not the pinned"),
-        ({"mode": "yolo", "detector": "INSIDE"}, "detector_in_data"),
-    ],
-)
-def test_weights_that_cannot_be_used_stop_it_with_what_to_do(
-    root: Path, detector: Path, crops: dict[str, str], message: str
-):
+def test_weights_that_cannot_be_used_stop_it_with_what_to_do(root: Path, detector: Path):
     inside = root / "data" / "train" / "detector.pt"
     inside.write_bytes(detector.read_bytes())
-    named = {"DETECTOR": str(detector), "INSIDE": str(inside)}
-    with pytest.raises(dg.Failure) as refused:
-        materialized(root, **{name: named.get(value, value) for name, value in crops.items()})
-    assert message in refused.value.description
-    assert not (root / "store" / "yolo_crops").exists()
-
-
-def test_weights_inside_the_data_can_be_allowed(root: Path, detector: Path):
-    inside = root / "data" / "detector.pt"
-    inside.write_bytes(detector.read_bytes())
+    for message, crops in {
+        "SNAKE_DETECTOR": {},
+        "not the pinned": {"detector_sha256": "0" * 64, "detector": str(detector)},
+        "detector_in_data": {"detector": str(inside)},
+    }.items():
+        with pytest.raises(dg.Failure) as refused:
+            materialized(root, mode="yolo", **crops)
+        assert message in refused.value.description
+        assert not (root / "store" / "yolo_crops").exists()
     shown = materialized(root, mode="yolo", detector=str(inside), detector_in_data=True)
     assert shown["dagster/row_count"] == 5

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import numpy as np
 import pytest
 import torch
@@ -14,7 +13,7 @@ import transformers
 from snake_assets.defs.assets.dependencies import feature_tables
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import Store
-from snake_assets.learning.reading import read_features
+from snake_assets.learning.reading import read_splits
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.backbone.tokens import NO_GRID
 from snake_assets.vision.embedding.tables import DCT, DINOV2
@@ -90,11 +89,9 @@ def embedded(root: Path, backbone: Path, given: Mapping[str, bytes]) -> dict[str
     images(root / "made", dict(given))
     (root / "image_table").mkdir()
     (root / "made" / "image_table").rename(root / "image_table" / "train")
-    some = dg.define_asset_job("some", selection=dg.AssetSelection.assets(DINOV2, DCT))
-    graph = dg.Definitions.merge(definitions(root, root, backbone), dg.Definitions(jobs=[some]))
-    result = run_job(
-        graph, "some", partition_key="train", run_config={"ops": {"embeddings": {"config": {"scale": 1.0}}}}
-    )
+    config = {"ops": {"embeddings": {"config": {"scale": 1.0}}}}
+    graph = definitions(root, root, backbone)
+    result = run_job(graph, [DINOV2, DCT], partition_key="train", run_config=config)
     assert result.success
     return {name: metadata(result, name, "train") for name in (DINOV2, DCT)}
 
@@ -187,7 +184,7 @@ def test_without_a_grid_of_tokens_the_dct_is_left_out_by_name(tmp_path: Path) ->
     assert told[DINOV2]["recipe"]["columns"]["embedding"] == "mean token"
     assert not (tmp_path / DCT).exists()
     tables = feature_tables(Store(root=str(tmp_path)), "train", Crops(mode=CropMode.none))
-    assert read_features(*tables).dims == {
+    assert read_splits(tables).dims == {
         "cls": 64,
         "patch_mean": 64,
         "earlier_cls": 32,

@@ -11,7 +11,7 @@ import pytest
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.tables.table import open_table
 from snake_assets_tests.conftest import photo_bytes
-from snake_assets_tests.defs.assets.test_run import QUICK, definitions
+from snake_assets_tests.defs.assets.test_run import QUICK, definitions, run_job
 from snake_assets_tests.disks import crowded, small_disk
 
 pytestmark = [
@@ -41,15 +41,13 @@ class Deployment:
 
     def make(self, *assets: str) -> dg.ExecuteInProcessResult:
         """Run these assets alone."""
-        job = dg.define_asset_job("alone", selection=list(assets), executor_def=dg.in_process_executor)
-        merged = dg.Definitions.merge(self.graph, dg.Definitions(jobs=[job]))
-        with dg.DagsterInstance.ephemeral() as instance:
-            return merged.resolve_job_def("alone").execute_in_process(
-                instance=instance,
-                partition_key=None if assets[0] in BUNDLES else SPLIT,
-                run_config=QUICK if "species_classifier" in assets else None,
-                raise_on_error=False,
-            )
+        return run_job(
+            self.graph,
+            assets,
+            partition_key=None if assets[0] in BUNDLES else SPLIT,
+            run_config=QUICK if "species_classifier" in assets else None,
+            raise_on_error=False,
+        )
 
     def read(self, asset: str) -> object:
         """What a reader finds: digests, and of what it was made."""

@@ -12,6 +12,7 @@ import pytest
 from snake_assets import cli
 from snake_assets.definitions import defs
 from snake_assets.defs.resources.settings import home
+from snake_assets.storage.tables.table import open_table
 
 pytestmark = pytest.mark.real
 
@@ -37,6 +38,9 @@ def run(job: str) -> None:
 
 
 def test_real_photos_to_a_scored_submission(shared_data: Path, store: Path):
+    for split, photos in (("train", 910), ("val", 195), ("test", 191)):
+        manifest = open_table(store / "image_table" / split).manifest
+        assert (manifest.rows_out, manifest.rejects) == (photos, [])
     scores = json.loads((store / "validation_report" / "scores.json").read_text())
     assert scores["observations"] == 116
     assert scores["track1"] >= 96.5

@@ -29,17 +29,7 @@ def test_the_first_looks_ask_for_what_the_store_does_not_hold(place: Place):
     assert place.look(cursor)[0].count("unchanged") == 3
 
 
-def test_a_changed_photo_asks_for_its_split_alone_once_it_has_settled(place: Place):
-    cursor = settled(place)
-    changed = change_a_photo(place, "test")
-    told, cursor = changed.look(cursor)
-    assert "test: changed; looked at again" in told
-    asked, cursor = changed.look(cursor)
-    assert list(asked) == ["test"]
-    assert changed.look(cursor)[0].count("unchanged") == 3
-
-
-def test_a_copy_in_progress_starts_nothing(place: Place):
+def test_what_changed_asks_for_its_split_alone_once_it_has_settled(place: Place):
     cursor = settled(place)
     data = copy_of_the_data(place)
     growing = moved(place, data)
@@ -48,17 +38,9 @@ def test_a_copy_in_progress_starts_nothing(place: Place):
         shutil.copy(photo, photo.with_name(f"new-{number}.jpg"))
         told, cursor = growing.look(cursor)
         assert "val: changed" in told
-    assert list(growing.look(cursor)[0]) == ["val"]
-
-
-@pytest.mark.parametrize("name", ["train/SnakeCLEF2023-train.tar.gz", "private_testset.zip"])
-def test_archives_count(place: Place, name: str):
-    cursor = settled(place)
-    data = copy_of_the_data(place)
-    (data / name).write_bytes(b"an archive")
-    told, _ = moved(place, data).look(cursor)
-    split = "test" if "test" in name else "train"
-    assert f"{split}: changed" in told
+    asked, cursor = growing.look(cursor)
+    assert list(asked) == ["val"]
+    assert growing.look(cursor)[0].count("unchanged") == 3
 
 
 def test_a_split_that_is_being_run_is_asked_for_afterwards(place: Place):
@@ -72,15 +54,6 @@ def test_a_split_that_is_being_run_is_asked_for_afterwards(place: Place):
     assert "is at it" in told
     place.instance.report_run_canceled(running)
     assert list(changed.look(cursor)[0]) == ["train"]
-
-
-def test_which_sensors_are_on():
-    on = {
-        sensor.name
-        for sensor in REPOSITORY.sensor_defs
-        if sensor.default_status == dg.DefaultSensorStatus.RUNNING
-    }
-    assert on == {"orphaned_runs"}
 
 
 def run_of_process(instance: dg.DagsterInstance, process: int, at: float | None = None) -> dg.DagsterRun:

@@ -24,16 +24,12 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_cell_stays_one_cell_without_markup(text: str):
+def test_a_cell_stays_one_cell_and_a_name_code_on_one_line(text: str, tmp_path: Path):
     (row,) = (markdown_table(["a", "b"], [[text, 7]]).md_str or "").splitlines()[2:]
     bare = row.replace("\\\\", "")
     assert bare.count("|") - bare.count("\\|") == 3
     for letter in "<![`&":
         assert bare.count(letter) == bare.count(f"\\{letter}")
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-def test_names_stay_code_on_one_line(text: str, tmp_path: Path):
     with write_table(tmp_path, "t", None, pa.schema([("a", pa.string())]), {}) as writer:
         writer.write("unit", [], [Reject(text, "missing", text)])
         writer.commit(["unit"])

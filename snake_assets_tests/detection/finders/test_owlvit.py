@@ -11,7 +11,7 @@ from transformers import AutoModelForZeroShotObjectDetection, CLIPTokenizer, pip
 from snake_assets.detection.finders.base import DetectionError
 from snake_assets.detection.finders.hub_models import open_hub_model, owl
 from snake_assets.detection.finders.owlvit import OwlFinder
-from snake_assets_tests.detection.hub_folders import OWL, OWL_SIDE
+from snake_assets_tests.detection.hub_folders import OWL
 from snake_assets_tests.vision.conftest import picture
 
 KINDS = ("owlvit", "owlv2")
@@ -54,31 +54,6 @@ def test_finds_are_those_of_transformers_own_pipeline(owl_folders: dict[str, Pat
     assert compared > 15
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_odd_photos_and_any_company_give_what_each_gives_alone(owl_folders: dict[str, Path], kind: str):
-    ours = finder(owl_folders[kind])
-    photos = [
-        photo(60, 40),
-        np.zeros((1, 1, 3), np.uint8),
-        photo(20_000, 50),
-        photo(50, 20_000),
-        photo(50, 3),
-        np.full((50, 70, 3), 127, np.uint8),
-        photo(60, 40, 1),
-    ]
-    together = ours.find(photos)
-    assert together == [ours.find([one])[0] for one in photos]
-    assert together[0] != together[-1]
-    assert sum(map(len, together)) > 10
-    for found in together:
-        assert [r.score for r in found] == sorted((r.score for r in found), reverse=True)
-        assert len(found) <= ours.most
-        for region in found:
-            assert 0 <= region.x0 < region.x1 <= 1 and 0 <= region.y0 < region.y1 <= 1
-            assert 0.1 < region.score <= 1 and region.mask is None
-    assert ours.find([]) == []
-
-
 def test_what_overlaps_a_better_find_or_is_unsure_is_none(owl_folders: dict[str, Path]):
     every = finder(owl_folders["owlvit"], confidence=0.01, iou=0.9999, most=99)
     (all_of_them,) = every.find([photo(60, 40)])
@@ -89,16 +64,6 @@ def test_what_overlaps_a_better_find_or_is_unsure_is_none(owl_folders: dict[str,
     assert apart[0] == all_of_them[0] and set(apart) < set(all_of_them)
     assert sure == [region for region in all_of_them if region.score > 0.5]
     assert few == all_of_them[:2]
-
-
-def test_what_decides_the_finds_is_in_the_fingerprint(owl_folders: dict[str, Path]):
-    ours = finder(owl_folders["owlv2"])
-    parts = ours.fingerprint_parts()
-    changes = {"queries": QUERIES, "confidence": 0.5, "iou": 0.5, "most": 1}
-    other = replace(ours, **changes).fingerprint_parts()
-    assert {name for name in parts if parts[name] != other[name]} == set(changes)
-    assert finder(owl_folders["owlvit"]).fingerprint_parts()["weights"] != parts["weights"]
-    assert (ours.longest_side, finder(owl_folders["owlvit"]).longest_side) == (OWL_SIDE, 2 * OWL_SIDE)
 
 
 def test_a_query_of_too_many_words_is_refused(owl_folders: dict[str, Path]):

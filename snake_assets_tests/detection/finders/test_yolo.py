@@ -23,48 +23,6 @@ def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
 
 
-def test_finds_lie_within_the_photo_and_come_best_first(eager: YoloFinder) -> None:
-    photos = [
-        noise(40, 60),
-        noise(60, 40, 1),
-        noise(1, 1),
-        noise(50, 20_000),
-        noise(20_000, 50),
-        noise(40, 60, 2),
-    ]
-    finds = eager.find(photos)
-    assert len(finds) == len(photos)
-    assert len(finds[0]) == eager.most == 10
-    for regions in finds:
-        assert [region.score for region in regions] == sorted((r.score for r in regions), reverse=True)
-        for region in regions:
-            assert 0 <= region.x0 < region.x1 <= 1 and 0 <= region.y0 < region.y1 <= 1
-            assert 0 < region.score <= 1 and region.label == "snake" and region.mask is None
-    assert any(region.x0 == 0 or region.x1 == 1 for regions in finds for region in regions), (
-        "none was clipped"
-    )
-
-
-def test_a_photos_finds_do_not_depend_on_its_company(eager: YoloFinder) -> None:
-    photos = [noise(40, 60), noise(60, 40, 1), noise(1, 1), noise(40, 60, 3)]
-    together = eager.find(photos)
-    for photo, finds in zip(photos, together, strict=True):
-        (alone,) = eager.find([photo])
-        assert np.allclose(
-            [(r.x0, r.y0, r.x1, r.y1, r.score) for r in alone],
-            [(r.x0, r.y0, r.x1, r.y1, r.score) for r in finds],
-            atol=1e-5,
-        )
-
-
-def test_what_decides_the_finds_is_in_the_fingerprint(eager: YoloFinder, tmp_path: Path) -> None:
-    parts = eager.fingerprint_parts()
-    assert parts["weights"] == eager.weights.sha256 and parts["ultralytics"] == "8"
-    changes = {"confidence": 0.5, "iou": 0.5, "image_size": 96, "most": 1, "classes": ("snake",)}
-    other = replace(eager, **changes).fingerprint_parts()
-    assert {name for name in parts if parts[name] != other[name]} == set(changes)
-
-
 @pytest.mark.parametrize(
     ("names", "named", "counted", "warned"),
     [

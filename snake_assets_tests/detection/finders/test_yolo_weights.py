@@ -1,6 +1,9 @@
 import hashlib
 import os
 import pickle
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import torch
 from snake_assets.detection.finders.base import DetectionError
 from snake_assets.detection.finders.yolo_weights import load_yolo, open_weights
 from snake_assets_tests.detection.detectors import save_detector
+from snake_assets_tests.watching import Watch
 
 
 class Malice:
@@ -105,3 +109,38 @@ def test_weights_that_changed_are_not_loaded_and_no_copy_is_left(
     with pytest.raises(DetectionError, match="has changed"):
         load_yolo(weights)
     assert not list(copies.iterdir())
+
+
+LOOK = """
+import PIL.Image, torch
+before = torch.get_num_threads(), PIL.Image.open, torch.save
+from snake_assets.detection.finders.yolo_weights import quiet_ultralytics
+quiet_ultralytics()
+from ultralytics.utils import SAFE_LOAD
+from ultralytics.utils.checks import check_font
+check_font("Arial.ttf")
+assert SAFE_LOAD and before == (torch.get_num_threads(), PIL.Image.open, torch.save)
+from ultralytics.utils.downloads import safe_download
+safe_download("https://example.com/yolov8n.pt")
+"""
+
+
+def test_a_process_with_ultralytics_reaches_nothing_and_writes_nothing(tmp_path: Path) -> None:
+    watch, ours = Watch(tmp_path / "watch"), [tmp_path / name for name in ("home", "temporary", "work")]
+    for folder in ours:
+        folder.mkdir()
+    own = {
+        name: value for name, value in os.environ.items() if not name.startswith(("YOLO", "ULTRA", "PYTEST"))
+    }
+    places = dict(
+        zip(("HOME", "TMPDIR", "MPLCONFIGDIR"), map(str, (*ours[:2], tmp_path / "mpl")), strict=True)
+    )
+    environment = {**own, **watch.environment, **places, "ULTRALYTICS_API_KEY": "ul_" + "0" * 40}
+    command = [sys.executable, "-c", LOOK]
+    run = subprocess.run(command, env=environment, cwd=ours[2], capture_output=True, text=True)
+    # A download is an error that names it.
+    assert re.search(r"DetectionError: .*download .*yolov8n\.pt: nothing is downloaded", run.stderr), (
+        run.stderr
+    )
+    assert watch.reached == []
+    assert not [path for folder in ours for path in folder.rglob("*")]

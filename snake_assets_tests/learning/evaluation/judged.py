@@ -68,9 +68,6 @@ class ToldClassifier:
             photos=observed.photos,
         )
 
-    def identify(self, table: FeatureTable, order: Sequence[str]) -> Predictions:
-        return self.predictions(self.observe(np.zeros((len(table), 1)), table.observation_id, order))
-
 
 def neighbours_in(train: FeatureTable) -> Neighbours:
     ids, labels = np.unique(train.class_id, return_inverse=True)
@@ -89,9 +86,10 @@ def judged(
     probability: Mapping[str, float] | None = None,
     venomous: Mapping[int, bool] = VENOMOUS,
     names: Mapping[int, str] = NAMES,
+    trained_on: FeatureTable | None = None,
 ) -> Judgement:
     """All observations of `truth` (of `val` by default) answered rightly but for those in `wrong`."""
     truth = truth_of(val) if truth is None else truth
     answers, ids = {**truth, **(wrong or {})}, np.unique(train.class_id)
-    told = ToldClassifier(answers, probability or {}, ids, venomous, neighbours_in(train))
+    told = ToldClassifier(answers, probability or {}, ids, venomous, neighbours_in(trained_on or train))
     return judge(told, train, val, list(truth), truth, venomous, names)

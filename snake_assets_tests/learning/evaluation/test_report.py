@@ -35,20 +35,6 @@ def test_the_scores_are_the_official_ones() -> None:
     assert found.chance["accuracy"] == pytest.approx(25, abs=5)
 
 
-def test_mistakes_are_explained_and_the_dangerous_ones_apart() -> None:
-    found = judged(WRONG)
-    assert [one.cost for one in found.mistakes] == [5, 2, 2, 1]
-    assert all(len(one.nearest) == 5 for one in found.mistakes)
-    assert [one.observation_id for one in found.dangerous] == ["val 3"]
-
-
-def test_only_the_first_ten_mistakes_are_explained() -> None:
-    wrong = {name: 3 if species != 3 else 12 for name, species in truth_of(VAL).items()}
-    found = judged(wrong)
-    assert len(found.mistakes) == 12
-    assert [bool(one.nearest) for one in found.mistakes] == [True] * 10 + [False] * 2
-
-
 def test_a_planted_duplicate_is_found_and_scored_without() -> None:
     val = val_table()
     val.blocks["cls"][0] = TRAIN.blocks["cls"][40]

@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy.fftpack import dctn
 
-from snake_assets.vision.backbone.backbone import Backbone, open_backbone
+from snake_assets.vision.backbone.backbone import open_backbone
 from snake_assets.vision.backbone.features import dct_lowest, orthonormal_factors
-from snake_assets_tests.vision.conftest import KINDS, PREPROCESSORS, describe, picture, write_preprocessor
+from snake_assets_tests.vision.conftest import KINDS, describe, picture
 
 
 def expected_dct(tokens: np.ndarray, keep: int, norm: str | None = None) -> np.ndarray:
@@ -41,15 +41,11 @@ def test_keeping_more_than_there_is(shape: tuple[int, int], keep: int) -> None:
         dct_lowest(torch.zeros(1, *shape), keep)
 
 
-def batch_for(backbone: Backbone, count: int) -> np.ndarray:
-    photos = [np.asarray(picture(90 + 7 * i, 80, seed=i)) for i in range(count)]
-    return np.stack([backbone.preprocessing.resized(photo) for photo in photos])
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_features_of_one_forward_pass(backbone_folders: dict[str, Path], kind: str) -> None:
     backbone = open_backbone(str(backbone_folders[kind]), device="cpu")
-    batch = batch_for(backbone, 3)
+    given = [np.asarray(picture(90 + 7 * n, 80, seed=n)) for n in range(3)]
+    batch = np.stack([backbone.preprocessing.resized(photo) for photo in given])
     passes: list[object] = []
     backbone.model.register_forward_hook(lambda *seen: passes.append(seen))
     features = describe(backbone, batch)
@@ -60,20 +56,3 @@ def test_features_of_one_forward_pass(backbone_folders: dict[str, Path], kind: s
     np.testing.assert_allclose(features.patch_mean, tokens[:, 1:].mean(axis=1), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(features.dct, expected_dct(tokens, 8), rtol=1e-3, atol=1e-4)
     assert all(values.dtype == np.float32 for values in vars(features).values())
-
-
-def test_at_the_real_shape_of_dinov2_base(tmp_path: Path) -> None:
-    from transformers import Dinov2Config, Dinov2Model
-
-    torch.manual_seed(0)
-    # As published, 518 px position embeddings and all, but 2 layers deep instead of 12: shapes stay the same.
-    Dinov2Model(Dinov2Config(image_size=518, patch_size=14, num_hidden_layers=2)).save_pretrained(tmp_path)
-    sizes = {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}}
-    write_preprocessor(tmp_path, **PREPROCESSORS["dinov2"] | sizes)
-    backbone = open_backbone(str(tmp_path), device="cpu")
-    batch = batch_for(backbone, 2)
-    tokens = backbone.see(backbone.preprocessing.pixel_values(torch.from_numpy(batch))).tokens
-    assert tokens.shape == (2, 257, 768)
-    features = describe(backbone, batch)
-    assert [values.shape[1] for values in vars(features).values()] == [768, 768, 64, 768, 768]
-    np.testing.assert_allclose(features.dct, expected_dct(tokens.numpy(), 8), rtol=1e-4, atol=1e-3)

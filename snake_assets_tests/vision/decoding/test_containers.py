@@ -1,7 +1,6 @@
 """A PNG with missing rows is told from a whole one, whatever its kind."""
 
 import io
-import struct
 import zlib
 
 import numpy as np
@@ -11,17 +10,12 @@ from PIL import Image
 from snake_assets.vision.decoding.containers import png_lacks_rows
 from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.errors import UnreadablePhoto
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+from snake_assets_tests.vision.conftest import png
 
 
 def with_rows(rows: int, height: int = 20, width: int = 9) -> bytes:
     """A well-formed grey PNG whose data holds only some of its rows."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    data = zlib.compress((b"\0" + b"\x80" * width) * rows)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return png(width, height, 8, 0, zlib.compress((b"\0" + b"\x80" * width) * rows))
 
 
 def test_missing_rows_are_seen_and_refused():
@@ -57,9 +51,7 @@ def test_interlaced_files_are_counted_pass_by_pass(width: int, height: int):
     for left, top, across, down in starts:
         columns, rows = len(range(left, width, across)), len(range(top, height, down))
         raw += (b"\0" + b"\x40" * columns) * rows if columns else b""
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 1)
-    start, end = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header), chunk(b"IEND", b"")
-    whole = start + chunk(b"IDAT", zlib.compress(raw)) + end
+    whole, cut = (png(width, height, 8, 0, zlib.compress(rows), True) for rows in (raw, raw[:-1]))
     assert not png_lacks_rows(whole)
     assert np.asarray(Image.open(io.BytesIO(whole))).shape == (height, width)
-    assert png_lacks_rows(start + chunk(b"IDAT", zlib.compress(raw[:-1])) + end)
+    assert png_lacks_rows(cut)

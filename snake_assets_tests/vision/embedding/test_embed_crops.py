@@ -10,7 +10,7 @@ import pytest
 
 from snake_assets.storage import StorageError
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.backbone.backbone import Backbone, open_backbone
+from snake_assets.vision.backbone.backbone import Backbone
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed_crops
 from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, KEYS, VECTORS
 from snake_assets.vision.inference.dataloader import BatchReader
@@ -24,11 +24,6 @@ from snake_assets_tests.vision.embedding.test_embed import column, half_photo, i
 from snake_assets_tests.vision.embedding.test_embed import run as run_whole
 
 CUT = CropSettings(least_side=8)
-
-
-@pytest.fixture(scope="module")
-def backbone(backbone_folders: dict[str, Path]) -> Backbone:
-    return open_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
 
 
 def boxes(count: int) -> dict[str, Region]:
@@ -83,17 +78,6 @@ def test_the_table_tells_how_crops_were_found_and_cut(tmp_path: Path, backbone: 
     assert told["view"] == "crop" and told["backbone"] == backbone.name
     wanted = {"margin": 0.15, "background": "keep", "least_side": 8, "finder": {"weights": "abc"}}
     assert told["crop"] == wanted
-
-
-def test_a_second_pass_computes_nothing_and_loads_no_model(
-    tmp_path: Path, backbone: Backbone, backbone_folders: dict[str, Path]
-):
-    table = images(tmp_path, photos(6))
-    first = run_boxed(tmp_path, table, boxes(6), backbone)
-    unloaded = open_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
-    second = run(tmp_path, table, open_table(tmp_path / "crops"), unloaded)
-    assert (first.computed, second.computed, "model" in vars(unloaded)) == (6, 0, False)
-    assert second.manifests == first.manifests
 
 
 def test_another_box_is_computed_again_and_the_same_box_is_not(tmp_path: Path, backbone: Backbone):

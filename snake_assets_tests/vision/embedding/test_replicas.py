@@ -17,11 +17,6 @@ from snake_assets_tests.vision.conftest import KINDS, describe, picture
 SHARD = Shard("part-00000.parquet", "unit", 3, 10, "digest")
 
 
-@pytest.fixture(scope="module")
-def backbone(backbone_folders: dict[str, Path]) -> Backbone:
-    return open_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
-
-
 def pixels(backbone: Backbone, count: int, seed: int = 0) -> torch.Tensor:
     photos = [np.asarray(picture(90, 80, seed + n)) for n in range(count)]
     resized = [backbone.preprocessing.resized(photo) for photo in photos]

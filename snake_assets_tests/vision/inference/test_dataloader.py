@@ -11,11 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snake_assets.snakeclef.image_table import ingest
-from snake_assets.snakeclef.metadata import PhotoRow
-from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage import StorageError
-from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.errors import EmbeddingError
 from snake_assets.vision.inference.dataloader import (
     BatchReader,
@@ -26,7 +22,7 @@ from snake_assets.vision.inference.dataloader import (
 )
 from snake_assets.vision.inference.dataset import PhotoDataset, plan_batches
 from snake_assets.vision.preprocessing.transforms import BackboneInput, Preprocessing
-from snake_assets_tests.vision.conftest import encode, picture
+from snake_assets_tests.vision.embedding.test_embed import half_photo, images, photos
 
 SQUARE = BackboneInput(
     Preprocessing(
@@ -40,22 +36,11 @@ def in_processes(reader: BatchReader, workers: int, ahead: int) -> Generator[Pho
     return read_in_processes(reader, workers, ahead, pinned=False)
 
 
-def images(root: Path, photos: dict[str, bytes], shard_rows: int) -> Table:
-    (root / "data" / "train").mkdir(parents=True)
-    for name, data in photos.items():
-        (root / "data" / "train" / name).write_bytes(data)
-    rows = [PhotoRow(name, name, f"train/{name}", 1) for name in photos]
-    ingest(rows, find_photos(root / "data", "train"), "train", root / "image_table", shard_rows)
-    return open_table(root / "image_table")
-
-
 @pytest.fixture
 def reader(tmp_path: Path) -> BatchReader:
-    whole = {f"{n:02}.jpg": encode(picture(90 + n, 80, n)) for n in range(11)}
-    whole["04.jpg"] = whole["04.jpg"][: len(whole["04.jpg"]) * 2 // 3] + b"\xff\xd9"
-    table = images(tmp_path, whole, shard_rows=5)
-    photos = PhotoDataset(table, ["image_id", "sha256"])
-    return BatchReader(photos, SQUARE, plan_batches(photos, table.manifest.shards, lambda digest: False, 2))
+    table = images(tmp_path, photos(11) | {"04.jpg": half_photo()}, shard_rows=5)
+    given = PhotoDataset(table, ["image_id", "sha256"])
+    return BatchReader(given, SQUARE, plan_batches(given, table.manifest.shards, lambda digest: False, 2))
 
 
 def test_threads_and_processes_give_the_same_batches_in_order(reader: BatchReader):
@@ -123,11 +108,11 @@ def test_a_decoding_process_that_is_ended_is_told_of(reader: BatchReader):
 
 
 def test_each_content_is_planned_once_and_every_shard_has_a_batch(tmp_path: Path):
-    one, two = encode(picture(40, 30, 1)), encode(picture(40, 30, 2))
+    one, two = photos(2).values()
     table = images(tmp_path, {"a.jpg": one, "b.jpg": two, "c.jpg": one, "d.jpg": two}, shard_rows=2)
     first, second = table.manifest.shards
-    photos = PhotoDataset(table, ["image_id", "sha256"])
-    plans = plan_batches(photos, [first, second], lambda digest: False, 8)
+    given = PhotoDataset(table, ["image_id", "sha256"])
+    plans = plan_batches(given, [first, second], lambda digest: False, 8)
     assert [(plan.shard, plan.rows) for plan in plans] == [(first, (0, 1)), (second, ())]
     known = table.read(["sha256"])["sha256"].to_pylist()[0]
-    assert [plan.rows for plan in plan_batches(photos, [first], known.__eq__, 8)] == [(1,)]
+    assert [plan.rows for plan in plan_batches(given, [first], known.__eq__, 8)] == [(1,)]

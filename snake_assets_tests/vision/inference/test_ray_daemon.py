@@ -19,7 +19,7 @@ from benchmarks.ray import KEYS, SCHEMA, Stub, stub_on
 from snake_assets.detection.detect import FindingSettings, find_snakes
 from snake_assets.detection.finders.base import DetectionError, Finder
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.backbone.backbone import Backbone, open_backbone
+from snake_assets.vision.backbone.backbone import Backbone
 from snake_assets.vision.backbone.features import DCT_STAGE
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed, embed_crops
 from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2
@@ -57,11 +57,6 @@ def one_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with connected(4):
         yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture
-def backbone(backbone_folders: dict[str, Path]) -> Backbone:
-    return open_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
 
 
 def photos(count: int) -> dict[str, bytes]:

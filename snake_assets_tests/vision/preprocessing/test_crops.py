@@ -1,21 +1,14 @@
 """What a crop shows, of which photos it is, and the mask of its animal."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from snake_assets.storage import StorageError
-from snake_assets.storage.tables.manifest import Shard
-from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.storage.tables.writer import write_table
 from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.errors import EmbeddingError
 from snake_assets.vision.preprocessing.crops import (
@@ -28,8 +21,8 @@ from snake_assets.vision.preprocessing.crops import (
     window_around,
     without_background,
 )
-from snake_assets.vision.preprocessing.regions import WHOLE_FRAME, Region, Regions, crop_schema, unit_made_of
-from snake_assets.vision.preprocessing.transforms import BackboneInput, Preprocessing
+from snake_assets.vision.preprocessing.regions import WHOLE_FRAME, Region
+from snake_assets.vision.preprocessing.transforms import Preprocessing
 from snake_assets_tests.vision.boxes import box
 from snake_assets_tests.vision.conftest import encode, mean_difference, picture
 
@@ -85,13 +78,6 @@ def test_photos_of_any_shape_have_a_crop(size: tuple[int, int], preprocessing: P
     assert np.abs(cut.astype(int) - (10, 200, 30)).max(axis=2).min() <= 1
 
 
-def test_without_a_find_the_crop_is_the_whole_photo():
-    data = encode(picture(300, 200))
-    for preprocessing in (CENTRE_CROP, SQUASHED):
-        whole = BackboneInput(preprocessing).prepared(data, WHOLE_FRAME)
-        assert (CropInput(preprocessing, CropSettings()).prepared(data, WHOLE_FRAME) == whole).all()
-
-
 def test_nothing_of_the_window_is_cut_off():
     photo = np.zeros((200, 400, 3), np.uint8)
     photo[50:150, 100:300] = 255  # the box: fills the window from side to side, and half of its height
@@ -136,21 +122,7 @@ def test_a_turned_photo_is_cut_upright():
     assert (cut.prepared(lying, region) == cut.prepared(upright, region)).all()
 
 
-def masked(kind: str) -> np.ndarray:
-    photo = np.zeros((100, 100, 3), np.uint8)
-    photo[::2] = 255
-    mask = np.zeros((10, 10), bool)
-    mask[4:6, 4:6] = True
-    data = encode(Image.fromarray(photo), "PNG")
-    cut = CropInput(replace(SQUASHED, resize=(20, 20)), CropSettings(0.0, kind, 1))  # type: ignore[arg-type]
-    return cut.prepared(data, box(0.4, 0.4, 0.6, 0.6, mask=mask_to_bytes(mask)))
-
-
-def test_the_background_is_kept_greyed_or_blurred():
-    kept = masked("keep")
-    assert set(np.unique(kept)) == {0, 255}
-    # The box is the mask, so nothing of the window is background.
-    assert (masked("grey") == kept).all()
+def test_a_mask_lies_where_its_box_is_cut():
     photo = encode(Image.new("RGB", (100, 100), "white"), "PNG")
     mask = np.zeros((100, 100), bool)
     mask[40:60, 40:50] = True
@@ -159,7 +131,6 @@ def test_the_background_is_kept_greyed_or_blurred():
     assert (grey[:, :10] == 255).all() and (grey[:, 10:] == GREY).all()
     whole = replace(WHOLE_FRAME, mask=mask_to_bytes(mask))
     assert (CropInput(SQUASHED, CropSettings(background="grey")).prepared(photo, whole) == GREY).any()
-    assert (masked("blur")[10] == kept[10]).all()
 
 
 def test_a_damaged_mask_is_named_and_a_useless_setting_refused():
@@ -169,44 +140,6 @@ def test_a_damaged_mask_is_named_and_a_useless_setting_refused():
     for wrong in ({"margin": -0.1}, {"margin": 5}, {"background": "pink"}, {"least_side": 0}):
         with pytest.raises(EmbeddingError):
             CropSettings(**wrong)
-
-
-SHARDS = [Shard(f"part-0000{n}.parquet", str(n), 1, 1, f"digest {n}") for n in range(3)]
-ROWS = [
-    [("a", "aa", 0.25, 0.5, 0.75, 1.0, 0.5, "snake", 2, b"mask"), ("b", "bb", 0, 0, 1, 1, 0, "", 0, None)],
-    [("c", "aa", 0.25, 0.5, 0.75, 1.0, 0.5, "snake", 2, b"mask")],
-]
-
-
-@pytest.fixture
-def crops(tmp_path: Path) -> Table:
-    schema = crop_schema({"finder": "by hand", "threshold": 0.25})
-    with write_table(tmp_path, "yolo_crops", "val", schema, {"finder": "by hand"}) as writer:
-        for photos, rows in zip(SHARDS, ROWS, strict=False):
-            table = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
-            writer.write(unit_made_of(photos), table.to_batches())
-        writer.commit([unit_made_of(photos) for photos in SHARDS[:2]])
-    return open_table(tmp_path)
-
-
-def test_regions_are_found_by_shard_and_digest(crops: Table):
-    regions = Regions(crops)
-    found = Region(0.25, 0.5, 0.75, 1.0, 0.5, "snake", b"mask")
-    assert regions.of(SHARDS[0]) == {"aa": found, "bb": WHOLE_FRAME}
-    assert regions.of(SHARDS[1]) == {"aa": found}
-    assert regions.shard_for(SHARDS[1]) == crops.manifest.shards[1]
-
-
-def test_crops_of_other_photos_are_refused(crops: Table):
-    with pytest.raises(StorageError, match="materialize yolo_crops for val again"):
-        Regions(crops).of(SHARDS[2])
-
-
-def test_the_table_explains_itself(crops: Table):
-    told = {key.decode(): json.loads(value) for key, value in crops.schema.metadata.items()}
-    assert told == {"finder": "by hand", "threshold": 0.25}
-    assert crops.schema.field("mask").nullable
-    assert {str(crops.schema.field(side).type) for side in ("x0", "y0", "x1", "y1", "score")} == {"float"}
 
 
 MASKS = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=40))
@@ -244,12 +177,6 @@ def test_cut_or_changed_bytes_are_refused(mask: np.ndarray, data: st.DataObject)
     changed[place] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(MaskError):
         mask_from_bytes(bytes(changed))
-
-
-@given(st.binary(max_size=200))
-def test_other_bytes_are_refused(data: bytes):
-    with pytest.raises(MaskError, match="materialize it again"):
-        mask_from_bytes(data)
 
 
 def test_only_the_background_changes():

@@ -14,10 +14,11 @@ from snake_assets.defs.assets.dependencies import feature_tables
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import Store
 from snake_assets.learning.reading import read_splits
+from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.backbone.tokens import NO_GRID
 from snake_assets.vision.embedding.tables import DCT, DINOV2
-from snake_assets_tests.defs.assets.test_run import definitions, metadata, run_job
+from snake_assets_tests.defs.assets.test_run import QUICK, definitions, metadata, run_job
 from snake_assets_tests.vision.conftest import encode, picture
 from snake_assets_tests.vision.embedding.test_embed import images, photos
 
@@ -96,6 +97,15 @@ def embedded(root: Path, backbone: Path, given: Mapping[str, bytes]) -> dict[str
     return {name: metadata(result, name, "train") for name in (DINOV2, DCT)}
 
 
+def answered(data: Path, root: Path, backbone: Path) -> bool:
+    """Whether the whole job ends right with a backbone, at the size of its weights."""
+    config = {"ops": {**QUICK["ops"], "embeddings": {"config": {"scale": 1.0}}}}
+    store = root / "whole"
+    return run_job(definitions(data, store, backbone), run_config=config).success and (
+        open_bundle(store / "submission").path("submission.csv").stat().st_size > 0
+    )
+
+
 def vectors(root: Path) -> np.ndarray:
     column = open_table(root / DINOV2 / "train").read(["embedding"])["embedding"].combine_chunks()
     return np.asarray(column.flatten()).reshape(len(column), -1)
@@ -114,7 +124,7 @@ PHOTOS = [picture(300, 224, number) for number in range(2)]
 
 @pytest.mark.daemon
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_of_transformers(family: str, tmp_path: Path) -> None:
+def test_a_family_of_transformers(family: str, tmp_path: Path, small_set: Path) -> None:
     build, processor, options, expected = FAMILIES[family]
     folder = saved(tmp_path / family, build, processor, options)
     told = embedded(tmp_path, folder, GIVEN)
@@ -128,6 +138,7 @@ def test_a_family_of_transformers(family: str, tmp_path: Path) -> None:
     assert told[DCT]["dagster/row_count"] == len(PHOTOS)
     assert told[DINOV2]["peak_memory_mb"] > 0
     assert ("columns" in told[DINOV2]["recipe"]) == (family not in ("clip", "deit"))
+    assert answered(small_set, tmp_path, folder)
 
 
 @pytest.mark.daemon
@@ -141,7 +152,7 @@ def test_a_family_of_transformers(family: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_timm_checkpoint(
-    architecture: str, options: dict[str, Any], expected: Expected | None, tmp_path: Path
+    architecture: str, options: dict[str, Any], expected: Expected | None, tmp_path: Path, small_set: Path
 ) -> None:
     timm = pytest.importorskip("timm")
     torch.manual_seed(0)
@@ -153,10 +164,11 @@ def test_a_timm_checkpoint(
         features = model.forward_features(torch.stack([transform(photo) for photo in PHOTOS]))
         output = expected(features) if expected else model.forward_head(features, pre_logits=True)
     assert equal(vectors(tmp_path), output.numpy())
+    assert answered(small_set, tmp_path, tmp_path / "timm")
 
 
 @pytest.mark.daemon
-def test_an_open_clip_folder(tmp_path: Path) -> None:
+def test_an_open_clip_folder(tmp_path: Path, small_set: Path) -> None:
     open_clip = pytest.importorskip("open_clip")
     from safetensors.torch import save_file
 
@@ -173,6 +185,7 @@ def test_an_open_clip_folder(tmp_path: Path) -> None:
     with torch.no_grad():
         projected = model.eval().encode_image(torch.stack([transform(photo) for photo in PHOTOS]))
     assert equal(vectors(tmp_path) @ model.visual.proj.detach().numpy(), projected.numpy())
+    assert answered(small_set, tmp_path, folder)
 
 
 def test_without_a_grid_of_tokens_the_dct_is_left_out_by_name(tmp_path: Path) -> None:

@@ -49,7 +49,13 @@ from benchmarks.synthetic import draw_features, power_law_counts
 from snake_assets.ablation.paper_trainer import train_as_the_paper
 from snake_assets.ablation.steps import PaperTrainer
 from snake_assets.defs.assets.dependencies import FEATURE_TABLES
-from snake_assets.learning.decision.pooling import Pooling, pool_observations, softmax
+from snake_assets.learning.decision.pooling import (
+    mean_by_observation,
+    observation_rows,
+    pool_observations,
+    softmax,
+)
+from snake_assets.learning.decision.rules import argmax
 from snake_assets.learning.feature_table import CLS, FeatureTable
 from snake_assets.learning.reading import read_splits
 from snake_assets.learning.settings import Recipe
@@ -109,19 +115,20 @@ def answers_of_all(
     paper = train_as_the_paper(train, MENDED, 0)
     logreg, species = logistic_regression(train, test)
 
-    def likeliest(
-        photos: npt.NDArray[np.floating], class_ids: npt.NDArray[np.int32], pooling: Pooling = "mean"
-    ) -> npt.NDArray[np.int32]:
-        _, pooled = pool_observations(photos, test.observation_id, None, pooling)
-        answers: npt.NDArray[np.int32] = class_ids[pooled.argmax(axis=1)]
-        return answers
+    observations, rows = observation_rows(test.observation_id)
 
+    def likeliest(
+        photos: npt.NDArray[np.floating], class_ids: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.int32]:
+        return argmax(mean_by_observation(photos, rows, len(observations)), class_ids)
+
+    near = pool_observations(votes, test.observation_id)[1]
     own = classifier.observe(classifier.blended(heads, votes), test.observation_id)
     return {
         "recipe": classifier.answers(own, classifier.rule),
         "logreg": likeliest(logreg, species),
         "paper": likeliest(softmax(paper.head.logits([test.blocks[MENDED.features]])), paper.class_ids),
-        "neighbours": likeliest(votes, classifier.class_ids, "log_mean"),
+        "neighbours": argmax(near, classifier.class_ids),
     }, seconds
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from snake_assets.ablation.data import AblationData, first_photos, numbered_by_frequency, read_by_the_paper
 from snake_assets.ablation.paper_trainer import train_as_the_paper
 from snake_assets.ablation.steps import PaperTrainer, Step
-from snake_assets.learning.decision.pooling import pool_observations, softmax
+from snake_assets.learning.decision.pooling import mean_by_observation, observation_rows, softmax
 from snake_assets.learning.decision.rules import argmax
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.evaluation.comparison import (
@@ -155,7 +155,8 @@ def _by_the_paper(
     answers = []
     for trained in models:
         photos = softmax(trained.head.logits([seen.blocks[trainer.features]]))
-        _, probabilities = pool_observations(photos, seen.observation_id, data.order, "mean")
+        observations, rows = observation_rows(seen.observation_id, data.order)
+        probabilities = mean_by_observation(photos, rows, len(observations))
         probabilities[np.isnan(probabilities).any(axis=1)] = trained.prior
         answers.append(argmax(probabilities, trained.class_ids))
     return np.stack(answers), float(np.mean([trained.accuracy for trained in models]))

@@ -24,12 +24,9 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What is known of O observations before anything is decided.
+    """The probabilities of C species, float64 [O, C], by O observations.
 
-    Attributes:
-        observation_id: O strings.
-        probabilities: of each of C species, float64 [O, C].
-        photos: readable photos behind them, int32 [O]; 0 means that they are the prior.
+    `photos` counts the readable ones behind them, int32 [O]; 0 means that they are the prior.
     """
 
     observation_id: Sequence[str]
@@ -42,7 +39,6 @@ class Predictions:
     """What is said about O observations; K = min(5, species).
 
     Attributes:
-        observation_id: O strings.
         class_id: the decided species, int32 [O].
         probability: that of the decided species, float32 [O].
         p_venomous: probability that the snake is medically important venomous, float32 [O].
@@ -72,16 +68,11 @@ class SpeciesClassifier:
     Attributes:
         class_ids: species of each output column, ascending, int32 [C].
         features: block name -> its columns, in the head's order.
-        head: on these blocks.
-        neighbours: training photos, by their CLS tokens.
         share: of the neighbours' votes in a photo's probabilities.
         temperature: of head and votes together.
-        rule: how an observation's probabilities become one species.
         prior: share of each species among the training observations, float64 [C].
         venomous: whether each species is medically important venomous, bool [C].
         fingerprint: backbone and preprocessing of the features that it was trained on.
-        recipe: of the training.
-        choice: what the folds said.
     """
 
     class_ids: npt.NDArray[np.int32]
@@ -155,10 +146,8 @@ class SpeciesClassifier:
     def identify(self, table: FeatureTable, order: Sequence[str] | None = None) -> Predictions:
         """Name the species of each observation: its photos' probabilities are pooled, then decided on.
 
-        Args:
-            table: photos and their features.
-            order: the observations wanted, as in `pool_observations`. One without a readable photo
-                is given the prior as its probabilities and the species of least expected cost.
+        Of the observations of `order`, as in `pool_observations`, one without a readable photo is given the
+        prior as its probabilities and the species of least expected cost.
 
         Raises:
             LearningError: foreign features, or an order that does not fit the photos.

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +23,7 @@ from snake_assets.learning.settings import BlockName, Positive, Recipe, Share
 from snake_assets.storage.paths import AnyPath
 
 MODEL_FILE, TEXT_FILE = "model.safetensors", "classifier.json"
-FORMAT: Literal[4] = 4
+FORMAT = 4
 # Numbers beyond it are damage, and would overflow when they are multiplied.
 LARGEST = 1e9
 
@@ -41,7 +43,7 @@ class _Text(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal[4] = FORMAT
+    format: Literal[4] = 4
     backbone_fingerprint: str
     feature_names: dict[BlockName, Annotated[int, Field(ge=1)]]
     class_ids: Annotated[list[ClassId], Field(min_length=1)]
@@ -71,7 +73,7 @@ def write_classifier(classifier: SpeciesClassifier, folder: Path) -> None:
         raise
     text = _Text(
         backbone_fingerprint=classifier.fingerprint,
-        feature_names=dict(classifier.features),  # type: ignore[arg-type]
+        feature_names=classifier.features,
         class_ids=classifier.class_ids.tolist(),
         venomous=classifier.venomous.tolist(),
         prior=classifier.prior.tolist(),
@@ -96,12 +98,8 @@ def read_classifier(folder: AnyPath, model_file: str = MODEL_FILE) -> SpeciesCla
             together.
     """
     text, model = _read_text(folder), folder / model_file
-    try:
+    with _reading(folder, model_file):
         tensors = load_file(model) if isinstance(model, Path) else load(model.read_bytes())
-    except FileNotFoundError as error:
-        raise _missing(folder, model_file) from error
-    except SafetensorError as error:
-        raise _damaged(folder, error) from error
     if not _belong_together(text, tensors):
         found = {name: (str(values.dtype), values.shape) for name, values in tensors.items()}
         raise LearningError(
@@ -114,7 +112,7 @@ def read_classifier(folder: AnyPath, model_file: str = MODEL_FILE) -> SpeciesCla
     near = {name.removeprefix("neighbours."): values for name, values in tensors.items() if "." in name}
     return SpeciesClassifier(
         class_ids=np.array(text.class_ids, dtype=np.int32),
-        features={str(name): columns for name, columns in text.feature_names.items()},
+        features=text.feature_names,
         head=LinearHead(mean, scale, tensors["weight"], tensors["bias"]),
         neighbours=Neighbours(**near, classes=len(text.class_ids)),
         share=text.neighbours_share,
@@ -137,30 +135,28 @@ def trained_on_features(folder: AnyPath) -> str:
     return _read_text(folder).backbone_fingerprint
 
 
-def _read_text(folder: AnyPath) -> _Text:
+@contextmanager
+def _reading(folder: AnyPath, name: str) -> Iterator[None]:
     try:
+        yield
+    except FileNotFoundError as error:
+        raise LearningError(
+            f"{folder} holds no whole classifier ({name} is missing): materialize species_classifier first."
+        ) from error
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise LearningError(f"The classifier in {folder} is damaged, train it again: {error}") from error
+
+
+def _read_text(folder: AnyPath) -> _Text:
+    with _reading(folder, TEXT_FILE):
         found = json.loads((folder / TEXT_FILE).read_text(encoding="utf-8"))
         number = found.get("format") if isinstance(found, dict) else None
         if not isinstance(number, int) or number == FORMAT:
             return _Text.model_validate(found)
-    except FileNotFoundError as error:
-        raise _missing(folder, TEXT_FILE) from error
-    except (ValueError, RecursionError) as error:
-        raise _damaged(folder, error) from error
     raise LearningError(
         f"The classifier in {folder} is of format {number}, this version reads format {FORMAT}: it was "
         "trained by another version of snake-assets. Materialize species_classifier again."
     )
-
-
-def _missing(folder: AnyPath, name: str) -> LearningError:
-    return LearningError(
-        f"{folder} holds no whole classifier ({name} is missing): materialize species_classifier first."
-    )
-
-
-def _damaged(folder: AnyPath, error: Exception) -> LearningError:
-    return LearningError(f"The classifier in {folder} is damaged, train it again: {error}")
 
 
 def _belong_together(text: _Text, tensors: dict[str, Any]) -> bool:
@@ -183,10 +179,6 @@ def _belong_together(text: _Text, tensors: dict[str, Any]) -> bool:
         and text.class_ids == sorted(set(text.class_ids))
         and any(text.prior)
         and bool(((labels >= 0) & (labels < classes)).all())
-        and all(bool((np.abs(values) <= _largest(values)).all()) for values in tensors.values())
+        # NaN and infinity are not within either.
+        and all(float(np.abs(values).max(initial=0)) <= LARGEST for values in tensors.values())
     )
-
-
-def _largest(values: np.ndarray[Any, Any]) -> float:
-    # float16 does not reach the limit: it would be taken for infinity, and infinity be let through.
-    return float(np.finfo(np.float16).max) if values.dtype == np.float16 else LARGEST

@@ -23,11 +23,11 @@ class FeatureTable:
     """Photos of one split with their vectors; checked on construction.
 
     Attributes:
-        image_id: name of every photo, N strings, no two alike.
-        observation_id: the observation that each photo belongs to, N strings.
+        image_id: name of every photo, no two alike.
+        observation_id: the observation that each photo belongs to.
         blocks: name, one of `BLOCKS` -> float32 [N, D], all finite.
         class_id: the species, int32 [N]; None where it is unknown.
-        sha256: digest of each photo's file, N strings, by which exact duplicates are found; or None.
+        sha256: digest of each photo's file, by which exact duplicates are found; or None.
         fingerprint: how the vectors were made (backbone, preprocessing); None where nobody recorded it.
 
     Raises:

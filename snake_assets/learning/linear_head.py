@@ -3,16 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from snake_assets.learning.errors import LearningError
 from snake_assets.vision.backbone.encoder import resolve_precision
-
-if TYPE_CHECKING:
-    import torch
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.integer]
@@ -71,7 +67,7 @@ def fit_heads(
     epochs: int,
     seed: int,
     rows: Rows | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> list[LinearHead]:
     """Train a head for each strength by Adam, all of them in the same pass; the outcome is reproducible.
 
@@ -105,7 +101,14 @@ def fit_heads(
     large = 2.0 * size * dims * heads * classes > LARGE
     half = large and resolve_precision("auto", "cpu") == "bf16"
     dtype = torch.bfloat16 if half else torch.float32
-    inputs, mean, scale = _standardised(blocks, rows, dtype)
+    moments = [column_moments(block, rows) for block in blocks]
+    mean, scale = (np.concatenate(parts) for parts in zip(*moments, strict=True))
+    inputs = torch.empty(len(rows), dims, dtype=dtype)
+    for start in range(0, len(rows), PIECE):
+        piece = np.hstack([block[rows[start : start + PIECE]] for block in blocks])
+        piece -= mean
+        piece /= scale
+        inputs[start : start + PIECE] = torch.from_numpy(piece).to(dtype)
     answers = torch.from_numpy(labels[rows].astype(np.int64))
     decay = torch.tensor([1 / (strength * len(rows)) for strength in strengths])[:, None]
     weight, bias = torch.zeros(dims, heads, classes), torch.zeros(heads, classes)
@@ -123,7 +126,7 @@ def fit_heads(
         at = step % epoch_steps
         if epoch_steps > 1 and at == 0:
             order = torch.randperm(len(rows), generator=generator)
-            if progress and step and large:
+            if step and large:
                 progress(f"head: {step} of {steps} steps")
         batch = order[at * size : (at + 1) * size]
         chosen = inputs if epoch_steps == 1 else inputs[batch]
@@ -146,23 +149,6 @@ def fit_heads(
         LinearHead(mean, scale, weight[:, head].contiguous().numpy(), bias[head].numpy() - adjustment)
         for head in range(heads)
     ]
-
-
-def _standardised(
-    blocks: Sequence[Floats], rows: Rows, dtype: "torch.dtype"
-) -> "tuple[torch.Tensor, Floats, Floats]":
-    """The rows' blocks side by side with mean 0 and deviation 1, [rows, D], and both moments, [D]."""
-    import torch
-
-    moments = [column_moments(block, rows) for block in blocks]
-    mean, scale = (np.concatenate([own[part] for own in moments]) for part in (0, 1))
-    inputs = torch.empty(len(rows), len(mean), dtype=dtype)
-    for start in range(0, len(rows), PIECE):
-        piece = np.hstack([block[rows[start : start + PIECE]] for block in blocks])
-        piece -= mean
-        piece /= scale
-        inputs[start : start + PIECE] = torch.from_numpy(piece).to(dtype)
-    return inputs, mean, scale
 
 
 def _rise_and_fall(step: int, steps: int) -> float:

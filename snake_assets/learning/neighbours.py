@@ -83,13 +83,9 @@ class Neighbours:
 def fit_neighbours(
     cls: Floats, labels: npt.NDArray[np.integer], classes: int, rows: Rows | None = None
 ) -> Neighbours:
-    """Remember training photos.
+    """Remember training photos: CLS tokens, float32 [N, D], and the column of each one's species, [N].
 
-    Args:
-        cls: CLS tokens, float32 [N, D].
-        labels: column of each photo's species, [N].
-        classes: C.
-        rows: those to remember; None takes all. `nearest` counts within them.
+    Those of `rows` are remembered, None takes all, and `nearest` counts within them.
     """
     rows = np.arange(len(labels)) if rows is None else rows
     mean, scale = column_moments(cls, rows)

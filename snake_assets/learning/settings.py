@@ -1,23 +1,13 @@
 """How a classifier is trained, and the two numbers that are chosen on folds."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from snake_assets.learning.decision.rules import DecisionRule
+from snake_assets.learning.feature_table import BLOCKS, CROP_OF_BLOCK, DCT
 
-BlockName = Literal[
-    "cls",
-    "patch_mean",
-    "earlier_cls",
-    "middle_mean",
-    "dct",
-    "crop_cls",
-    "crop_patch_mean",
-    "crop_earlier_cls",
-    "crop_middle_mean",
-    "crop_dct",
-]
+BlockName = Annotated[str, Field(pattern=f"^({'|'.join(BLOCKS)})$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -41,15 +31,8 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    blocks: Annotated[tuple[BlockName, ...], Field(min_length=1)] = (
-        "cls",
-        "patch_mean",
-        "earlier_cls",
-        "middle_mean",
-        "crop_cls",
-        "crop_patch_mean",
-        "crop_earlier_cls",
-        "crop_middle_mean",
+    blocks: Annotated[tuple[BlockName, ...], Field(min_length=1)] = tuple(
+        name for name in BLOCKS if name not in (DCT, CROP_OF_BLOCK[DCT])
     )
     strengths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.03, 0.3)
     shares: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.0, 0.2, 0.4, 0.6, 0.8)

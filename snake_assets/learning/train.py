@@ -28,16 +28,12 @@ def train_classifier(
     venomous: Mapping[int, bool],
     recipe: Recipe,
     fingerprint: str,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> SpeciesClassifier:
     """Choose the head's strength and the neighbours' share on folds; train the outcome on all photos.
 
-    Args:
-        table: labelled photos of the train split.
-        venomous: class_id -> is medically important venomous, at least for the table's species.
-        recipe: what is tried.
-        fingerprint: of the backbone and preprocessing behind the features.
-        progress: called with a short line now and then.
+    `venomous` tells of each class_id, of the table's at least, whether it is medically important venomous;
+    `fingerprint` names the backbone and preprocessing behind the features.
 
     Raises:
         LearningError: no photos, no labels, a single species, a species that the venom list lacks,
@@ -47,7 +43,7 @@ def train_classifier(
     class_ids, labels = _usable(table, recipe, fingerprint)
     venom_flags(class_ids, venomous)
     folds = folds_of(table, recipe)
-    choice = choose(table, labels, class_ids, folds, recipe, venomous, progress or (lambda line: None))
+    choice = choose(table, labels, class_ids, folds, recipe, venomous, progress)
     return _trained(table, venomous, recipe, choice, fingerprint)
 
 
@@ -88,21 +84,15 @@ def _trained(
     class_ids, labels = _usable(table, recipe, fingerprint)
     first_photos = np.unique(table.observation_id, return_index=True)[1]
     features = {name: table.dims[name] for name in table.present(recipe.blocks)}
-    (head,) = fit_heads(
-        [table.blocks[name] for name in features],
-        labels,
-        len(class_ids),
-        [choice.best.strength],
-        recipe.epochs,
-        recipe.seed,
-    )
+    best, blocks = choice.best, [table.blocks[name] for name in features]
+    (head,) = fit_heads(blocks, labels, len(class_ids), [best.strength], recipe.epochs, recipe.seed)
     return SpeciesClassifier(
         class_ids=class_ids,
         features=features,
         head=head,
         neighbours=fit_neighbours(table.blocks[CLS], labels, len(class_ids)),
-        share=choice.best.share,
-        temperature=choice.best.temperature,
+        share=best.share,
+        temperature=best.temperature,
         rule=recipe.rule,
         prior=np.bincount(labels[first_photos], minlength=len(class_ids)) / len(first_photos),
         venomous=venom_flags(class_ids, venomous),

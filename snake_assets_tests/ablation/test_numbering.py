@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snake_assets.ablation.data import numbered_by_frequency
@@ -17,21 +17,16 @@ from snake_assets.snakeclef.metric import read_truth, score
 LIKE_THE_OFFICIAL_LIST = dict.fromkeys(range(10), False)
 
 
-def test_the_number_is_the_place_in_the_order_of_frequency() -> None:
-    trained_on = np.array([7, 7, 7, 3, 9, 9])
-    read = numbered_by_frequency(np.array([3, 7, 9]), trained_on, LIKE_THE_OFFICIAL_LIST)
-    assert read.tolist() == [2, 0, 1]
-
-
-def test_equally_frequent_species_are_numbered_by_class_id() -> None:
-    read = numbered_by_frequency(np.array([[8], [2]]), np.array([8, 2, 5]), LIKE_THE_OFFICIAL_LIST)
-    assert read.tolist() == [[2], [0]]
-
-
-def test_in_a_list_with_gaps_numbers_count_through_it() -> None:
-    gaps = {40: True, 30: False, 20: False}
-    read = numbered_by_frequency(np.array([40, 20]), np.array([40, 40, 20]), gaps)
-    assert read.tolist() == [20, 30]
+@pytest.mark.parametrize(
+    ("truth", "trained_on", "venomous", "numbered"),
+    [
+        ([3, 7, 9], [7, 7, 7, 3, 9, 9], LIKE_THE_OFFICIAL_LIST, [2, 0, 1]),
+        ([[8], [2]], [8, 2, 5], LIKE_THE_OFFICIAL_LIST, [[2], [0]]),  # equally frequent: by class_id
+        ([40, 20], [40, 40, 20], {40: True, 30: False, 20: False}, [20, 30]),  # gaps are counted through
+    ],
+)
+def test_the_number_is_the_place_in_the_order_of_frequency(truth, trained_on, venomous, numbered) -> None:
+    assert numbered_by_frequency(np.array(truth), np.array(trained_on), venomous).tolist() == numbered
 
 
 def test_a_species_without_a_number_is_named() -> None:
@@ -39,6 +34,7 @@ def test_a_species_without_a_number_is_named() -> None:
         numbered_by_frequency(np.array([4, 3]), np.array([3]), LIKE_THE_OFFICIAL_LIST)
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_a_perfect_classifier_numbered_by_frequency_scores_at_chance(seed: int) -> None:
     rng = np.random.default_rng(seed)

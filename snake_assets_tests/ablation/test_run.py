@@ -36,24 +36,23 @@ def result(of: AblationData, settings: StepSettings = GOOD, **faults: object) ->
     return run([step], of).results[0]
 
 
-def test_without_faults_the_species_are_told_apart() -> None:
-    assert all(np.mean(answers == data().truth) > 0.9 for answers in result(data()).class_id)
-
-
-def test_numbered_by_frequency_the_same_answers_are_other_species() -> None:
-    told, numbered = (result(data(), numbering=way).class_id for way in ("class_id", "frequency"))
+def test_each_fault_costs_what_it_should() -> None:
+    stored = data()
+    good, numbered, blank, ignoring = (
+        result(stored, **fault)
+        for fault in (
+            {},
+            {"numbering": "frequency"},
+            {"rescaled_twice": True},
+            {"photos_read": "jpg_of_inaturalist"},
+        )
+    )
+    assert all(np.mean(answers == stored.truth) > 0.9 for answers in good.class_id)
     # All four species are equally frequent, so they are numbered by class_id through the list.
-    assert (numbered == np.array(sorted(LIST))[np.searchsorted([3, 7, 12, 30], told)]).all()
-    assert score(data().truth, numbered[0], LIST).track1 < 60
-
-
-def test_rescaled_twice_all_observations_get_one_answer() -> None:
-    assert all(np.unique(one).size == 1 for one in result(data(), rescaled_twice=True).class_id)
-
-
-def test_ignored_photos_are_not_trained_on() -> None:
-    few, everything = (result(data(), photos_read=read).photos for read in ("jpg_of_inaturalist", "all"))
-    assert few < everything == len(data().train)
+    by_number = np.array(sorted(LIST))[np.searchsorted([3, 7, 12, 30], good.class_id)]
+    assert (numbered.class_id == by_number).all() and numbered.scores["track1"] < 60
+    assert all(np.unique(one).size == 1 for one in blank.class_id)
+    assert ignoring.photos < good.photos == len(stored.train)
 
 
 def test_one_photo_decides_alone() -> None:
@@ -93,7 +92,7 @@ def test_the_last_step_answers_as_the_classifier_does_and_trained_anew_it_is_the
     assert (result(replace(stored, classifier=renamed), last.step.settings).class_id[0] == told).all()
 
 
-def test_every_step_has_its_score_interval_and_gain(ablation: Ablation) -> None:
+def test_every_step_has_its_score_interval_and_gain_beside_chance(ablation: Ablation) -> None:
     assert [one.step for one in ablation.results] == steps(OWN, 3)
     assert ablation.observations == len(data().truth)
     assert ablation.results[0].gain is None
@@ -107,9 +106,6 @@ def test_every_step_has_its_score_interval_and_gain(ablation: Ablation) -> None:
         assert low <= high
         if one.class_id.shape == before.class_id.shape and (one.class_id == before.class_id).all():
             assert (low, high) == (0, 0)
-
-
-def test_chance_is_stated_for_both_ways_of_guessing(ablation: Ablation) -> None:
     assert ablation.chance["accuracy"] == pytest.approx(25, abs=3)
     assert ablation.chance_of_list["accuracy"] == pytest.approx(12.5, abs=3)
     assert ablation.perfect_by_number is not None and ablation.perfect_by_number < 60

@@ -39,7 +39,9 @@ OPERATION = Operation(
     auroc=(0.876, 0.847, 0.904),
     refused=(0.36, 0.26, 0.47),
 )
-CLASS_IDS, VENOMOUS = [3, 5, 8, 9], {3: True, 5: True, 8: False, 9: False}
+SPECIES = Species.of(NAMES, [True, True, False, False])
+CLASS_IDS = np.array([3, 5, 8, 9], np.int32)
+VENOMOUS = {3: True, 5: True, 8: False, 9: False}
 
 
 @dataclass(frozen=True)
@@ -82,19 +84,16 @@ def made(demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     labels = np.repeat(np.arange(4), 16)
     photos = [snake(label, number) for number, label in enumerate(labels.tolist())]
     known = features_of(backbone, photos, [f"{number // 2}" for number in range(64)])
-    train = FeatureTable(
-        known.image_id, known.observation_id, known.blocks, np.array(CLASS_IDS, np.int32)[labels]
-    )
+    train = FeatureTable(known.image_id, known.observation_id, known.blocks, CLASS_IDS[labels])
     classifier = train_classifier(train, VENOMOUS, Recipe(folds=2), "drawn")
-    species = Species.of(NAMES, classifier.venomous)
     gallery = typical_photos(classifier.neighbours, train.observation_id)
     root = tmp_path_factory.mktemp("identification")
     write_package(
         root / "model_package",
         classifier=classifier,
         nearness=fit_nearness(classifier.neighbours, train.observation_id),
-        thresholds=fit_thresholds(*held_out(classifier, train, VENOMOUS), species),
-        species=species,
+        thresholds=fit_thresholds(*held_out(classifier, train, VENOMOUS), SPECIES),
+        species=SPECIES,
         records=pl.DataFrame(
             [(3, "PH", 1), (5, "PH", 9), (8, "PH", 1), (9, "PH", 9), (5, "IN", 9), (9, "IN", 9)],
             schema=["class_id", "code", "photos"],

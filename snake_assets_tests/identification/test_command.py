@@ -56,12 +56,19 @@ def test_every_photo_of_a_folder_has_a_row_and_a_second_call_computes_nothing(
     assert "has answers for 12 of 12 photos" in capsys.readouterr().err
 
 
-def test_without_a_file_answers_go_to_stdout(
-    made: Made, folder: Path, capsys: pytest.CaptureFixture[str]
+def test_without_a_file_and_a_network_answers_go_to_stdout(
+    made: Made, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert predict(made, folder / "00.png", "--format", "jsonl", "--top-k", "2") == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    assert len(json.loads(line)["top_k"]) == 2
+    def refuse(*_: object) -> None:
+        raise OSError("There is no network.")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert predict(made, folder / "00.png", "--format", "jsonl", "--top-k", 2, "--country", "IN") == 0
+    told = capsys.readouterr()
+    (answer,) = map(json.loads, told.out.splitlines())
+    assert len(answer["top_k"]) == 2 and answer["level"] != "unreadable"
+    assert "never recorded in IN" in told.err
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "megadetector", "dwc"])
@@ -71,11 +78,6 @@ def test_other_formats_are_gone_on_with_as_well(made: Made, folder: Path, tmp_pa
     assert predict(made, *sorted(folder.iterdir())[:5], "-o", in_two, "--format", kind) == 0
     assert predict(made, folder, "-o", in_two, "--format", kind) == 0
     assert in_two.read_text() == at_once.read_text()
-
-
-def test_a_country_says_what_it_did(made: Made, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert predict(made, folder / "00.png", "--country", "IN") == 0
-    assert "never recorded in IN" in capsys.readouterr().err
 
 
 def test_a_call_that_cannot_be_done_says_why_and_returns_2(
@@ -127,18 +129,6 @@ def test_it_does_without_dagster() -> None:
     assert told.stdout.strip() == "False"
 
 
-def test_it_works_with_the_network_cut_off(
-    made: Made, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError("There is no network.")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    assert predict(made, folder / "00.png", "--format", "jsonl") == 0
-    assert json.loads(capsys.readouterr().out)["level"] != "unreadable"
-
-
 def test_hostile_files_are_rows(made: Made, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -164,20 +154,6 @@ def write(file: Path, entries: list[str], layout: Layout = LINES) -> set[str]:
         for entry in entries:
             answers.add([entry])
     return before
-
-
-def test_a_second_call_goes_on_and_doubles_nothing(tmp_path: Path) -> None:
-    file = tmp_path / "out.csv"
-    assert write(file, ENTRIES[:3]) == set()
-    assert write(file, ENTRIES) == {"0", "1", "2"}
-    assert file.read_text() == "key,answer\n" + "\n".join(ENTRIES) + "\n"
-
-
-def test_entries_of_a_document_stay_between_its_head_and_its_tail(tmp_path: Path) -> None:
-    file = tmp_path / "out.json"
-    write(file, ["0", "1"], ARRAY)
-    assert write(file, ["2"], ARRAY) == {"0", "1"}
-    assert file.read_text() == "[\n0,\n1,\n2\n]\n"
 
 
 def test_rows_that_were_taken_out_are_computed_again(tmp_path: Path) -> None:
@@ -206,14 +182,10 @@ def test_a_file_of_something_else_is_refused_by_name_and_left_as_it_is(
         pass
     assert str(file) in str(raised.value)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_a_file_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "out.csv"
-    file.write_text("mine")
-    with pytest.raises(IdentificationError, match=r"no out\.csv\.options\.json beside it"):
-        write(file, ENTRIES)
-    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+    (tmp_path / "mine.csv").write_text("mine")
+    with pytest.raises(IdentificationError, match=r"no mine\.csv\.options\.json beside it"):
+        write(tmp_path / "mine.csv", ENTRIES)
+    assert (tmp_path / "mine.csv").read_text() == "mine"
 
 
 def test_two_calls_do_not_write_one_file(tmp_path: Path) -> None:

@@ -3,20 +3,12 @@
 import numpy as np
 import pytest
 
-from snake_assets.identification.evaluation import (
-    Operation,
-    held_out,
-    judge_operation,
-)
-from snake_assets.identification.thresholds import Species
+from snake_assets.identification.evaluation import Operation, held_out, judge_operation
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.settings import Recipe
 from snake_assets.learning.train import train_classifier
-
-NAMES = ["Naja naja", "Naja kaouthia", "Ptyas mucosa", "Boiga cyanea"]
-CLASS_IDS, VENOMOUS = np.array([3, 5, 8, 9], np.int32), {3: True, 5: True, 8: False, 9: False}
-SPECIES = Species.of(NAMES, [True, True, False, False])
+from snake_assets_tests.identification.conftest import CLASS_IDS, NAMES, SPECIES, VENOMOUS
 
 
 @pytest.fixture(scope="module")

@@ -4,19 +4,10 @@ import csv
 import io
 import json
 from dataclasses import replace
-from typing import Any
 
 import jsonschema
-import pytest
 
-from snake_assets.identification.exports import (
-    SCHEMA,
-    Answer,
-    Format,
-    Likely,
-    LookAlike,
-    layout_of,
-)
+from snake_assets.identification.exports import SCHEMA, Answer, Format, Likely, LookAlike, layout_of
 from snake_assets.vision.preprocessing.regions import Region
 
 COBRA = Answer(
@@ -124,50 +115,34 @@ def text_of(kind: Format, *observations: list[Answer], detector: str | None = No
     return layout.head + layout.between.join(entries) + layout.tail
 
 
-def test_csv_has_the_columns_in_their_order_with_lists_as_json() -> None:
+def test_csv_and_json_lines_have_the_columns_in_their_order() -> None:
     rows = [*csv.DictReader(io.StringIO(text_of("csv", ALL)))]
     assert tuple(rows[0]) == tuple(SCHEMA)
     assert rows[0]["path"] == COBRA.path and rows[0]["probability"] == "0.912346"
     assert json.loads(rows[0]["prediction_set"]) == ["Naja naja", "Ptyas mucosa"]
     assert json.loads(rows[0]["look_alikes"])[0]["photo"] == "gallery/1-1.jpg"
     assert rows[3]["probability"] == "" and rows[4]["error"] == UNREADABLE.error
-
-
-def test_json_lines_hold_the_same_as_csv() -> None:
-    rows = [json.loads(line) for line in text_of("jsonl", ALL).splitlines()]
-    assert [*rows[0]] == [*SCHEMA]
-    assert rows[0]["top_k"][1] == {"species": "Ptyas mucosa", "probability": 0.05}
-    assert rows[4]["level"] == "unreadable" and rows[4]["probability"] is None
-
-
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "megadetector"])
-def test_an_entry_is_known_by_the_photo_that_it_answers(kind: Format) -> None:
-    layout = layout_of(kind, "m", NAMED, None, None)
-    assert [layout.key(entry) for entry in layout.entries(ALL)] == [answer.path for answer in ALL]
-
-
-def megadetector(*answers: Answer) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text_of("megadetector", [*answers], detector="yolo"))
-    jsonschema.Draft202012Validator(MEGADETECTOR).validate(found)
-    return found
+    lines = [json.loads(line) for line in text_of("jsonl", ALL).splitlines()]
+    assert [*lines[0]] == [*SCHEMA]
+    assert lines[0]["top_k"][1] == {"species": "Ptyas mucosa", "probability": 0.05}
+    assert lines[4]["level"] == "unreadable" and lines[4]["probability"] is None
 
 
 def test_megadetector_output_keeps_to_the_format() -> None:
-    said = [image["detections"] for image in megadetector(*ALL)["images"]]
+    boxed = replace(COBRA, region=Region(0.25, 0.5, 0.75, 1.0, score=0.8, label="snake"))
+    found = json.loads(text_of("megadetector", [boxed, *ALL[1:]], detector="yolo"))
+    jsonschema.Draft202012Validator(MEGADETECTOR).validate(found)
+    said = [image["detections"] for image in found["images"]]
     # Likeliest first; no species where the level is none, and nothing at all for the unknown.
     assert said[0][0]["classifications"] == [["1", 0.912346], ["2", 0.05]]
     assert said[1][0]["classifications"] == [["3", 0.97]]
     assert said[2][0]["classifications"] == [["4", 0.95]]
     assert "classifications" not in said[3][0]
     assert said[4] is None
+    # The finder's box, else the whole frame.
+    assert (said[0][0]["bbox"], said[0][0]["conf"]) == ([0.25, 0.5, 0.5, 0.5], 0.8)
+    assert said[1][0]["bbox"] == [0.0, 0.0, 1.0, 1.0]
     assert json.loads(text_of("megadetector"))["images"] == []
-
-
-def test_megadetector_output_has_the_finders_box_and_else_the_whole_frame() -> None:
-    found = replace(COBRA, region=Region(0.25, 0.5, 0.75, 1.0, score=0.8, label="snake"))
-    boxes = [image["detections"][0] for image in megadetector(found, GENUS)["images"]]
-    assert (boxes[0]["bbox"], boxes[0]["conf"]) == ([0.25, 0.5, 0.5, 0.5], 0.8)
-    assert boxes[1]["bbox"] == [0.0, 0.0, 1.0, 1.0]
 
 
 def test_darwin_core_has_an_occurrence_an_observation_in_its_terms() -> None:

@@ -6,17 +6,12 @@ import pytest
 from snake_assets.identification.thresholds import (
     Observations,
     Promises,
-    Species,
-    Thresholds,
     fit_thresholds,
     joined,
     truths,
 )
 from snake_assets.learning.errors import LearningError
-
-SPECIES = Species.of(
-    ["Naja naja", "Naja kaouthia", "Ptyas mucosa", "Boiga cyanea"], [True, True, False, False]
-)
+from snake_assets_tests.identification.conftest import SPECIES
 
 
 def drawn(count: int, seed: int, hardness: float = 2.0) -> tuple[Observations, np.ndarray]:
@@ -54,24 +49,14 @@ def test_promises_are_kept_among_new_observations() -> None:
             assert found.mean() == pytest.approx(share, abs=0.015), name
 
 
-def test_what_is_far_from_all_photos_is_refused_however_sure_the_head_is() -> None:
+def test_what_is_far_from_all_photos_or_likely_wrong_is_refused_however_sure_the_head_is() -> None:
     seen, truth = drawn(500, seed=1)
     thresholds = fit_thresholds(seen, truth, SPECIES)
+    # All were right, so any probability would keep the promise, and yet none below a half is answered.
+    assert fit_thresholds(seen, seen.answered, SPECIES).least["species"] == 0.5
     sure = np.array([[0.97, 0.01, 0.01, 0.01]] * 2)
     looked = Observations(sure, np.zeros(2, np.int64), np.array([0.0, -9.0]))
     assert thresholds.levels(looked, SPECIES)["species"].tolist() == [True, False]
-
-
-def test_an_answer_that_is_more_likely_wrong_than_right_is_not_given() -> None:
-    seen, _ = drawn(500, seed=1)
-    # All were right, so any probability would keep the promise.
-    thresholds = fit_thresholds(seen, seen.answered, SPECIES)
-    assert thresholds.least["species"] == 0.5
-
-
-def test_thresholds_come_back_from_json_as_they_were() -> None:
-    thresholds = fit_thresholds(*drawn(100, seed=1), SPECIES)
-    assert Thresholds.model_validate_json(thresholds.model_dump_json()) == thresholds
 
 
 def test_with_few_observations_the_probability_itself_has_to_keep_the_promise() -> None:

@@ -43,17 +43,6 @@ def test_heads_of_one_pass_are_those_of_passes_of_their_own() -> None:
     assert np.abs(together[0].weight).sum() < np.abs(together[1].weight).sum()
 
 
-def test_the_same_call_gives_the_same_head_to_the_last_bit() -> None:
-    assert fit().weight.tobytes() == fit().weight.tobytes()
-
-
-def test_only_the_rows_asked_for_are_looked_at() -> None:
-    rows = np.arange(0, len(TABLE), 2)
-    ruined = [np.where(np.isin(np.arange(len(TABLE)), rows)[:, None], block, 1e6) for block in BLOCKS]
-    head = fit([block.astype(np.float32) for block in ruined], rows=rows)
-    assert head.weight.tobytes() == fit(rows=rows).weight.tobytes()
-
-
 def test_neither_scale_nor_offset_of_columns_matters_and_constant_ones_are_left_out() -> None:
     stretched = [block * np.float32(1000) + np.float32(500) for block in BLOCKS]
     np.testing.assert_allclose(fit(stretched).logits(stretched), fit().logits(BLOCKS), atol=0.02)

@@ -30,12 +30,9 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class NearDuplicates:
-    """Pairs of rows that are nearly the same.
+    """Row numbers in the one matrix and in the other, int64 [P, 2], ascending; cosines, float32 [P].
 
-    Attributes:
-        pairs: row numbers in the one matrix and in the other, int64 [P, 2], ascending.
-        cosine: of each pair, float32 [P].
-        truncated: there may be more pairs than were asked for; those here are the first that were found.
+    `truncated` means that there may be more; those here are the first that were found.
     """
 
     pairs: Rows

@@ -63,14 +63,7 @@ def choose(
     Of probabilities as they are, the sharper blend would win, not the better one: each is judged at the
     temperature that fits it.
 
-    Args:
-        table: N labelled photos with a block `cls`.
-        labels: columns of `class_ids`, [N].
-        class_ids: species, ascending, [C].
-        folds: of each photo, as from `grouped_folds`.
-        recipe: what is tried.
-        venomous: class_id -> is venomous.
-        progress: told of each fold.
+    Labels [N] are columns of the ascending class_ids [C]; folds [N] are as from `grouped_folds`.
     """
     fold_of_row, classes = folds[folds != ALWAYS_TRAINING], len(class_ids)
     logits = np.empty((len(recipe.strengths), len(fold_of_row), classes), np.float32)

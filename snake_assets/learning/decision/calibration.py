@@ -24,12 +24,7 @@ def log_loss(probabilities: npt.NDArray[np.floating], truth: npt.NDArray[np.inte
 
 
 def fit_temperature(probabilities: npt.NDArray[np.floating], truth: npt.NDArray[np.integer]) -> float:
-    """The temperature with the least log-loss, between 0.05 and 20.
-
-    Args:
-        probabilities: of observations that trained nothing behind them, [O, C], one at least.
-        truth: column of each observation's species, [O].
-    """
+    """The temperature with the least log-loss, between 0.05 and 20; arguments as in `log_loss`."""
     from scipy.optimize import minimize_scalar
 
     # Convex in 1 / temperature, so there is one valley.
@@ -47,11 +42,10 @@ class Reliability:
     """How often statements of a stated probability come true, in B bins of equal width over 0..1.
 
     Attributes:
-        low: lower end of each bin, float64 [B]. A bin holds what is above it, the first one 0 too.
-        high: upper end of each bin, which belongs to it, float64 [B].
-        count: statements in each bin, int64 [B].
-        confidence: mean stated probability of each bin, float64 [B]; NaN where the bin is empty.
-        accuracy: share of each bin's statements that came true, float64 [B]; NaN where the bin is empty.
+        low, high: ends of each bin, float64 [B]. The upper one belongs to it, and 0 to the first.
+        count: statements in each, int64 [B].
+        confidence, accuracy: mean stated probability, and share that came true, float64 [B]; NaN where the
+            bin is empty.
         error: expected calibration error, the mean gap of the two by count, in 0..1.
         error_by_luck: the mean error that the same probabilities would show if each were exactly right.
     """

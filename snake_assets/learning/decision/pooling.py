@@ -1,14 +1,12 @@
 """From photos to observations: the photos' probabilities become the observation's."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from snake_assets.learning.errors import LearningError
 
-Pooling = Literal["log_mean", "mean"]
 # Without a floor one photo's zero would rule a species out whatever the other photos say.
 LEAST_PROBABILITY = 1e-12
 
@@ -34,17 +32,14 @@ def pool_observations(
     probabilities: npt.NDArray[np.floating],
     observation_id: Sequence[str],
     order: Sequence[str] | None = None,
-    pooling: Pooling = "log_mean",
 ) -> tuple[list[str], npt.NDArray[np.float64]]:
-    """Pool the probabilities of each observation's photos.
+    """Pool photos by their geometric mean, made to sum to 1; probabilities below 1e-12 count as 1e-12.
 
     Args:
         probabilities: one row per photo, [N, C].
         observation_id: observation of each photo, N.
         order: the observations wanted, in the order wanted; None takes those of the photos, first seen first.
             An observation of `order` without a photo gets a row of NaN.
-        pooling: "log_mean", the geometric mean made to sum to 1, probabilities below 1e-12 counting as
-            1e-12; or "mean".
 
     Returns:
         The O observations and their probabilities, float64 [O, C].
@@ -52,12 +47,9 @@ def pool_observations(
     Raises:
         LearningError: `order` repeats an observation, or lacks one that has photos.
     """
-    values = np.asarray(probabilities, dtype=np.float64)
-    if pooling == "log_mean":
-        values = np.log(np.maximum(values, LEAST_PROBABILITY))
+    values = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), LEAST_PROBABILITY))
     observations, rows = observation_rows(observation_id, order)
-    pooled = mean_by_observation(values, rows, len(observations))
-    return observations, softmax(pooled) if pooling == "log_mean" else pooled
+    return observations, softmax(mean_by_observation(values, rows, len(observations)))
 
 
 def observation_rows(

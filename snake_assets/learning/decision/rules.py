@@ -26,8 +26,8 @@ def decide(
         rule: "argmax", "track1" (`expected_track1_losses`) or "track2" (`expected_track2_costs`).
         probabilities: one row per observation, [O, C], finite.
         class_ids: species of each column, ascending, [C].
-        venomous: whether each column's species is medically important venomous, [C].
-        prior: share of each species among the observations, [C]; only "track1" looks at it.
+        venomous: whether each is medically important venomous, [C].
+        prior: share of each among the observations, [C]; only "track1" looks at it.
 
     Returns:
         class_id of each observation, int32 [O]; equal candidates are settled for the lowest.
@@ -69,8 +69,8 @@ def expected_track1_losses(
     shares = np.asarray(prior, dtype=np.float64)
     shares = np.maximum(shares, shares[shares > 0].min() / 2)
     # A group without a species has no truths either: what it is divided by does not matter.
-    group_sizes = tuple(float(shares[venomous == flag].sum()) or 1.0 for flag in (False, True))
-    losses = _confusion_costs(exact, venomous, group_sizes)
+    harmless, dangerous = (float(shares[venomous == flag].sum()) or 1.0 for flag in (False, True))
+    losses = expected_track2_costs(exact, venomous, (harmless, dangerous))
     # Macro F1 of answer a: the sum over t != a of p_t (1/q_t + 1/q_a), divided by 2C.
     half = 1 / (2 * len(shares) * shares)
     losses += (exact * half).sum(axis=1)[:, None] + np.outer(exact.sum(axis=1), half)
@@ -79,31 +79,27 @@ def expected_track1_losses(
 
 
 def expected_track2_costs(
-    probabilities: npt.NDArray[np.floating], venomous: npt.NDArray[np.bool_]
+    probabilities: npt.NDArray[np.floating],
+    venomous: npt.NDArray[np.bool_],
+    group_sizes: tuple[float, float] = (1.0, 1.0),
 ) -> npt.NDArray[np.float64]:
     """Expected Track 2 cost of answering each species: [O, C], [C] -> float64 [O, C].
 
-    An error costs 1 (h->h), 2 (h->v), 5 (v->h) or 2 (v->v); being right costs nothing.
+    An error costs 1 (h->h), 2 (h->v), 5 (v->h) or 2 (v->v), divided by the size of the truth's group
+    (harmless, venomous); being right costs nothing.
     """
-    return _confusion_costs(np.asarray(probabilities, dtype=np.float64), venomous, (1.0, 1.0))
-
-
-def _confusion_costs(
-    probabilities: npt.NDArray[np.float64], venomous: npt.NDArray[np.bool_], group_sizes: tuple[float, ...]
-) -> npt.NDArray[np.float64]:
     # With the harmless mass H, the venomous mass V and the answer's own probability p, the cost is
     # H c(h, answer) + V c(v, answer) - p c(own group, answer). Written so, two species of one group
     # with equal p cost exactly the same, and ties are ties.
-    harmless = probabilities[:, ~venomous].sum(axis=1) / group_sizes[False]
-    dangerous = probabilities[:, venomous].sum(axis=1) / group_sizes[True]
+    exact = np.asarray(probabilities, dtype=np.float64)
+    harmless = exact[:, ~venomous].sum(axis=1) / group_sizes[False]
+    dangerous = exact[:, venomous].sum(axis=1) / group_sizes[True]
     if_answer_harmless, if_answer_venomous = (
-        harmless * COSTS[False, flag] + dangerous * COSTS[True, flag] for flag in (False, True)
+        (harmless * COSTS[False, flag] + dangerous * COSTS[True, flag])[:, None] for flag in (False, True)
     )
     own_harmless, own_venomous = (COSTS[flag, flag] / group_sizes[flag] for flag in (False, True))
-    costs: npt.NDArray[np.float64] = np.where(
-        venomous, if_answer_venomous[:, None], if_answer_harmless[:, None]
-    )
-    costs -= probabilities * np.where(venomous, own_venomous, own_harmless)
+    costs: npt.NDArray[np.float64] = np.where(venomous, if_answer_venomous, if_answer_harmless)
+    costs -= exact * np.where(venomous, own_venomous, own_harmless)
     return costs
 
 

@@ -6,14 +6,13 @@ each other.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from snake_assets.learning.errors import LearningError
 from snake_assets.snakeclef.metric import Scores, score
-from snake_assets.storage.fingerprints import Json
 
 DRAWS, LEVEL, CHANCE_DRAWS = 1000, 0.95, 200
 NAMES = ("track1", "track2", "f1", "accuracy")
@@ -31,16 +30,7 @@ def draw_observations(observations: int, draws: int = DRAWS) -> npt.NDArray[np.i
 def drawn_scores(
     truth: Integers, predicted: Integers, venomous: Mapping[int, bool], rows: Integers
 ) -> DrawnScores:
-    """The official scores of every draw.
-
-    Args:
-        truth: class_id of every observation, [O].
-        predicted: predicted class_id of every observation, [O].
-        venomous: class_id -> is venomous, for all that occur.
-        rows: observations of each draw, [B, O'], O' at least 1.
-
-    Returns:
-        Those of `NAMES`, each float64 [B].
+    """The official scores of draws: class_ids [O], rows of each draw [B, O'] -> each of `NAMES`, float64 [B].
 
     Raises:
         DataError: a class without a venom status.
@@ -71,24 +61,9 @@ class Variant:
     intervals: Mapping[str, Interval]
     gain: Interval | None = None
 
-    def to_json(self) -> dict[str, Json]:
-        """One flat row for scores.json."""
-        return {
-            "name": self.name,
-            "observations": self.observations,
-            **asdict(self.scores),
-            "intervals": {name: list(bounds) for name, bounds in self.intervals.items()},
-            "track1_gain": None if self.gain is None else list(self.gain),
-        }
-
 
 def compare(answers: Mapping[str, Integers], truth: Integers, venomous: Mapping[int, bool]) -> list[Variant]:
-    """Score every way of answering on all observations; the first is what the others are held against.
-
-    Args:
-        answers: name -> predicted class_ids, [O], at least one.
-        truth: class_id of every observation, [O].
-        venomous: class_id -> is venomous, for all that occur.
+    """Score every way of answering, name -> class_ids [O]; the first is what the others are held against.
 
     Raises:
         DataError: nothing to score, answers for more or fewer observations, a class without a venom status.

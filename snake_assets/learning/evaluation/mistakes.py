@@ -53,13 +53,7 @@ def find_mistakes(
 ) -> list[Mistake]:
     """Every wrong answer to O observations: highest Track 2 cost first, the surest of equals first.
 
-    Args:
-        predictions: of the observations.
-        truth: their class_id, [O].
-        venomous: class_id -> is venomous.
-        val: their readable photos.
-        train: the photos that the neighbours are, with their labels and digests.
-        neighbours: of the classifier.
+    The truth is their class_id, [O]; `val` holds their readable photos, `train` the neighbours, in order.
 
     Raises:
         LearningError: the classifier was trained on other photos.

@@ -16,12 +16,8 @@ def species_table(
 ) -> pl.DataFrame:
     """One row for every species that was trained on, is true or was answered, by class_id.
 
-    Args:
-        truth: class_id of every observation, [O].
-        predicted: what was answered, [O].
-        train_class_id: species of every training photo, [N].
-        names: class_id -> name; a species without one shows its class_id.
-        venomous: class_id -> is venomous, for all that occur.
+    Truth and answers are class_ids [O], those of the training photos [N]. A species without a name shows its
+    class_id; all that occur have a venom status.
 
     Returns:
         class_id, species, venomous, train_photos, val_observations, right, answered (how often it was the

@@ -33,11 +33,9 @@ VenomCounts = dict[tuple[bool, bool], int]
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """Predictions held against the truth, one entry per observation.
+    """Predictions held against the truth, int32 [O].
 
     Attributes:
-        truth: of the O observations, int32 [O].
-        names: class_id -> species, as far as the metadata names them.
         variants: scores with intervals: the classifier's own answer, each decision rule, the head alone, the
             neighbours alone, and the own answer without observations that have a copy in train.
         chance: mean track1, track2, f1 and accuracy of guessing among the classifier's species.
@@ -87,14 +85,9 @@ def judge(
 ) -> Judgement:
     """Identify the observations of `order`, score them officially, and look at where it goes wrong.
 
-    Args:
-        classifier: trained without these observations.
-        train: the photos that it was trained on, in that order; their CLS tokens are enough.
-        val: features of the observations' readable photos.
-        order: every observation of the split, with or without a readable photo.
-        truth: observation_id -> class_id.
-        venomous: class_id -> is venomous.
-        names: class_id -> species.
+    Of `train`, the photos that the classifier was trained on, in that order, the CLS tokens are enough. `val`
+    holds the observations' readable photos; `order` also names those without one. `truth` is observation_id
+    -> class_id.
 
     Raises:
         LearningError: the features are not of the classifier's backbone, or train's photos not those that it
@@ -171,7 +164,7 @@ def write_report(judgement: Judgement, folder: Path) -> None:
     stated = {"probability": judgement.confidence, "p_venomous": judgement.venom_confidence}
     scores = {
         **asdict(own.scores),
-        "intervals": {name: list(bounds) for name, bounds in own.intervals.items()},
+        "intervals": own.intervals,
         "chance": {name: round(value, 2) for name, value in judgement.chance.items()},
         "observations": len(found),
         "photos": int(found.photos.sum()),
@@ -192,7 +185,16 @@ def write_report(judgement: Judgement, folder: Path) -> None:
             "observations": leakage.observations,
             "unfinished": leakage.unfinished,
         },
-        "variants": [variant.to_json() for variant in judgement.variants],
+        "variants": [
+            {
+                "name": one.name,
+                "observations": one.observations,
+                **asdict(one.scores),
+                "intervals": one.intervals,
+                "track1_gain": one.gain,
+            }
+            for one in judgement.variants
+        ],
     }
     (folder / SCORES_FILE).write_text(json.dumps(scores, indent=1))
     judgement.species.write_csv(folder / SPECIES_FILE, float_precision=2)

@@ -1,7 +1,6 @@
 """The entry's script answers as the classifier does, whatever lies in the data folder."""
 
 import ast
-import io
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.preprocessing.transforms import Preprocessing
 from snake_assets_tests.identification.conftest import Made
 from snake_assets_tests.identification.entry.conftest import SAFEST_OF, Entry, write_metadata
+from snake_assets_tests.vision.conftest import encode, picture
 
 Make = Callable[..., Entry]
 
@@ -135,37 +135,30 @@ def test_it_is_python_of_the_runner_s_version(file: Path) -> None:
     ast.parse(file.read_text(), feature_version=(3, 10))
 
 
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
 def photos() -> dict[str, bytes]:
     """Files of every mode that photos come in, smooth so that resizing is seen and not noise."""
-    draw = np.random.default_rng(0).integers(0, 255, (8, 10, 3), dtype=np.uint8)
-    rgb = Image.fromarray(draw).resize((200, 160), Image.Resampling.BICUBIC)
+    rgb = picture(200, 160)
     turned = Image.Exif()
     clear = rgb.copy()
     clear.putalpha(rgb.convert("L"))
     grey16 = Image.fromarray((np.asarray(rgb.convert("L")).astype(np.uint16) << 8) + 77)
     made = {
-        "jpeg": encoded(rgb, "JPEG"),
-        "large jpeg": encoded(rgb.resize((2000, 1600)), "JPEG", quality=90),
-        "uneven jpeg": encoded(rgb.resize((1999, 1601)), "JPEG", quality=90),
-        "progressive": encoded(rgb, "JPEG", progressive=True),
-        "grey jpeg": encoded(rgb.convert("L"), "JPEG"),
-        "cmyk": encoded(rgb.convert("CMYK"), "JPEG"),
-        "png": encoded(rgb, "PNG"),
-        "palette": encoded(rgb.convert("P"), "PNG", transparency=3),
-        "clear": encoded(clear, "PNG"),
-        "16 bit": encoded(grey16, "PNG"),
-        "webp": encoded(rgb, "WEBP", lossless=True),
-        "gif": encoded(rgb.convert("P"), "GIF"),
+        "jpeg": encode(rgb, "JPEG"),
+        "large jpeg": encode(rgb.resize((2000, 1600)), "JPEG", quality=90),
+        "uneven jpeg": encode(rgb.resize((1999, 1601)), "JPEG", quality=90),
+        "progressive": encode(rgb, "JPEG", progressive=True),
+        "grey jpeg": encode(rgb.convert("L"), "JPEG"),
+        "cmyk": encode(rgb.convert("CMYK"), "JPEG"),
+        "png": encode(rgb, "PNG"),
+        "palette": encode(rgb.convert("P"), "PNG", transparency=3),
+        "clear": encode(clear, "PNG"),
+        "16 bit": encode(grey16, "PNG"),
+        "webp": encode(rgb, "WEBP", lossless=True),
+        "gif": encode(rgb.convert("P"), "GIF"),
     }
     for orientation in range(2, 9):
         turned[0x0112] = orientation
-        made[f"turned {orientation}"] = encoded(rgb, "JPEG", exif=turned.tobytes())
+        made[f"turned {orientation}"] = encode(rgb, "JPEG", exif=turned.tobytes())
     return made
 
 

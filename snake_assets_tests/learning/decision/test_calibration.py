@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from snake_assets.learning.decision.calibration import COLDEST, fit_temperature, log_loss, reliability
 from snake_assets.learning.decision.pooling import softmax, tempered
@@ -44,15 +42,3 @@ def test_true_probabilities_err_by_luck_alone_and_bold_ones_by_more() -> None:
     assert true.error < 3 * true.error_by_luck < 0.1
     bold = reliability(np.where(stated > 0.5, 0.99, 0.01), rng.random(5000) < stated)
     assert bold.error > 0.15
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
-def test_every_statement_is_in_one_bin(statements: list[tuple[float, bool]]) -> None:
-    stated, came_true = (np.array(column) for column in zip(*statements, strict=True))
-    found = reliability(stated, came_true)
-    filled = found.count > 0
-    assert found.count.sum() == len(statements)
-    assert (found.confidence[filled] >= found.low[filled] - 1e-9).all()
-    assert (found.confidence[filled] <= found.high[filled] + 1e-9).all()
-    assert np.sum(found.accuracy[filled] * found.count[filled]) == pytest.approx(came_true.sum())
-    assert 0 <= found.error <= 1

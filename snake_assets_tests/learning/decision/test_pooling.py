@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snake_assets.learning.decision.pooling import Pooling, pool_observations
+from snake_assets.learning.decision.pooling import mean_by_observation, observation_rows, pool_observations
 from snake_assets.learning.errors import LearningError
 
 PHOTOS = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.4, 0.6]])
@@ -13,9 +13,9 @@ OBSERVATIONS = ["b", "a", "b", "b"]
 
 
 def test_means_by_hand() -> None:
-    names, means = pool_observations(PHOTOS, OBSERVATIONS, pooling="mean")
+    names, rows = observation_rows(OBSERVATIONS)
     assert names == ["b", "a"]
-    np.testing.assert_allclose(means, [[0.6, 0.4], [0.2, 0.8]])
+    np.testing.assert_allclose(mean_by_observation(PHOTOS, rows, 2), [[0.6, 0.4], [0.2, 0.8]])
     _, pooled = pool_observations(np.array([[0.9, 0.1], [0.5, 0.5]]), ["x", "x"])
     odds = np.sqrt((0.9 / 0.1) * (0.5 / 0.5))
     np.testing.assert_allclose(pooled, [[odds / (1 + odds), 1 / (1 + odds)]])
@@ -43,17 +43,16 @@ def photo_sets(draw: st.DrawFn) -> tuple[np.ndarray, list[str]]:
     return values / values.sum(axis=1, keepdims=True), names
 
 
-@pytest.mark.parametrize("pooling", ["log_mean", "mean"])
-@given(drawn=photo_sets())
+@given(photo_sets())
 def test_pooled_photos_are_probabilities_and_equal_photos_change_nothing(
-    pooling: Pooling, drawn: tuple[np.ndarray, list[str]]
+    drawn: tuple[np.ndarray, list[str]],
 ) -> None:
     photos, names = drawn
-    found, pooled = pool_observations(photos, names, pooling=pooling)
+    found, pooled = pool_observations(photos, names)
     assert pooled.shape == (len(set(names)), photos.shape[1]) and pooled.dtype == np.float64
     assert (pooled >= 0).all()
     np.testing.assert_allclose(pooled.sum(axis=1), 1)
-    _, twice = pool_observations(np.vstack([photos, photos[::-1]]), names + names[::-1], found, pooling)
+    _, twice = pool_observations(np.vstack([photos, photos[::-1]]), names + names[::-1], found)
     np.testing.assert_allclose(twice, pooled, atol=1e-12)
 
 

@@ -45,6 +45,8 @@ def test_planted_photos_are_found_exact_ones_first(splits: tuple[FeatureTable, F
     train, val = splits
     plant(train, val, 30, 2, noise=0.05)
     plant(train, val, 31, 3)
+    # Less alike, with a cosine of 0.8 to 0.99: left alone.
+    plant(train, val, 32, 6, noise=0.4)
     val.sha256[9] = train.sha256[17]
     found = find_leakage(train, val)
     assert [(leak.image_id, leak.train_image_id, leak.exact) for leak in found.leaks] == [
@@ -73,15 +75,6 @@ def test_a_photo_with_several_partners_is_listed_once(splits: tuple[FeatureTable
     assert (leak.train_image_id, leak.exact) in {("train/20.jpg", True), ("train/33.jpg", True)}
 
 
-def test_vectors_less_alike_are_left_alone(splits: tuple[FeatureTable, FeatureTable]) -> None:
-    train, val = splits
-    plant(train, val, 30, 2, noise=0.4)
-    centre = train.blocks["cls"].mean(axis=0)
-    cosine = cosine_of(val.blocks["cls"][2] - centre, train.blocks["cls"][30] - centre)
-    assert 0.8 < cosine < 0.99
-    assert not find_leakage(train, val).leaks
-
-
 def test_a_backbone_that_tells_nothing_apart_is_admitted(splits: tuple[FeatureTable, FeatureTable]) -> None:
     alike = [
         dataclasses.replace(table, blocks={"cls": np.ones((len(table), 4), dtype=np.float32)})
@@ -99,8 +92,3 @@ def test_what_all_photos_share_makes_no_leak(splits: tuple[FeatureTable, Feature
     train, val = splits
     assert cosine_of(val.blocks["cls"][0], train.blocks["cls"][0]) > 0.999
     assert not find_leakage(train, val).leaks
-
-
-def test_a_split_without_a_readable_photo_has_no_leak(splits: tuple[FeatureTable, FeatureTable]) -> None:
-    train, _ = splits
-    assert not find_leakage(train, photos("val", 0, 2)).leaks

@@ -43,15 +43,23 @@ def test_keeping_more_than_there_is(shape: tuple[int, int], keep: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_features_of_one_forward_pass(backbone_folders: dict[str, Path], kind: str) -> None:
-    backbone = open_backbone(str(backbone_folders[kind]), device="cpu")
+    backbone = open_backbone(str(backbone_folders[kind]), device="cpu", precision="fp32")
     given = [np.asarray(picture(90 + 7 * n, 80, seed=n)) for n in range(3)]
     batch = np.stack([backbone.preprocessing.resized(photo) for photo in given])
     passes: list[object] = []
     backbone.model.register_forward_hook(lambda *seen: passes.append(seen))
     features = describe(backbone, batch)
     assert len(passes) == 1
-    seen = backbone.see(backbone.preprocessing.pixel_values(torch.from_numpy(batch)))
-    tokens = seen.tokens.numpy()
+    assert (backbone.layout.earlier, backbone.layout.middle) == (1, 1)
+    pixels = backbone.preprocessing.pixel_values(torch.from_numpy(batch))
+    tokens = backbone.see(pixels).tokens.numpy()
+    norm = next(m for name, m in backbone.model.named_children() if name in ("layernorm", "norm"))
+    with torch.no_grad():
+        first = backbone.model(pixels, output_hidden_states=True).hidden_states[1]
+        earlier = norm(first[:, 0]).numpy()
+    middle = first[:, backbone.layout.prefix :].mean(dim=1).numpy()
+    np.testing.assert_allclose(features.earlier_cls, earlier, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(features.middle_mean, middle, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(features.cls, tokens[:, 0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(features.patch_mean, tokens[:, 1:].mean(axis=1), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(features.dct, expected_dct(tokens, 8), rtol=1e-3, atol=1e-4)

@@ -58,15 +58,20 @@ def half_photo() -> bytes:
     return whole[: len(whole) * 2 // 3] + b"\xff\xd9"
 
 
-def test_every_row_is_its_own_photos_vector(tmp_path: Path, backbone: Backbone):
+def test_every_row_is_its_own_photos_vector_and_rejects_shift_nothing(tmp_path: Path, backbone: Backbone):
     given = photos(10)
-    run(tmp_path, images(tmp_path, given), backbone)
+    result = run(tmp_path, images(tmp_path, given | {"02.jpg": half_photo()}), backbone)
+    for manifest in result.manifests.values():
+        assert [(reject.image_id, reject.reason) for reject in manifest.rejects] == [("02.jpg", "truncated")]
+        assert (manifest.rows_in, manifest.rows_out) == (10, 9)
+    del given["02.jpg"]
     rows = open_table(tmp_path / DINOV2).read()
     assert rows.schema.field("embedding").type == pa.list_(pa.float32(), 32)
     assert json.loads(rows.schema.metadata[b"resolution"]) == [56, 56]
     assert rows["image_id"].to_pylist() == list(given)
-    assert rows["observation_id"].to_pylist() == [f"o{n // 2}" for n in range(10)]
-    assert rows["class_id"].to_pylist() == [n % 3 for n in range(10)]
+    assert names_in(tmp_path / DCT) == list(given)
+    assert rows["observation_id"].to_pylist() == [f"o{n // 2}" for n in range(10) if n != 2]
+    assert rows["class_id"].to_pylist() == [n % 3 for n in range(10) if n != 2]
     for position, data in enumerate(given.values()):
         alone = describe(backbone, backbone.preprocessing.resized(decode(data))[None])
         for label, feature in VECTORS[DINOV2].items():
@@ -75,31 +80,12 @@ def test_every_row_is_its_own_photos_vector(tmp_path: Path, backbone: Backbone):
         np.testing.assert_allclose(column(tmp_path, DCT)[position], alone.dct[0], rtol=1e-3, atol=1e-3)
 
 
-def test_photos_that_fail_to_decode_are_rejects_and_shift_nothing(tmp_path: Path, backbone: Backbone):
-    given = photos(6) | {"02.jpg": half_photo()}
-    result = run(tmp_path, images(tmp_path, given), backbone)
-    for name in (DINOV2, DCT):
-        manifest = result.manifests[name]
-        assert [(reject.image_id, reject.reason) for reject in manifest.rejects] == [("02.jpg", "truncated")]
-        assert (manifest.rows_in, manifest.rows_out) == (6, 5)
-        assert names_in(tmp_path / name) == [photo for photo in given if photo != "02.jpg"]
-    last = describe(backbone, backbone.preprocessing.resized(decode(given["05.jpg"]))[None])
-    np.testing.assert_allclose(column(tmp_path, DINOV2)[-1], last.cls[0], rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("bad", [half_photo(), b"no photo"], ids=["found here", "found at ingest"])
 def test_a_shard_without_a_readable_photo_is_an_empty_one(tmp_path: Path, backbone: Backbone, bad: bytes):
     given = {f"bad-{n}.jpg": bad + bytes(n) for n in range(4)} | photos(2)
     result = run(tmp_path, images(tmp_path, given), backbone)
     assert [shard.rows for shard in result.manifests[DINOV2].shards] == [0, 2]
     assert column(tmp_path, DCT).shape == (2, 64)
-
-
-def test_a_second_pass_computes_nothing_and_changes_nothing(tmp_path: Path, backbone: Backbone):
-    table = images(tmp_path, photos(6))
-    first, second = run(tmp_path, table, backbone), run(tmp_path, table, backbone)
-    assert (first.computed, second.computed) == (6, 0)
-    assert second.manifests == first.manifests
 
 
 def test_tables_can_be_made_one_at_a_time(tmp_path: Path, backbone: Backbone):
@@ -173,9 +159,13 @@ def test_added_and_changed_photos_alone_are_computed_and_the_rest_is_copied(
         np.testing.assert_allclose(column(tmp_path, name), afresh, rtol=1e-3, atol=1e-3)
 
 
-def test_removed_photos_cost_nothing(tmp_path: Path, backbone: Backbone, backbone_folders: dict[str, Path]):
+def test_a_second_pass_and_removed_photos_cost_nothing(
+    tmp_path: Path, backbone: Backbone, backbone_folders: dict[str, Path]
+):
     given = photos(9)
-    run(tmp_path, images(tmp_path, given), backbone)
+    table = images(tmp_path, given)
+    first, second = run(tmp_path, table, backbone), run(tmp_path, table, backbone)
+    assert (first.computed, second.computed, second.manifests) == (9, 0, first.manifests)
     fewer = {name: data for name, data in given.items() if name != "03.jpg"}
     unloaded = open_backbone(str(backbone_folders["dinov2"]), device="cpu", precision="fp32")
     assert run(tmp_path, images(tmp_path, fewer), unloaded, compiled="always").computed == 0

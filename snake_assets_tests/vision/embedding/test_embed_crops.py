@@ -19,8 +19,8 @@ from snake_assets.vision.inference.runner import PassRun
 from snake_assets.vision.preprocessing.crops import CropInput, CropSettings
 from snake_assets.vision.preprocessing.regions import REGION, Region, Regions
 from snake_assets_tests.vision.boxes import box, write_crops
-from snake_assets_tests.vision.conftest import describe, encode, picture
-from snake_assets_tests.vision.embedding.test_embed import column, half_photo, images, names_in, photos
+from snake_assets_tests.vision.conftest import describe
+from snake_assets_tests.vision.embedding.test_embed import column, half_photo, images, photos
 from snake_assets_tests.vision.embedding.test_embed import run as run_whole
 
 CUT = CropSettings(least_side=8)
@@ -40,14 +40,26 @@ def run_boxed(root: Path, table: Table, found: dict[str, Region], backbone: Back
     return run(root, table, write_crops(root / "crops", table, found), backbone)
 
 
-def test_every_row_is_what_its_own_region_shows(tmp_path: Path, backbone: Backbone):
-    given, found = photos(8), boxes(8)
-    table = images(tmp_path, given)
-    run_boxed(tmp_path, table, found, backbone)
+def test_every_row_is_what_its_own_region_shows_and_rejects_shift_nothing(tmp_path: Path, backbone: Backbone):
+    """Those of the crops beside those of decoding."""
+    given, found = photos(10), boxes(10)
+    table = images(tmp_path, given | {"02.jpg": half_photo()})
+    crops = write_crops(tmp_path / "crops", table, found, rejects={"01.jpg"}, recipe={"weights": "abc"})
+    result = run(tmp_path, table, crops, backbone)
+    manifest = result.manifests[CROP_EMBEDDINGS]
+    assert [(one.image_id, one.reason, one.detail) for one in manifest.rejects[:1]] == [
+        ("01.jpg", "truncated", "cut short")
+    ]
+    assert [(one.image_id, one.reason) for one in manifest.rejects[1:]] == [("02.jpg", "truncated")]
+    assert (manifest.rows_in, manifest.rows_out) == (10, 8)
+    del given["01.jpg"], given["02.jpg"]
     rows = open_table(tmp_path / CROP_EMBEDDINGS).read()
     assert rows["image_id"].to_pylist() == list(given)
-    assert rows["sha256"].to_pylist() == table.read(["sha256"])["sha256"].to_pylist()
-    assert rows["observation_id"].to_pylist() == [f"o{n // 2}" for n in range(8)]
+    told = {key.decode(): json.loads(value) for key, value in rows.schema.metadata.items()}
+    assert told["view"] == "crop" and told["backbone"] == backbone.name
+    cut_as = {"margin": 0.15, "background": "keep", "least_side": 8, "finder": {"weights": "abc"}}
+    assert told["crop"] == cut_as
+    assert rows["observation_id"].to_pylist() == [f"o{n // 2}" for n in range(10) if n not in (1, 2)]
     assert len(set(rows[REGION].to_pylist())) == 8
     for position, (name, data) in enumerate(given.items()):
         cut = CropInput(backbone.preprocessing, CUT).prepared(data, found.get(name, box(0, 0, 1, 1)))
@@ -70,19 +82,13 @@ def test_photos_without_a_find_have_the_vectors_of_whole_photos(tmp_path: Path, 
     assert (column(tmp_path, CROP_EMBEDDINGS, "dct") == column(tmp_path, DCT)).all()
 
 
-def test_the_table_tells_how_crops_were_found_and_cut(tmp_path: Path, backbone: Backbone):
-    table = images(tmp_path, photos(2))
-    run(tmp_path, table, write_crops(tmp_path / "crops", table, {}, recipe={"weights": "abc"}), backbone)
-    schema = open_table(tmp_path / CROP_EMBEDDINGS).schema
-    told = {key.decode(): json.loads(value) for key, value in schema.metadata.items()}
-    assert told["view"] == "crop" and told["backbone"] == backbone.name
-    wanted = {"margin": 0.15, "background": "keep", "least_side": 8, "finder": {"weights": "abc"}}
-    assert told["crop"] == wanted
-
-
 def test_another_box_is_computed_again_and_the_same_box_is_not(tmp_path: Path, backbone: Backbone):
-    table, found = images(tmp_path, photos(12)), boxes(12)
-    run_boxed(tmp_path, table, found, backbone)
+    given, found = photos(12), boxes(12)
+    # Copies are computed once for each box.
+    table = images(tmp_path, given | {"07.jpg": given["04.jpg"], "08.jpg": given["04.jpg"]})
+    found["07.jpg"] = found["04.jpg"]
+    first = run_boxed(tmp_path, table, found, backbone)
+    assert (first.computed, first.copied) == (11, 1)
     before = column(tmp_path, CROP_EMBEDDINGS)
     # Another score of the same box is no other crop; its shard is another, so its rows are copied.
     moved = {**found, "05.jpg": box(0, 0, 0.5, 0.5), "10.jpg": replace(found["10.jpg"], score=0.9)}
@@ -90,14 +96,6 @@ def test_another_box_is_computed_again_and_the_same_box_is_not(tmp_path: Path, b
     assert (again.computed, again.copied) == (1, 7)
     changed = (column(tmp_path, CROP_EMBEDDINGS) != before).any(axis=1)
     assert changed.tolist() == [n == 5 for n in range(12)]
-
-
-def test_copies_of_a_photo_are_computed_once_for_each_box(tmp_path: Path, backbone: Backbone):
-    same = encode(picture(90, 80, 1))
-    table = images(tmp_path, {"a.jpg": same, "b.jpg": same, "c.jpg": encode(picture(90, 80, 2))})
-    found = dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), box(0, 0, 0.5, 0.5))
-    result = run_boxed(tmp_path, table, found, backbone)
-    assert (result.computed, result.copied) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -111,19 +109,6 @@ def test_other_cuts_and_other_finders_make_other_tables(
     run_boxed(tmp_path, table, boxes(3), backbone)
     crops = write_crops(tmp_path / "crops", table, boxes(3), recipe={"finder": finder})
     assert run(tmp_path, table, crops, backbone, cut).computed == 3
-
-
-def test_rejects_of_the_crops_are_rejects_here_beside_those_of_decoding(tmp_path: Path, backbone: Backbone):
-    table = images(tmp_path, photos(6) | {"02.jpg": half_photo()})
-    result = run(
-        tmp_path, table, write_crops(tmp_path / "crops", table, boxes(6), rejects={"01.jpg"}), backbone
-    )
-    manifest = result.manifests[CROP_EMBEDDINGS]
-    rejects = [(one.image_id, one.reason) for one in manifest.rejects]
-    assert rejects == [("01.jpg", "truncated"), ("02.jpg", "truncated")]
-    assert manifest.rejects[0].detail == "cut short"
-    assert (manifest.rows_in, manifest.rows_out, result.computed) == (6, 4, 5)
-    assert names_in(tmp_path / CROP_EMBEDDINGS) == ["00.jpg", "03.jpg", "04.jpg", "05.jpg"]
 
 
 def test_crops_of_other_photos_or_that_lack_one_are_refused(tmp_path: Path, backbone: Backbone):

@@ -1,18 +1,16 @@
 """Batches dealt among replicas of a backbone, and batches filled up for a model of one shape."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from snake_assets.storage.tables.manifest import Shard
-from snake_assets.vision.backbone.backbone import Backbone, open_backbone
-from snake_assets.vision.backbone.features import DCT_STAGE, launch
+from snake_assets.vision.backbone.backbone import Backbone
+from snake_assets.vision.backbone.features import DCT_STAGE
 from snake_assets.vision.embedding.replicas import Replicas
 from snake_assets.vision.inference.dataloader import PhotoBatch
 from snake_assets.vision.inference.runner import MODEL
-from snake_assets_tests.vision.conftest import KINDS, describe, picture
+from snake_assets_tests.vision.conftest import describe, picture
 
 SHARD = Shard("part-00000.parquet", "unit", 3, 10, "digest")
 
@@ -65,30 +63,3 @@ def test_a_batch_is_filled_up_for_a_compiled_model_and_its_own_photos_come_out(
         alone = describe(backbone, photos.pixels.numpy())
         np.testing.assert_allclose(one.found.cls, alone.cls, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(one.found.dct, alone.dct, rtol=1e-3, atol=1e-3)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_features_of_earlier_layers_are_those_layers_own(backbone_folders: dict[str, Path], kind: str):
-    backbone = open_backbone(str(backbone_folders[kind]), device="cpu", precision="fp32")
-    assert (backbone.layout.earlier, backbone.layout.middle) == (1, 1)
-    outputs: list[torch.Tensor] = []
-    blocks = next(
-        module
-        for module in backbone.model.modules()
-        if isinstance(module, torch.nn.ModuleList) and len(module) == 2
-    )
-
-    def keep(block: object, given: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
-        outputs.append(output[0] if isinstance(output, tuple) else output)
-
-    hook = blocks[0].register_forward_hook(keep)
-    norm = next(m for name, m in backbone.model.named_children() if name in ("layernorm", "norm"))
-    photos = pixels(backbone, 3)
-    features = launch(backbone, photos).features()
-    hook.remove()
-    (states,) = outputs
-    with torch.inference_mode():
-        earlier = norm(states[:, 0]).numpy()
-    middle = states[:, backbone.layout.prefix :].mean(dim=1).numpy()
-    np.testing.assert_allclose(features.earlier_cls, earlier, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(features.middle_mean, middle, rtol=1e-5, atol=1e-6)

@@ -9,35 +9,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
-from benchmarks.ray import KEYS, SCHEMA, Stub, stub_on
 from snake_assets.detection.detect import FindingSettings, find_snakes
 from snake_assets.detection.finders.base import DetectionError, Finder
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.backbone.backbone import Backbone
 from snake_assets.vision.backbone.features import DCT_STAGE
-from snake_assets.vision.embedding.embed import EmbeddingSettings, embed, embed_crops
-from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2
+from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
+from snake_assets.vision.embedding.tables import DCT, DINOV2
 from snake_assets.vision.errors import EngineError
-from snake_assets.vision.inference.dataset import PhotoDataset
 from snake_assets.vision.inference.ray import RayEngine
 from snake_assets.vision.inference.runner import (
     STAGES,
     PassRun,
     Progress,
-    WantedTable,
-    Work,
-    make_tables,
 )
-from snake_assets.vision.preprocessing.crops import CropSettings
-from snake_assets.vision.preprocessing.transforms import BackboneInput
 from snake_assets_tests.detection.marks import MarkFinder, image_table, marked
-from snake_assets_tests.vision.boxes import box, write_crops
 from snake_assets_tests.vision.losing_a_node import LOST_AFTER, PHOTOS
 
 pytestmark = pytest.mark.daemon
@@ -111,24 +102,6 @@ def test_the_tables_are_those_of_a_pass_here_to_the_bit(tmp_path: Path, backbone
     ] == ["02.jpg"]
 
 
-def test_crops_are_seen_as_here(tmp_path: Path, backbone: Backbone):
-    images = image_table(tmp_path, {name: data for name, data in photos(7).items() if name != "02.jpg"})
-    boxes = {f"{n:02}.jpg": box(0, 0, 0.5, 0.4 + n / 50) for n in range(7) if n % 3}
-    crops = write_crops(tmp_path / "crops", images, boxes, rejects={"05.jpg"})
-    here, there = (
-        embed_crops(
-            images,
-            crops,
-            tmp_path / name / CROP_EMBEDDINGS,
-            backbone,
-            EmbeddingSettings(batch_size=3, ray=ray),
-            CropSettings(least_side=8),
-        )
-        for name, ray in (("here", None), ("there", RayEngine(1)))
-    )
-    assert there.computed == here.computed and digests(there) == digests(here)
-
-
 def test_snakes_are_found_as_here_and_what_is_there_is_not_looked_for_again(tmp_path: Path):
     given = photos(11)
     few = image_table(tmp_path / "few", {name: given[name] for name in list(given)[:4]})
@@ -141,22 +114,14 @@ def test_snakes_are_found_as_here_and_what_is_there_is_not_looked_for_again(tmp_
     assert (idle.computed, idle.devices) == (0, ())
 
 
-def die_once(mark: Path) -> None:
-    """End this process, and no other after it."""
-    try:
-        mark.touch(exist_ok=False)
-    except FileExistsError:
-        return
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 @dataclass
 class DiesOnce(MarkFinder):
     mark: Path = Path()
 
     def find(self, photos):
-        if photos[0].shape[1] > 100:
-            die_once(self.mark)
+        if photos[0].shape[1] > 100 and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().find(photos)
 
 
@@ -165,28 +130,6 @@ def test_a_killed_actor_costs_no_photo(tmp_path: Path):
     finder = DiesOnce(masks=True, mark=tmp_path / "died")
     run = found(tmp_path, images, 2, finder=finder)
     assert finder.mark.exists() and digests(run) == digests(found(tmp_path / "here", images, None))
-
-
-@dataclass(frozen=True)
-class DecodesAndDiesOnce(BackboneInput):
-    mark: Path = Path()
-
-    def prepared(self, *photo):
-        die_once(self.mark)
-        return super().prepared(*photo)
-
-
-def test_a_killed_decoder_costs_no_photo(tmp_path: Path, backbone: Backbone):
-    images = image_table(tmp_path, photos(9))
-    seen_as = DecodesAndDiesOnce(backbone.preprocessing, tmp_path / "died")
-    elsewhere = RayEngine(1).running(partial(stub_on, 0.0), "cpu", 2)
-    run = make_tables(
-        PhotoDataset(images, KEYS),
-        [WantedTable("stub", tmp_path / "stub", SCHEMA, {})],
-        2,
-        lambda _: Work(Stub(0.0), seen_as, 2, 2, elsewhere=elsewhere),
-    )
-    assert seen_as.mark.exists() and run.manifests["stub"].rows_out == 8
 
 
 class Clumsy(MarkFinder):

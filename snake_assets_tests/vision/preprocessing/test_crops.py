@@ -111,17 +111,6 @@ def test_a_jpeg_is_decoded_large_enough_for_its_window(side: float):
         assert (cut == replace(CENTRE_CROP, resize=(56, 56), crop=None).resized(small.copy())).all()
 
 
-def test_a_turned_photo_is_cut_upright():
-    pixels = np.array(picture(120, 80))
-    exif = Image.Exif()
-    exif[0x0112] = 6  # stored lying, to be turned clockwise
-    lying = encode(Image.fromarray(np.rot90(pixels).copy()), "PNG", exif=exif)
-    assert (decode(lying) == pixels).all()
-    upright, region = encode(Image.fromarray(pixels), "PNG"), box(0.5, 0.1, 0.9, 0.5)
-    cut = CropInput(CENTRE_CROP, PLAIN)
-    assert (cut.prepared(lying, region) == cut.prepared(upright, region)).all()
-
-
 def test_a_mask_lies_where_its_box_is_cut():
     photo = encode(Image.new("RGB", (100, 100), "white"), "PNG")
     mask = np.zeros((100, 100), bool)

@@ -32,7 +32,7 @@ def examine_vectors(table: Table, dims: Mapping[str, int] | None = None) -> Find
     A column of a block that has one value for all photos tells nothing, and means that something between the
     photo and the table is broken: a real backbone's do not. It is looked for where the table has
     PHOTOS_TO_TELL photos that differ by digest; of fewer, from two on, only a block that is constant as a
-    whole is a fault.
+    whole is a fault. So it is with columns that are 0: a convolutional network's features that never fire.
 
     Args:
         table: with image_id, sha256, and columns of fixed-size lists of float32.
@@ -63,8 +63,10 @@ def examine_vectors(table: Table, dims: Mapping[str, int] | None = None) -> Find
             faults += [f"photo {rows['image_id'][row]} has a NaN or infinite {name}" for row in bad]
     for name, dims_of_it in wanted.items() if len(photos) > 1 else ():
         constant = np.flatnonzero(lowest[name] == highest[name]).tolist()
-        if len(photos) >= PHOTOS_TO_TELL or len(constant) == dims_of_it:
-            faults += [f"column {at} of {name} is {lowest[name][at]:g} for all photos" for at in constant]
+        if len(constant) < dims_of_it:
+            enough = len(photos) >= PHOTOS_TO_TELL
+            constant = [at for at in constant if enough and lowest[name][at] != 0]
+        faults += [f"column {at} of {name} is {lowest[name][at]:g} for all photos" for at in constant]
     return Findings(
         faults, {"different photos": len(photos), **{f"{name} dims": n for name, n in wanted.items()}}
     )

@@ -34,6 +34,8 @@ def test_a_constant_column_is_one_over_all_shards(tmp_path: Path):
     assert examine_vectors(write(tmp_path / "cls" / "val", shards)).faults == [
         "column 1 of embedding is 0.5 for all photos"
     ]
+    flat[:, 1] = 0  # as a rectifier leaves that never fires
+    assert not examine_vectors(write(tmp_path / "cls" / "val", [vector_rows(flat, "a")] * 2)).faults
     other = flat.copy()
     other[:, 1] = 0.7
     assert not examine_vectors(write(tmp_path / "cls" / "val", [shards[0], vector_rows(other, "b")])).faults

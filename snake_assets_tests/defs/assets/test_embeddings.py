@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 import transformers
@@ -14,7 +15,7 @@ from snake_assets.defs.assets.dependencies import feature_tables
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import Store
 from snake_assets.learning.reading import read_splits
-from snake_assets.storage.bundles import open_bundle
+from snake_assets.snakeclef.metadata import METADATA_FILES
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.backbone.tokens import NO_GRID
 from snake_assets.vision.embedding.tables import DCT, DINOV2
@@ -98,12 +99,16 @@ def embedded(root: Path, backbone: Path, given: Mapping[str, bytes]) -> dict[str
 
 
 def answered(data: Path, root: Path, backbone: Path) -> bool:
-    """Whether the whole job ends right with a backbone, at the size of its weights."""
+    """Whether the whole job with a backbone answers every observation of test."""
     config = {"ops": {**QUICK["ops"], "embeddings": {"config": {"scale": 1.0}}}}
     store = root / "whole"
-    return run_job(definitions(data, store, backbone), run_config=config).success and (
-        open_bundle(store / "submission").path("submission.csv").stat().st_size > 0
+    assert run_job(definitions(data, store, backbone), run_config=config).success
+    tables = (data / "metadata" / METADATA_FILES["test"][0].name, store / "submission" / "submission.csv")
+    asked, answers = (
+        pl.read_csv(table, infer_schema=False)["observation_id"].unique(maintain_order=True).to_list()
+        for table in tables
     )
+    return asked == answers
 
 
 def vectors(root: Path) -> np.ndarray:

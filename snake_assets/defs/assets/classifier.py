@@ -218,7 +218,7 @@ def refuse_what_it_cannot_answer(
         LearningError: it was trained on features of another backbone or view.
     """
     trained_on = trained_on_features(open_bundle(store.folder(FINAL_CLASSIFIER)).inside)
-    whole, _, crop = trained_on.partition(" and ")
+    whole, _, crop = trained_on.partition(" and crops ")
     now = made_by(recipes)
     if whole != now:
         raise LearningError(

@@ -304,6 +304,14 @@ def test_before_any_photo_is_embedded_predict_says_what_stands_in_its_way(
     assert not (store / "dinov2_embeddings").exists()
 
 
+def test_a_folder_of_a_backbone_may_have_any_name(small_set: Path, demo_backbone: Path, tmp_path: Path):
+    folder = tmp_path / "snakes and lizards"
+    shutil.copytree(demo_backbone, folder)
+    graph = definitions(small_set, tmp_path / "store", folder)
+    assert run_job(graph, run_config=QUICK).success
+    assert run_job(graph, "predict").success
+
+
 def test_photos_of_which_a_copy_has_another_species_may_be_left_out(
     finished_run, small_set: Path, demo_backbone: Path, tmp_path: Path
 ):

@@ -99,9 +99,9 @@ reliability: $(VENV)/.dev ## try every fault and every class of input, and write
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml
 lock: $(VENV)/.uv ## pin the newest allowed versions
-	$(COMPILE) --upgrade -o requirements.lock
-	$(COMPILE) --extra deploy -c requirements.lock -o requirements-deploy.lock
-	$(COMPILE) --extra deploy --extra dev -c requirements-deploy.lock -o requirements-dev.lock
+	$(COMPILE) --upgrade --extra deploy --extra dev -o requirements-dev.lock
+	$(COMPILE) --upgrade --extra deploy -c requirements-dev.lock -o requirements-deploy.lock
+	$(COMPILE) --upgrade -c requirements-dev.lock -o requirements.lock
 
 clean-demo: ## remove the demo set, its store and its run history
 	rm -rf .snake

@@ -40,7 +40,10 @@ def summary(store: Store) -> str:
         scores = json.loads(report.path("scores.json").read_text())
         lines += ["", f"{'scores on val':<28}{'':>8}  chance"]
         for key, name in SCORES.items():
-            lines.append(f"  {name:<26}{scores[key]:>8}{scores['chance'][key]:>8}")
+            if scores[key] is not None:
+                lines.append(f"  {name:<26}{scores[key]:>8}{scores['chance'][key]:>8}")
+        if gap := scores.get("venom_not_known"):
+            lines += ["", gap]
     if "test" in splits:
         answers = open_bundle(store.folder("submission"))
         lines += ["", f"submission  {_shown(answers.shown('submission.csv'))}"]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.decision.rules import venom_gap
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import DCT as DCT_BLOCK
 from snake_assets.learning.feature_table import FeatureTable
@@ -84,9 +85,11 @@ def gather(
         progress: as in `embed`.
 
     Raises:
-        LearningError: the embeddings were made by another backbone or view.
+        LearningError: the embeddings were made by another backbone or view, or a species has no venom status.
         StorageError: a table cannot be read or written.
     """
+    if gap := venom_gap([*truth.values(), *classifier.class_ids.tolist()], venomous):
+        raise LearningError(f"The ablation tells its steps apart by Track 1. {gap}")
     wanted, found = backbone.fingerprint_parts(), val[0].manifest.recipe
     differing = [f"{name} was {found.get(name)!r}" for name, now in wanted.items() if found.get(name) != now]
     if differing:

@@ -13,7 +13,6 @@ from snake_assets.learning.decision.pooling import mean_by_observation, observat
 from snake_assets.learning.decision.rules import argmax
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.evaluation.comparison import (
-    NAMES,
     DrawnScores,
     Interval,
     chance_level,
@@ -101,15 +100,15 @@ def run(steps: Sequence[Step], data: AblationData, progress: Callable[[str], Non
             drawn_scores(truth, one, venomous, own)
             for one, own in zip(class_id[:runs], np.array_split(draws, runs), strict=True)
         ]
-        drawn = {name: np.concatenate([part[name] for part in parts]) for name in NAMES}
-        scores = [score(truth, one, venomous) for one in class_id]
+        drawn = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        scores = [score(truth, one, venomous).told for one in class_id]
         result = StepResult(
             step,
             class_id,
             photos,
             own_accuracy,
-            scores={name: round(float(np.mean([getattr(one, name) for one in scores])), 2) for name in NAMES},
-            track1_of_runs=[one.track1 for one in scores],
+            scores={name: round(float(np.mean([one[name] for one in scores])), 2) for name in scores[0]},
+            track1_of_runs=[one["track1"] for one in scores],
             intervals={name: interval(values) for name, values in drawn.items()},
             gain=interval(np.round(drawn["track1"] - before["track1"], 2)) if before else None,
         )
@@ -124,7 +123,7 @@ def run(steps: Sequence[Step], data: AblationData, progress: Callable[[str], Non
         observations=len(truth),
         chance=chance_level(truth, venomous, np.unique(trained_on)),
         chance_of_list=chance_level(truth, venomous, list(venomous)),
-        perfect_by_number=score(known, numbers, venomous).track1 if known.size else None,
+        perfect_by_number=score(known, numbers, venomous).told["track1"] if known.size else None,
     )
 
 

@@ -24,11 +24,13 @@ class Findings:
         faults: what is wrong, a line for each, with the name of who or what offends; none means sound.
         figures: counts and measures that a person wants to see, by name.
         headline: what is wrong in one sentence, without its full stop; empty where the first fault tells it.
+        note: what a person has to know although nothing is wrong, in a sentence.
     """
 
     faults: Sequence[str] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)
     headline: str = ""
+    note: str = ""
 
 
 def repeated_ids(table: Table) -> Findings:

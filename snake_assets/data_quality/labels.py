@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from snake_assets.data_quality.findings import Findings
+from snake_assets.learning.decision.rules import venom_gap
 from snake_assets.snakeclef.csv_reader import read_rows
 from snake_assets.snakeclef.image_table import IMAGE_SCHEMA
 from snake_assets.snakeclef.metadata import PhotoRow
@@ -22,20 +23,25 @@ def labels_of(rows: Sequence[PhotoRow]) -> pa.Table:
     return pa.Table.from_pydict({name: [getattr(row, name) for row in rows] for name in LABELS}, schema)
 
 
-def unknown_classes(table: Table, venomous: Mapping[int, bool]) -> Findings:
-    """class_ids of a table that the venom list lacks; unlabelled rows have none."""
+def unknown_classes(table: Table, venomous: Mapping[int, bool], all_needed: bool = True) -> Findings:
+    """class_ids of a table that the venom list lacks; unlabelled rows have none.
+
+    They are faults where all are needed, which is in the official layout; else a note.
+    """
     photos: dict[int, list[str]] = defaultdict(list)
     rows = table.read(["image_id", "class_id"])
     for name, class_id in zip(rows["image_id"].to_pylist(), rows["class_id"].to_pylist(), strict=True):
         if class_id is not None:
             photos[class_id].append(name)
+    lacking = [
+        f"class_id {class_id}, photos: {len(names)}, {names[0]} first"
+        for class_id, names in sorted(photos.items())
+        if class_id not in venomous
+    ]
     return Findings(
-        [
-            f"class_id {class_id}, photos: {len(names)}, {names[0]} first"
-            for class_id, names in sorted(photos.items())
-            if class_id not in venomous
-        ],
+        lacking if all_needed else (),
         {"classes": len(photos), "classes of the venom list": len(venomous)},
+        note=venom_gap(photos, venomous) or "",
     )
 
 
@@ -96,18 +102,20 @@ def submission_against(path: AnyPath, observations: Sequence[str]) -> Findings:
     return Findings(faults, {"observations of test": len(observations), "answers": len(answered)})
 
 
-def unknown_answers(path: AnyPath, venomous: Mapping[int, bool]) -> Findings:
-    """Answers of a submission whose class_id the venom list lacks.
+def unknown_answers(path: AnyPath, venomous: Mapping[int, bool], all_needed: bool = True) -> Findings:
+    """Answers of a submission whose class_id the venom list lacks; as for `unknown_classes`.
 
     Raises:
         DataError: the file is missing or malformed, or an observation stands twice.
     """
     answers = read_submission(path)
+    lacking = [
+        f"observation {name} is answered with class_id {class_id}"
+        for name, class_id in answers.items()
+        if class_id not in venomous
+    ]
     return Findings(
-        [
-            f"observation {name} is answered with class_id {class_id}"
-            for name, class_id in answers.items()
-            if class_id not in venomous
-        ],
+        lacking if all_needed else (),
         {"answers": len(answers), "species answered": len(set(answers.values()))},
+        note=venom_gap(answers.values(), venomous) or "",
     )

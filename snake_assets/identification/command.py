@@ -83,7 +83,14 @@ def run(asked: argparse.Namespace) -> int:
             f"of {len(weights)} species {int((weights > 0).sum())} come into question"
             + (f"{less} are down-weighted" if asked.country else "")
         )
-    names = [*package.species.names, *package.species.genera, VENOMOUS_UNSURE]
+    names = [*package.species.names, *package.species.genera]
+    if package.species.venomous is None:
+        _tell(
+            "this model was trained without knowing which species are venomous: p_venomous is empty, and no "
+            "answer says that a snake is harmless"
+        )
+    else:
+        names.append(VENOMOUS_UNSURE)
     finder = str(package.crops.finder.fingerprint_parts()["finder"]) if package.crops else None
     layout = layout_of(asked.format, package.name, names, finder, asked.country)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from snake_assets.identification.gallery import fit_nearness, observe
 from snake_assets.identification.thresholds import (
     LEAST_ANSWERED,
+    AnswerLevel,
     Columns,
     Flags,
     Observations,
@@ -32,6 +33,11 @@ SPLITS, RESAMPLES = 10, 2000
 # What the report looks at: with more photos, or more species to train on over and over, it would take hours.
 REPORT_PHOTOS, STRANGER_SPECIES, STRANGER_GROUPS = 20_000, 65, 13
 RISK_STEPS = 20
+LEVELS_IN_WORDS: Mapping[AnswerLevel, str] = {
+    "species": "by species",
+    "genus": "by genus",
+    "venomous_unsure": "of venomous, species unsure,",
+}
 OPERATION_FILE = "operation.json"
 Progress = Callable[[str], None]
 
@@ -177,25 +183,26 @@ def _promises_kept(seen: Observations, truth: Columns, species: Species) -> tupl
         )
         said, right = new.said(species), truths(own, species)
         correct = {
-            level: (said[level][1] == right[level])[here]
+            LEVELS_IN_WORDS[level]: (said[level][1] == right[level])[here]
             for level, here in thresholds.levels(new, species).items()
         }
-        inside, is_venomous = thresholds.sets(new), species.venomous[own]
+        inside = thresholds.sets(new)
         holds = inside[np.arange(len(own)), own]
         sizes.append(float(inside.sum(axis=1).mean()))
         found.append(
             {
                 "known observations answered, not refused": ~thresholds.refused(new),
-                "answers by species are right": correct["species"],
-                "answers by genus are right": correct["genus"],
-                "answers of venomous, species unsure, are right": correct["venomous_unsure"],
-                "sets hold the species of harmless snakes": holds[~is_venomous],
-                "sets hold the species of venomous snakes": holds[is_venomous],
+                **{f"answers {of_level} are right": flags for of_level, flags in correct.items()},
+                **{
+                    f"sets hold the species of {group}": holds[columns[own]]
+                    for group, columns, _ in species.covered(promises)
+                },
             }
         )
-    promised = [promises.accuracy] * 3 + [promises.coverage, promises.venomous_coverage]
+    covered = [coverage for _, _, coverage in species.covered(promises)]
+    accuracy = [promises.accuracy] * (len(found[0]) - 1 - len(covered))
     kept = []
-    for promise, share in zip(found[0], [promises.known_answered, *promised], strict=True):
+    for promise, share in zip(found[0], [promises.known_answered, *accuracy, *covered], strict=True):
         splits = [one[promise] for one in found]
         each = [float(flags.mean()) for flags in splits if len(flags)]
         # Each half is as large as the one that thresholds were fitted on, hence the 1.

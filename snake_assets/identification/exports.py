@@ -60,12 +60,15 @@ class Likely:
 
 @dataclass(frozen=True)
 class LookAlike:
-    """A gallery photo: its species, file in the package, cosine to the photo asked about, and its venom."""
+    """A gallery photo: its species, file in the package, cosine to the photo asked about, and its venom.
+
+    `venomous` is None where venom is not known.
+    """
 
     species: str
     similarity: float
     photo: str
-    venomous: bool
+    venomous: bool | None
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class Answer:
             "unreadable".
         level: how far the answer goes.
         probability: of the answer, calibrated; None where there is none.
-        p_venomous: that the snake is medically important venomous; None where the photo is unreadable.
+        p_venomous: that the snake is medically important venomous; None where the photo is unreadable, or
+            venom is not known.
         prediction_set: species that hold the true one as often as the package promises, likeliest first.
         top_k: the likeliest species.
         look_alikes: gallery photos to compare with.

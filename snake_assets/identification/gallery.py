@@ -144,7 +144,7 @@ class Gallery:
         """The five gallery photos nearest to a photo [D], nearest first.
 
         Where the answer is harmless, the nearest photo of a venomous species comes first of all, for whoever
-        has to rule that species out.
+        has to rule that species out. Where venom is not known, no answer is known to be harmless.
         """
         cosines = self.vectors @ whitened
         kept = min(LOOK_ALIKES, len(cosines))
@@ -159,14 +159,15 @@ class Gallery:
                 species=species.names[column],
                 similarity=float(cosines[row]),
                 photo=self.files[row],
-                venomous=bool(species.venomous[column]),
+                venomous=None if species.venomous is None else bool(species.venomous[column]),
             )
             for row, column in zip(rows, columns, strict=True)
         )
 
     @cached_property
     def _venomous(self) -> Columns:
-        return np.flatnonzero(self.species.venomous[self.labels])
+        venomous = self.species.venomous
+        return np.flatnonzero(venomous[self.labels]) if venomous is not None else np.empty(0, np.int64)
 
 
 def _mean_of_nearest(cosines: Vectors) -> Floats:

@@ -282,8 +282,9 @@ class Package:
 
     @cached_property
     def _venomous_names(self) -> frozenset[str]:
-        """Of species, and of genera that have one."""
-        names = [self.species.names[column] for column in np.flatnonzero(self.species.venomous).tolist()]
+        """Of species, and of genera that have one; none where venom is not known."""
+        venomous = () if self.species.venomous is None else np.flatnonzero(self.species.venomous).tolist()
+        names = [self.species.names[column] for column in venomous]
         return frozenset([*names, *(name.split()[0] for name in names)])
 
     def _decided(
@@ -302,6 +303,7 @@ class Package:
             said = Observations(weighted, answered, said.nearness)
         levels = self.thresholds.levels(said, species, refused)
         could_be = said.said(species)
+        knows_venom = species.venomous is not None
         words = {"species": species.names, "genus": species.genera, "venomous_unsure": ["", VENOMOUS_UNSURE]}
         inside = self.thresholds.sets(said) & (True if weights is None else weights > 0)
         for row, name in enumerate(names):
@@ -317,7 +319,7 @@ class Package:
                 answer=answer,
                 level=level or "unknown",
                 probability=probability,
-                p_venomous=float(could_be["venomous_unsure"][0][row]),
+                p_venomous=float(could_be["venomous_unsure"][0][row]) if knows_venom else None,
                 prediction_set=tuple(species.names[one] for one in likeliest if inside[row, one]),
                 top_k=tuple(
                     Likely(species.names[one], float(said.probabilities[row, one]))

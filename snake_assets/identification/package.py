@@ -4,7 +4,7 @@
     backbone/               as Hugging Face keeps models: configs and safetensors
     classifier.json, classifier.safetensors
     thresholds.json         how far an answer may go
-    taxonomy.csv            class_id, binomial_name, genus, venomous
+    taxonomy.csv            class_id, binomial_name, genus, venomous (empty where that is not known)
     records.csv             class_id, code, photos: where the training photos are from
     gallery/                thumbnails of typical training photos, and gallery.safetensors with their vectors
     MODEL_CARD.md           what it is worth, and what it must not be used for
@@ -98,7 +98,7 @@ def write_package(
             "class_id": classifier.class_ids,
             "binomial_name": species.names,
             "genus": [species.genera[number] for number in species.genus.tolist()],
-            "venomous": species.venomous.astype(np.int8),
+            "venomous": None if species.venomous is None else species.venomous.astype(np.int8),
         }
     ).write_csv(folder / TAXONOMY)
     records.write_csv(folder / RECORDS)
@@ -234,7 +234,11 @@ def _card(
 
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
     environment.filters["share"] = lambda share: "none to tell by" if share is None else f"{share:.1%}"
-    countries = records.group_by("code").agg(pl.col("photos").sum()).sort("photos", descending=True)
+    countries = (
+        records.group_by("code")
+        .agg(pl.col("photos").sum())
+        .sort(["photos", "code"], descending=[True, False])
+    )
     return environment.from_string(files(__package__).joinpath(CARD_TEMPLATE).read_text()).render(
         backbone=backbone,
         photos=len(classifier.neighbours.labels),

@@ -13,6 +13,8 @@ observations of the known species:
   selective classification after Geifman and El-Yaniv (2017).
 - *Prediction sets*. Split conformal prediction, by species where it has enough observations, else among all
   venomous or all harmless ones: least ambiguous sets after Sadinle, Lei and Wasserman (2019).
+
+Where it is not known which species are venomous, "venomous" is not answered, and all species make one group.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ AnswerLevel = Literal["species", "genus", "venomous_unsure"]
 
 # So many must have been answered before their share of right ones says anything.
 LEAST_ANSWERED = 20
+VENOMOUS_COVERAGE = 0.98
 # Steps of the distributions that scores are held against.
 STEPS = 1000
 
@@ -46,8 +49,9 @@ class Promises(BaseModel):
     Attributes:
         accuracy: right ones among those answered, at each level.
         known_answered: those that are not refused as unknown.
-        coverage: harmless observations whose prediction set holds their species.
-        venomous_coverage: the same of venomous ones.
+        coverage: harmless observations whose prediction set holds their species; all of them where venom is
+            not known.
+        venomous_coverage: the same of venomous ones; None where venom is not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,23 +59,36 @@ class Promises(BaseModel):
     accuracy: Share = 0.9
     known_answered: Share = 0.95
     coverage: Share = 0.9
-    venomous_coverage: Share = 0.98
+    venomous_coverage: Share | None = VENOMOUS_COVERAGE
 
 
 @dataclass(frozen=True, eq=False)
 class Species:
-    """The species of C columns: name, genus (a number, [C]) and whether medically important venomous, [C]."""
+    """The species of C columns: name, genus (a number, [C]) and whether medically important venomous, [C].
+
+    `venomous` is None where that is not known of all of them.
+    """
 
     names: Sequence[str]
     genera: Sequence[str]
     genus: Columns
-    venomous: Flags
+    venomous: Flags | None
 
     @classmethod
-    def of(cls, names: Sequence[str], venomous: npt.ArrayLike) -> Species:
+    def of(cls, names: Sequence[str], venomous: npt.ArrayLike | None) -> Species:
         """From binomial names, whose first word is the genus."""
         genera, genus = np.unique([name.split()[0] for name in names], return_inverse=True)
-        return cls(list(names), genera.tolist(), genus.astype(np.int64), np.asarray(venomous, dtype=bool))
+        flags = None if venomous is None else np.asarray(venomous, dtype=bool)
+        return cls(list(names), genera.tolist(), genus.astype(np.int64), flags)
+
+    def covered(self, promises: Promises) -> list[tuple[str, Flags, float]]:
+        """Whose sets are promised to hold the species how often: in words, which columns [C], share."""
+        if self.venomous is None or promises.venomous_coverage is None:
+            return [("all snakes", np.ones(len(self.names), bool), promises.coverage)]
+        return [
+            ("harmless snakes", ~self.venomous, promises.coverage),
+            ("venomous snakes", self.venomous, promises.venomous_coverage),
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +117,17 @@ class Observations:
     def said(self, species: Species) -> dict[AnswerLevel, tuple[Floats, Columns]]:
         """What could be answered: by level, its probability and the number of the species or genus, [O] both.
 
-        The number is 1 for venomous ones.
+        The number is 1 for venomous ones, of which nothing is said where venom is not known.
         """
         genera = self.probabilities @ np.eye(len(species.genera))[species.genus]
-        p_venomous = self.probabilities[:, species.venomous].sum(axis=1)
-        return {
+        said: dict[AnswerLevel, tuple[Floats, Columns]] = {
             "species": (self.probability, self.answered),
             "genus": (genera.max(axis=1), genera.argmax(axis=1)),
-            "venomous_unsure": (p_venomous, np.ones(len(p_venomous), np.int64)),
         }
+        if species.venomous is not None:
+            p_venomous = self.probabilities[:, species.venomous].sum(axis=1)
+            said["venomous_unsure"] = (p_venomous, np.ones(len(p_venomous), np.int64))
+        return said
 
 
 def joined(parts: Sequence[Observations]) -> Observations:
@@ -122,8 +141,10 @@ def joined(parts: Sequence[Observations]) -> Observations:
 
 def truths(truth: Columns, species: Species) -> dict[AnswerLevel, Columns]:
     """What would be right, as `Observations.said` numbers it; `truth` is the column of each species, [O]."""
-    venomous = species.venomous[truth].astype(np.int64)
-    return {"species": truth, "genus": species.genus[truth], "venomous_unsure": venomous}
+    right: dict[AnswerLevel, Columns] = {"species": truth, "genus": species.genus[truth]}
+    if species.venomous is not None:
+        right["venomous_unsure"] = species.venomous[truth].astype(np.int64)
+    return right
 
 
 class Familiarity(BaseModel):
@@ -225,6 +246,8 @@ def fit_thresholds(
         LearningError: fewer than 20 observations.
     """
     promises = promises or Promises()
+    if species.venomous is None:
+        promises = promises.model_copy(update={"venomous_coverage": None})
     if len(truth) < LEAST_ANSWERED:
         raise LearningError(
             f"{len(truth)} observations are too few to fit thresholds on: {LEAST_ANSWERED} at least."
@@ -271,10 +294,10 @@ def _set_probabilities(probabilities: Floats, truth: Columns, species: Species, 
     """The probability of the true species that all but a promised share of observations reach, by column."""
     own = np.take_along_axis(probabilities, truth[:, None], axis=1)[:, 0]
     least = np.empty(probabilities.shape[1])
-    for venomous in (False, True):
-        missed = 1 - (promises.venomous_coverage if venomous else promises.coverage)
-        together = own[species.venomous[truth] == venomous]
-        for column in np.flatnonzero(species.venomous == venomous).tolist():
+    for _, columns, coverage in species.covered(promises):
+        missed = 1 - coverage
+        together = own[columns[truth]]
+        for column in np.flatnonzero(columns).tolist():
             alone = own[truth == column]
             # With fewer, one odd observation more or less would decide.
             reached = np.sort(alone if len(alone) * missed >= 2 else together)

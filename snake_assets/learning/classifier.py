@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from snake_assets.learning.cross_validation.out_of_fold import Choice
 from snake_assets.learning.decision.pooling import pool_observations, softmax, tempered
-from snake_assets.learning.decision.rules import DecisionRule, decide, safest_class
+from snake_assets.learning.decision.rules import RULES, DecisionRule, decide, safest_class
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import CLS, FeatureTable
 from snake_assets.learning.linear_head import LinearHead
@@ -41,7 +41,8 @@ class Predictions:
     Attributes:
         class_id: the decided species, int32 [O].
         probability: that of the decided species, float32 [O].
-        p_venomous: probability that the snake is medically important venomous, float32 [O].
+        p_venomous: probability that the snake is medically important venomous, float32 [O]; None where venom
+            is not known.
         top5_class_id: most probable species first, int32 [O, K]. Unless the rule is argmax, the decided one
             need not be the first.
         top5_probability: theirs, float32 [O, K].
@@ -51,7 +52,7 @@ class Predictions:
     observation_id: Sequence[str]
     class_id: npt.NDArray[np.int32]
     probability: Floats
-    p_venomous: Floats
+    p_venomous: Floats | None
     top5_class_id: npt.NDArray[np.int32]
     top5_probability: Floats
     photos: npt.NDArray[np.int32]
@@ -71,7 +72,8 @@ class SpeciesClassifier:
         share: of the neighbours' votes in a photo's probabilities.
         temperature: of head and votes together.
         prior: share of each species among the training observations, float64 [C].
-        venomous: whether each species is medically important venomous, bool [C].
+        venomous: whether each species is medically important venomous, bool [C]; None where that is not known
+            of all of them.
         fingerprint: backbone and preprocessing of the features that it was trained on.
     """
 
@@ -83,10 +85,15 @@ class SpeciesClassifier:
     temperature: float
     rule: DecisionRule
     prior: npt.NDArray[np.float64]
-    venomous: npt.NDArray[np.bool_]
+    venomous: npt.NDArray[np.bool_] | None
     fingerprint: str
     recipe: Recipe
     choice: Choice
+
+    @property
+    def rules(self) -> tuple[DecisionRule, ...]:
+        """Those that it can decide by."""
+        return RULES if self.venomous is not None else ("argmax",)
 
     def votes(self, table: FeatureTable) -> Floats:
         """The neighbours' votes on each photo: float32 [N, C], rows sum to 1.
@@ -122,7 +129,7 @@ class SpeciesClassifier:
         return Observed(observations, pooled, counts)
 
     def answers(self, observed: Observed, rule: DecisionRule) -> npt.NDArray[np.int32]:
-        """class_id of each observation under a rule, int32 [O]."""
+        """class_id of each observation under one of `rules`, int32 [O]; errors as `decide`."""
         decided = decide(rule, observed.probabilities, self.class_ids, self.venomous, self.prior)
         decided[observed.photos == 0] = safest_class(self.prior, self.class_ids, self.venomous)
         return decided
@@ -137,7 +144,9 @@ class SpeciesClassifier:
             observation_id=observed.observation_id,
             class_id=decided,
             probability=probabilities[np.arange(len(column)), column].astype(np.float32),
-            p_venomous=probabilities[:, self.venomous].sum(axis=1).astype(np.float32),
+            p_venomous=None
+            if self.venomous is None
+            else probabilities[:, self.venomous].sum(axis=1).astype(np.float32),
             top5_class_id=self.class_ids[top],
             top5_probability=np.take_along_axis(probabilities, top, axis=1).astype(np.float32),
             photos=observed.photos,

@@ -47,7 +47,7 @@ class _Text(BaseModel):
     backbone_fingerprint: str
     feature_names: dict[BlockName, Annotated[int, Field(ge=1)]]
     class_ids: Annotated[list[ClassId], Field(min_length=1)]
-    venomous: list[bool]
+    venomous: list[bool] | None
     prior: list[Annotated[float, Field(ge=0, le=1)]]
     temperature: Positive
     neighbours_share: Share
@@ -75,7 +75,7 @@ def write_classifier(classifier: SpeciesClassifier, folder: Path) -> None:
         backbone_fingerprint=classifier.fingerprint,
         feature_names=classifier.features,
         class_ids=classifier.class_ids.tolist(),
-        venomous=classifier.venomous.tolist(),
+        venomous=None if classifier.venomous is None else classifier.venomous.tolist(),
         prior=classifier.prior.tolist(),
         temperature=classifier.temperature,
         neighbours_share=classifier.share,
@@ -119,7 +119,7 @@ def read_classifier(folder: AnyPath, model_file: str = MODEL_FILE) -> SpeciesCla
         temperature=text.temperature,
         rule=text.decision_rule,
         prior=np.array(text.prior, dtype=np.float64),
-        venomous=np.array(text.venomous, dtype=bool),
+        venomous=None if text.venomous is None else np.array(text.venomous, dtype=bool),
         fingerprint=text.backbone_fingerprint,
         recipe=text.recipe,
         choice=text.choice,
@@ -175,7 +175,8 @@ def _belong_together(text: _Text, tensors: dict[str, Any]) -> bool:
     labels = tensors["neighbours.labels"]
     return (
         {len(text.standardisation.mean), len(text.standardisation.scale)} == {dims}
-        and {len(text.venomous), len(text.prior)} == {classes}
+        and len(text.prior) == classes
+        and (text.decision_rule == "argmax" if text.venomous is None else len(text.venomous) == classes)
         and text.class_ids == sorted(set(text.class_ids))
         and any(text.prior)
         and bool(((labels >= 0) & (labels < classes)).all())

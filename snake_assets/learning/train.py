@@ -9,7 +9,7 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.cross_validation.folds import grouped_folds
 from snake_assets.learning.cross_validation.near_duplicates import duplicate_groups
 from snake_assets.learning.cross_validation.out_of_fold import Choice, choose
-from snake_assets.learning.decision.rules import venom_flags
+from snake_assets.learning.decision.rules import known_venom, venom_flags, venom_gap
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import CLS, FeatureTable
 from snake_assets.learning.linear_head import fit_heads
@@ -32,18 +32,18 @@ def train_classifier(
 ) -> SpeciesClassifier:
     """Choose the head's strength and the neighbours' share on folds; train the outcome on all photos.
 
-    `venomous` tells of each class_id, of the table's at least, whether it is medically important venomous;
-    `fingerprint` names the backbone and preprocessing behind the features.
+    `venomous` tells of class_ids whether they are medically important venomous: of all of the table's, or
+    venom counts as not known. `fingerprint` names the backbone and preprocessing behind the features.
 
     Raises:
-        LearningError: no photos, no labels, a single species, a species that the venom list lacks,
+        LearningError: no photos, no labels, a single species, a rule that needs venom where it is not known,
             features that do not vary or of another backbone, none of the recipe's blocks, or nothing to hold
             out (see `grouped_folds`).
     """
-    class_ids, labels = _usable(table, recipe, fingerprint)
-    venom_flags(class_ids, venomous)
+    class_ids, labels = _usable(table, recipe, fingerprint, venomous)
     folds = folds_of(table, recipe)
-    choice = choose(table, labels, class_ids, folds, recipe, venomous, progress)
+    known = known_venom(class_ids, venomous)
+    choice = choose(table, labels, class_ids, folds, recipe, known, progress)
     return _trained(table, venomous, recipe, choice, fingerprint)
 
 
@@ -81,7 +81,7 @@ def refit(
 def _trained(
     table: FeatureTable, venomous: Mapping[int, bool], recipe: Recipe, choice: Choice, fingerprint: str
 ) -> SpeciesClassifier:
-    class_ids, labels = _usable(table, recipe, fingerprint)
+    class_ids, labels = _usable(table, recipe, fingerprint, venomous)
     first_photos = np.unique(table.observation_id, return_index=True)[1]
     features = {name: table.dims[name] for name in table.present(recipe.blocks)}
     best, blocks = choice.best, [table.blocks[name] for name in features]
@@ -103,7 +103,7 @@ def _trained(
 
 
 def _usable(
-    table: FeatureTable, recipe: Recipe, fingerprint: str
+    table: FeatureTable, recipe: Recipe, fingerprint: str, venomous: Mapping[int, bool]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     """The species, ascending, int32 [C], and the column of each photo's, int64 [N]; errors as above."""
     if len(table) == 0:
@@ -113,6 +113,11 @@ def _usable(
     class_ids, labels = np.unique(table.class_id, return_inverse=True)
     if class_ids.size == 1:
         raise LearningError(f"All photos are of class_id {class_ids[0]}: training needs two species or more.")
+    gap = venom_gap(class_ids, venomous)
+    if gap and recipe.rule != "argmax":
+        raise LearningError(
+            f"The rule {recipe.rule} weighs venomous against harmless species. {gap} Or set the rule argmax."
+        )
     if table.fingerprint not in (None, fingerprint):
         raise LearningError(
             f"The table's features are of {table.fingerprint!r}, not of {fingerprint!r}: compute the "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Okabe and Ito, "Color Universal Design" (2008).
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-HARMLESS, VENOMOUS = PALETTE[0], PALETTE[5]
+HARMLESS, VENOMOUS, NOT_KNOWN = PALETTE[0], PALETTE[5], "#7F7F7F"
 DPI = 100
 # Inches: the UI shows pictures in a window of 820 pixels.
 WIDEST = 8.2
@@ -98,13 +98,14 @@ def species_histogram_png(counts: pl.DataFrame, title: str) -> bytes:
     """Photos per species, most first, on a log scale; venomous species in another colour and hatched.
 
     Args:
-        counts: binomial_name, class_id, venomous, photos; most photos first.
+        counts: binomial_name, class_id, venomous (null where that is not known), photos; most photos first.
         title: above the picture.
     """
     figure = new_figure(WIDEST, 4.2)
     axes = figure.add_subplot()
     positions = range(counts.height)
-    colours = [VENOMOUS if venomous else HARMLESS for venomous in counts["venomous"]]
+    colour_of = {False: HARMLESS, True: VENOMOUS, None: NOT_KNOWN}
+    colours = [colour_of[venomous] for venomous in counts["venomous"]]
     named = counts.height <= NAMED_UP_TO
     bars = axes.bar(positions, counts["photos"].to_list(), color=colours, width=0.85 if named else 1.0)
     for bar, venomous in zip(bars, counts["venomous"], strict=True):
@@ -124,8 +125,11 @@ def species_histogram_png(counts: pl.DataFrame, title: str) -> bytes:
         axes.set_xlabel(f"{counts.height} species, most photographed first")
     axes.set_title(title)
     axes.spines[["top", "right"]].set_visible(False)
-    for label, colour in (("harmless", HARMLESS), ("venomous (MIVS)", VENOMOUS)):
-        axes.bar([0], [0], color=colour, label=label)
+    told = {*counts["venomous"]} if counts["venomous"].null_count() else {False, True}
+    legend = {"harmless": False, "venomous (MIVS)": True, "not known whether venomous": None}
+    for label, venomous in legend.items():
+        if venomous in told:
+            axes.bar([0], [0], color=colour_of[venomous], label=label)
     axes.legend(frameon=False)
     return to_png(figure)
 
@@ -139,7 +143,7 @@ DIGITS = 6
 
 
 def history_chart_png(history: Sequence[Scored]) -> bytes:
-    """A line for each score over the last 30 reports, oldest first.
+    """A line for each score over the last 30 reports, oldest first; a gap where a report has no Track 1.
 
     Below each report stand its date and the first digits of its classifier's digest, so that equal
     classifiers are seen to be equal.
@@ -149,9 +153,12 @@ def history_chart_png(history: Sequence[Scored]) -> bytes:
     axes = figure.add_subplot()
     positions = range(len(shown))
     for number, (score, title) in enumerate(LINES.items()):
-        values = [getattr(report, score) for report in shown]
+        told = [getattr(report, score) for report in shown]
+        if shown and all(value is None for value in told):
+            continue
+        values = [np.nan if value is None else value for value in told]
         axes.plot(positions, values, marker=MARKERS[number], color=PALETTE[number], label=title)
-        if values:
+        if values and told[-1] is not None:
             axes.annotate(
                 f"{values[-1]:.1f}",
                 (len(values) - 1, values[-1]),
@@ -238,16 +245,17 @@ NAME_WIDTH = 30
 
 
 def score_chart_png(variants: Sequence[Variant], chance: Mapping[str, float]) -> bytes:
-    """A panel for each score, a line for each variant: its score and its 95 % interval.
+    """A panel for each score that is told, a line for each variant: its score and its 95 % interval.
 
     Args:
         variants: the classifier's own answer first.
         chance: mean scores of guessing; shown as a number, since it would squeeze everything else.
     """
     figure = new_figure(WIDEST, 1.5 + 0.36 * len(variants))
-    panels = figure.subplots(1, len(PANELS), sharey=True)
+    told = {score: title for score, title in PANELS.items() if score in variants[0].scores.told}
+    panels = figure.subplots(1, len(told), sharey=True)
     heights = [len(variants) - number for number in range(len(variants))]
-    for axes, (score, title) in zip(panels, PANELS.items(), strict=True):
+    for axes, (score, title) in zip(panels, told.items(), strict=True):
         for number, (variant, height) in enumerate(zip(variants, heights, strict=True)):
             colour, value = (HARMLESS if number == 0 else PALETTE[7]), getattr(variant.scores, score)
             if score in variant.intervals:

@@ -35,6 +35,7 @@ class Chart:
     caption: str
 
 
+PANELS_TOLD = "Left: that the most probable species is the right one. Right: that the snake is venomous. "
 CHARTS: Mapping[str, Chart] = {
     "scores_with_intervals": Chart(
         "scores.png",
@@ -53,9 +54,9 @@ CHARTS: Mapping[str, Chart] = {
     "reliability": Chart(
         "reliability.png",
         "Can the probabilities be believed?",
-        "Observations are put in ten bins by the probability that was stated. Left: that the most probable "
-        "species is the right one. Right: that the snake is venomous. A bar shows how often that was so. "
-        "Bars that end at the dashed line mean that 80 % comes true in 80 of 100 cases, bars below it that "
+        f"Observations are put in ten bins by the probability that was stated. {PANELS_TOLD}A bar shows how "
+        "often that was so. Bars that end at the dashed line mean that 80 % comes true in 80 of 100 cases, "
+        "bars below it that "
         "too much was promised. Bins with few observations (grey, below) have long intervals and say little. "
         "The expected calibration error is the mean distance of the dots from the line.",
     ),
@@ -63,17 +64,13 @@ CHARTS: Mapping[str, Chart] = {
 
 
 def draw_charts(judgement: Judgement) -> dict[str, bytes]:
-    """All charts of a judgement as PNG files, by the names of `CHARTS`."""
-    return {
-        "scores_with_intervals": score_chart_png(judgement.variants, judgement.chance),
-        "venomous_against_harmless": venom_confusion_png(judgement.venom_counts, judgement.venom_errors),
-        "reliability": reliability_png(
-            {
-                "the most probable species is right": judgement.confidence,
-                "the snake is venomous": judgement.venom_confidence,
-            }
-        ),
-    }
+    """The charts of a judgement as PNG files, by the names of `CHARTS`: all that venom, if known, allows."""
+    charts = {"scores_with_intervals": score_chart_png(judgement.variants, judgement.chance)}
+    stated = {"the most probable species is right": judgement.confidence}
+    if venom := judgement.venom:
+        charts["venomous_against_harmless"] = venom_confusion_png(venom.counts, venom.errors)
+        stated["the snake is venomous"] = venom.confidence
+    return charts | {"reliability": reliability_png(stated)}
 
 
 # Which photos the validation report shows, and their thumbnails.
@@ -150,9 +147,11 @@ def report_page(
     species = _worst_first(judgement.species)
     return environment.from_string(files(__package__).joinpath(TEMPLATE).read_text()).render(
         judgement=judgement,
+        venom=judgement.venom,
         species=species.head(SPECIES_SHOWN).to_dicts(),
         species_in_all=species.height,
-        charts={name: (chart, charts[name]) for name, chart in CHARTS.items()},
+        charts={name: (CHARTS[name], png) for name, png in charts.items()},
+        panels_told=PANELS_TOLD,
         photos=photos,
         limits=LIMITS,
         near_cosine=NEAR_COSINE,

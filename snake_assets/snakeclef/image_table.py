@@ -80,8 +80,8 @@ def copies_under_two_species(table: Table) -> dict[str, list[tuple[str, int]]]:
 class ClassBalance:
     """Counts of a split.
 
-    `species_counts` has class_id, binomial_name (the class_id where the metadata names none), venomous,
-    photos and observations, most photos first; no row for a split without labels.
+    `species_counts` has class_id, binomial_name (the class_id where the metadata names none), venomous (null
+    where that is not known), photos and observations, most photos first; no row for a split without labels.
     """
 
     observations: int
@@ -93,8 +93,10 @@ class ClassBalance:
         return self.species_counts.height
 
     @property
-    def venomous_photos(self) -> int:
-        """Photos of medically important venomous species."""
+    def venomous_photos(self) -> int | None:
+        """Photos of medically important venomous species; None where a species has no venom status."""
+        if self.species_counts["venomous"].null_count():
+            return None
         return int(self.species_counts.filter("venomous")["photos"].sum())
 
     @property
@@ -111,7 +113,7 @@ class ClassBalance:
 
 
 def class_balance(table: Table, venomous: Mapping[int, bool]) -> ClassBalance:
-    """Count `image_table`'s photos by species; `venomous` is the official list."""
+    """Count `image_table`'s photos by species; `venomous` tells of class_ids what is known."""
     frame = pl.DataFrame(table.read(["class_id", "binomial_name", "observation_id"]))
     counts = (
         frame.drop_nulls("class_id")
@@ -123,7 +125,9 @@ def class_balance(table: Table, venomous: Mapping[int, bool]) -> ClassBalance:
         )
         .with_columns(
             pl.col("binomial_name").fill_null(pl.col("class_id").cast(pl.String)),
-            pl.col("class_id").replace_strict(venomous, return_dtype=pl.Boolean).alias("venomous"),
+            pl.col("class_id")
+            .replace_strict([*venomous], [*venomous.values()], default=None, return_dtype=pl.Boolean)
+            .alias("venomous"),
         )
         .select("class_id", "binomial_name", "venomous", "photos", "observations")
         .sort(["photos", "class_id"], descending=[True, False])

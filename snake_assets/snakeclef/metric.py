@@ -61,18 +61,25 @@ ERROR_NAMES = {
 class Scores:
     """Scores of one submission: percentages rounded to two decimals, Track 2 a whole number.
 
-    `rates` holds P1..P4, `errors` the four counts that they come from.
+    `rates` holds P1..P4, `errors` the four counts that they come from. What weighs venomous against harmless
+    is None where venom is not known.
     """
 
     f1: float
     accuracy: float
-    track1: float
-    track2: int
-    rates: dict[str, float]
-    errors: dict[str, int]
+    track1: float | None = None
+    track2: int | None = None
+    rates: dict[str, float] | None = None
+    errors: dict[str, int] | None = None
+
+    @property
+    def told(self) -> dict[str, float]:
+        """Those of track1, track2, f1 and accuracy that could be told, in this order."""
+        figures = {name: getattr(self, name) for name in ("track1", "track2", "f1", "accuracy")}
+        return {name: value for name, value in figures.items() if value is not None}
 
 
-def score(truth: ClassIds, predicted: ClassIds, venomous: Mapping[int, bool]) -> Scores:
+def score(truth: ClassIds, predicted: ClassIds, venomous: Mapping[int, bool] | None) -> Scores:
     """Score predictions, one entry per observation, as the organisers do.
 
     A rate whose group is empty (no venomous observation, say) is 0: nothing was got wrong in it.
@@ -80,7 +87,8 @@ def score(truth: ClassIds, predicted: ClassIds, venomous: Mapping[int, bool]) ->
     Args:
         truth: class_id of every observation, [N].
         predicted: predicted class_id of every observation, [N].
-        venomous: for every class_id that occurs, whether it is medically important venomous (MIVS).
+        venomous: for every class_id that occurs, whether it is medically important venomous (MIVS); None
+            where that is not known: F1 and accuracy are all that is told then.
 
     Raises:
         DataError: nothing to score, lengths that differ, or a class_id without a venom status.
@@ -92,9 +100,11 @@ def score(truth: ClassIds, predicted: ClassIds, venomous: Mapping[int, bool]) ->
         )
     if true_ids.size == 0:
         raise DataError("There is no observation to score.")
-    true_venomous, guess_venomous = _venom_flags(true_ids, venomous), _venom_flags(guess_ids, venomous)
     wrong = true_ids != guess_ids
-
+    f1, accuracy = round(100 * macro_f1(true_ids, guess_ids), 2), round(100 * float(np.mean(~wrong)), 2)
+    if venomous is None:
+        return Scores(f1, accuracy)
+    true_venomous, guess_venomous = _venom_flags(true_ids, venomous), _venom_flags(guess_ids, venomous)
     counts = {
         cell: int(np.sum(wrong & (true_venomous == cell[0]) & (guess_venomous == cell[1]))) for cell in COSTS
     }
@@ -103,11 +113,10 @@ def score(truth: ClassIds, predicted: ClassIds, venomous: Mapping[int, bool]) ->
         name: round(100 * counts[cell] / group_sizes[cell[0]], 2) if group_sizes[cell[0]] else 0.0
         for name, cell in RATE_NAMES.items()
     }
-    f1 = round(100 * macro_f1(true_ids, guess_ids), 2)
     weighted = f1 + sum(COSTS[cell] * (100 - rates[name]) for name, cell in RATE_NAMES.items())
     return Scores(
         f1=f1,
-        accuracy=round(100 * float(np.mean(~wrong)), 2),
+        accuracy=accuracy,
         track1=round(weighted / (1 + sum(COSTS.values())), 2),
         track2=sum(COSTS[cell] * count for cell, count in counts.items()),
         rates=rates,

@@ -141,6 +141,17 @@ def test_a_planted_fault_blocks_the_run_that_made_it(
     assert result.metadata["faults"].value >= 1
 
 
+def test_outside_of_the_official_layout_a_class_without_a_venom_status_passes_and_is_told(tmp_path: Path):
+    data, store = tmp_path / "data", tmp_path / "store"
+    (data / "metadata").mkdir(parents=True)
+    (data / "metadata" / "venomous_status_list.csv").write_text("class_id,MIVS\n3,1\n")
+    write(store / "image_table" / "train", [pa.table({"image_id": ["a", "b"], "class_id": [3, 7]})])
+    result = CHECKS["image_table", "class_ids_in_venom_list"].result(site(store, data), SPLITS)
+    assert result.passed and result.metadata["faults"].value == 0
+    told = "train: 1 of 2 species have no venom status, class_id 7 first: Track 1 and Track 2"
+    assert result.description.startswith(told) and result.description.endswith("Looked at: train.")
+
+
 def test_no_more_than_twenty_offenders_are_named(own_store: Path, small_set: Path):
     write_again(own_store / "image_table" / "train", lambda rows: rows.slice(0, 30))
     result = CHECKS["image_table", "rows_accounted_for"].result(site(own_store, small_set), ["train"])

@@ -1,6 +1,7 @@
 """A package of the demo's backbone, trained on coloured noise."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,9 +47,12 @@ VENOMOUS = {3: True, 5: True, 8: False, 9: False}
 
 @dataclass(frozen=True)
 class Made:
-    """A package, the classifier in it, and new photos with their observations and features."""
+    """A package, what it was made of, and new photos with their observations and features."""
 
     folder: Path
+    backbone: Backbone
+    train: FeatureTable
+    thumbnails: list[bytes]
     classifier: SpeciesClassifier
     photos: list[tuple[Path, str]]
     features: FeatureTable
@@ -77,6 +81,39 @@ def features_of(backbone: Backbone, photos: list[bytes], observations: list[str]
     )
 
 
+def package_of(
+    folder: Path,
+    backbone: Backbone,
+    train: FeatureTable,
+    thumbnails: list[bytes],
+    classifier: SpeciesClassifier,
+    venomous: Mapping[int, bool] = VENOMOUS,
+    scores: Mapping[str, object] = SCORES,
+) -> None:
+    """Write a package; `thumbnails` are of the photos of train."""
+    gallery = typical_photos(classifier.neighbours, train.observation_id)
+    species = Species.of(NAMES, classifier.venomous)
+    write_package(
+        folder,
+        classifier=classifier,
+        nearness=fit_nearness(classifier.neighbours, train.observation_id),
+        thresholds=fit_thresholds(*held_out(classifier, train, venomous), species),
+        species=species,
+        records=pl.DataFrame(
+            [(3, "PH", 1), (5, "PH", 9), (8, "PH", 1), (9, "PH", 9), (5, "IN", 9), (9, "IN", 9)],
+            schema=["class_id", "code", "photos"],
+            orient="row",
+        ),
+        gallery=gallery,
+        thumbnails=[thumbnails[row] for row in gallery.tolist()],
+        backbone=backbone,
+        recipe={"batch_size": 16},
+        scores=scores,
+        operation=OPERATION,
+        made_from={},
+    )
+
+
 @pytest.fixture(scope="session")
 def made(demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A package of four species; not to be changed."""
@@ -86,27 +123,8 @@ def made(demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     known = features_of(backbone, photos, [f"{number // 2}" for number in range(64)])
     train = FeatureTable(known.image_id, known.observation_id, known.blocks, CLASS_IDS[labels])
     classifier = train_classifier(train, VENOMOUS, Recipe(folds=2), "drawn")
-    gallery = typical_photos(classifier.neighbours, train.observation_id)
     root = tmp_path_factory.mktemp("identification")
-    write_package(
-        root / "model_package",
-        classifier=classifier,
-        nearness=fit_nearness(classifier.neighbours, train.observation_id),
-        thresholds=fit_thresholds(*held_out(classifier, train, VENOMOUS), SPECIES),
-        species=SPECIES,
-        records=pl.DataFrame(
-            [(3, "PH", 1), (5, "PH", 9), (8, "PH", 1), (9, "PH", 9), (5, "IN", 9), (9, "IN", 9)],
-            schema=["class_id", "code", "photos"],
-            orient="row",
-        ),
-        gallery=gallery,
-        thumbnails=[photos[row] for row in gallery.tolist()],
-        backbone=backbone,
-        recipe={"batch_size": 16},
-        scores=SCORES,
-        operation=OPERATION,
-        made_from={},
-    )
+    package_of(root / "model_package", backbone, train, photos, classifier)
     new = [snake(number % 4, 1000 + number) for number in range(12)]
     files = [root / "photos" / f"{number:02}.png" for number in range(12)]
     files[0].parent.mkdir()
@@ -114,4 +132,5 @@ def made(demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
         file.write_bytes(photo)
     observations = [f"new {number % 4} {number // 8}" for number in range(12)]
     features = features_of(backbone, new, observations)
-    return Made(root / "model_package", classifier, [*zip(files, observations, strict=True)], features)
+    asked = [*zip(files, observations, strict=True)]
+    return Made(root / "model_package", backbone, train, photos, classifier, asked, features)

@@ -1,9 +1,12 @@
 """What answers are worth, measured on photos that models have not seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from snake_assets.identification.evaluation import Operation, held_out, judge_operation
+from snake_assets.identification.thresholds import Species, fit_thresholds
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.settings import Recipe
@@ -44,6 +47,29 @@ def test_each_observation_is_held_out_once_by_a_model_that_is_none_of_its_own(
     assert np.bincount(truth).tolist() == [15] * 4
     seen_before = classifier.identify(table)
     assert (seen.answered == truth).mean() < (seen_before.class_id == np.repeat(CLASS_IDS, 15)).mean()
+
+
+def test_a_species_that_only_val_had_is_a_column_all_the_same(
+    classifier: SpeciesClassifier, table: FeatureTable
+) -> None:
+    three = table.rows(np.flatnonzero(table.class_id != 5))
+    seen, truth = held_out(classifier, three, VENOMOUS)
+    assert seen.probabilities.shape == (45, 4) and np.bincount(truth).tolist() == [15, 0, 15, 15]
+    assert (seen.probabilities[:, 1] == 0).all()
+    assert len(fit_thresholds(seen, truth, SPECIES).set_probability) == 4
+
+
+def test_without_venom_there_is_one_promise_for_the_sets_of_all(
+    classifier: SpeciesClassifier, table: FeatureTable
+) -> None:
+    found = judge_operation(replace(classifier, venomous=None), table, Species.of(NAMES, None), {3: True})
+    assert {kept.promise: kept.promised for kept in found.kept} == {
+        "known observations answered, not refused": 0.95,
+        "answers by species are right": 0.9,
+        "answers by genus are right": 0.9,
+        "sets hold the species of all snakes": 0.9,
+    }
+    assert all(0.5 < kept.achieved <= 1 for kept in found.kept if kept.achieved is not None)
 
 
 def test_promises_stand_beside_what_came_of_them(operation: Operation) -> None:

@@ -1,5 +1,8 @@
 """A package loads where it is copied to, is refused where it was changed, and answers as the classifier."""
 
+import csv
+import dataclasses
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -9,10 +12,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from snake_assets.cli import main
 from snake_assets.identification import IdentificationError, Package, load_package
 from snake_assets.identification.exports import SCHEMA
 from snake_assets_tests.fuzz.photo_seeds import photo_seeds
-from snake_assets_tests.identification.conftest import Made
+from snake_assets_tests.identification.conftest import SCORES, Made, package_of
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +142,41 @@ def test_the_card_says_what_it_is_worth_and_what_it_must_not_be_used_for(made: M
     assert "PH 20, IN 18" in card and "4, of which 2 are medically important" in card
     assert "| right | 90.0% | 93.0% | none to tell by |" in card
     assert "36.0% of the observations are answered" in card and "0.876 (0.847 to 0.904)" in card
+
+
+def test_where_venom_is_not_known_nothing_is_said_of_it_in_any_format(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gap = "1 of 4 species have no venom status, class_id 9 first"
+    scores = {**SCORES, "track1": None, "track2": None, "venom_not_known": gap}
+    classifier = dataclasses.replace(made.classifier, venomous=None)
+    folder = tmp_path / "package"
+    package_of(
+        folder, made.backbone, made.train, made.thumbnails, classifier, {3: True, 5: True, 8: False}, scores
+    )
+    found = answered(load_package(folder, "cpu"), made)
+    assert found["p_venomous"].null_count() == len(found)
+    assert "venomous_unsure" not in found["level"]
+    shown = found["look_alikes"].explode().struct.unnest()
+    assert shown["venomous"].null_count() == len(shown) == 5 * len(found)
+    assert pl.read_csv(folder / "taxonomy.csv")["venomous"].null_count() == 4
+    thresholds = json.loads((folder / "thresholds.json").read_text())
+    assert thresholds["least"].keys() == {"species", "genus"}
+    assert thresholds["promises"]["venomous_coverage"] is None
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert gap in card and "does not know which species are venomous" in card
+    assert "Track" not in card and "macro F1" in card
+    # A known answer in each format is the same but for venom.
+    for kind, empty in {"csv": "", "jsonl": None, "dwc": None, "megadetector": None}.items():
+        assert main(["predict", str(made.photos[0][0]), "--model", str(folder), "--format", kind]) == 0
+        out, err = capsys.readouterr()
+        assert "without knowing which species are venomous" in err
+        if kind == "csv":
+            assert next(csv.DictReader(io.StringIO(out)))["p_venomous"] == empty
+        elif kind == "jsonl":
+            assert json.loads(out)["p_venomous"] is empty
+        elif kind == "dwc":
+            remarks = next(csv.DictReader(io.StringIO(out)))["identificationRemarks"]
+            assert json.loads(remarks)["p_venomous"] is empty
+        else:
+            assert "venomous" not in out

@@ -2,6 +2,7 @@
 
 import dataclasses
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +85,29 @@ def test_refit_learns_new_photos_and_chooses_nothing() -> None:
     assert (fitted.identify(species_table(classes=(30,), seed=2, prefix="new")).class_id == 30).all()
 
 
+def test_without_the_venom_of_every_species_none_is_told_and_rules_that_weigh_it_are_refused(
+    tmp_path: Path,
+) -> None:
+    table = species_table(classes=(3, 7, 44))
+    trained = train(table)
+    # What is chosen, and every probability, are those of a classifier that knows.
+    knowing = train_classifier(table, {**VENOMOUS, 44: False}, QUICK, "tiny")
+    assert trained.probabilities(table).tobytes() == knowing.probabilities(table).tobytes()
+    assert [one.track1 for one in trained.choice.candidates] == [None] * 10
+    trained.save(tmp_path)
+    trained = SpeciesClassifier.load(tmp_path)
+    assert trained.venomous is None and trained.rules == ("argmax",)
+    found = trained.identify(table, ["never seen", *dict.fromkeys(table.observation_id)])
+    assert found.p_venomous is None
+    assert found.class_id[1:].tolist() == trained.class_ids.repeat(6).tolist()
+    for rule in ("track1", "track2"):
+        with pytest.raises(LearningError, match=f"The rule {rule} weighs.*1 of 3 species.*class_id 44 first"):
+            train(table, QUICK.model_copy(update={"rule": rule}))
+    careful = train(species_table(), QUICK.model_copy(update={"rule": "track1"}))
+    with pytest.raises(LearningError, match="The rule track1 weighs"):
+        refit(careful, table, VENOMOUS)
+
+
 def test_training_and_refit_on_the_same_photos_give_the_same_classifier_to_the_last_bit() -> None:
     table = species_table(spread=1.0)
     classifier = train(table)
@@ -107,7 +131,6 @@ def test_refit_refuses_other_features() -> None:
         (species_table(observations=0), "no photo"),
         (dataclasses.replace(species_table(), class_id=None), "no class_id"),
         (species_table(classes=(3,)), "two species"),
-        (species_table(classes=(3, 44)), r"lacks 1 species.*\[44\]"),
         (species_table(observations=1), "single observation"),
         (species_table(fingerprint="huge"), "'huge', not of 'tiny'"),
         (

@@ -41,6 +41,26 @@ def test_histograms_of_any_number_of_species(species: int):
     assert species_histogram_png(counts, "photos") == drawn
 
 
+def test_a_histogram_shows_which_species_have_no_venom_status():
+    venomous = ([True, False, True], [True, False, None], [None] * 3)
+    drawn = [
+        species_histogram_png(
+            pl.DataFrame(
+                {
+                    "class_id": [1, 2, 3],
+                    "binomial_name": ["Aus a", "Bus b", None],
+                    "venomous": told,
+                    "photos": [9, 5, 2],
+                },
+                schema_overrides={"venomous": pl.Boolean},
+            ),
+            "photos",
+        )
+        for told in venomous
+    ]
+    assert len(set(drawn)) == 3
+
+
 def test_the_confusion_shows_its_counts():
     cells = [(truth, guess) for truth in (False, True) for guess in (False, True)]
     some, none = dict(zip(cells, (9, 1, 2, 3), strict=True)), dict.fromkeys(cells, 0)
@@ -93,3 +113,6 @@ def test_charts_of_one_and_of_many_reports() -> None:
     assert len({one, two, many}) == 3
     assert {Image.open(io.BytesIO(png)).size for png in (one, two, many)} == {(820, 360)}
     assert history_chart_png(history(2)) == two
+    without = {"track1": None, "track2": None}
+    not_known, again = history(1)[0].model_copy(update=without), history(2)
+    assert len({one, *(history_chart_png(reports) for reports in ([not_known], [not_known, *again]))}) == 3

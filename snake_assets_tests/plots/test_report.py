@@ -132,6 +132,18 @@ def test_a_whole_page_with_every_chart_and_photo() -> None:
     assert not re.search(r"20\d\d-\d\d-\d\d", without)
 
 
+def test_where_venom_is_not_known_the_page_says_so_once_and_nothing_of_it_after() -> None:
+    judgement = judged({**WRONG, "lost 1": 12}, truth=truth_of(VAL) | {"lost 1": 3}, venomous={3: False})
+    read = assert_whole(page_of(judgement), count=8)
+    assert read.words.count(judgement.venom_gap) == 1
+    assert "The surest mistakes" in read.words and "Answered by the most frequent species" in read.words
+    said = read.words.replace(judgement.venom_gap, "")
+    # A species whose status is known may still be called harmless.
+    for left_out in ("Track", "track1", "P1", "venomous", "costly", "Right:"):
+        assert left_out not in said
+    assert draw_charts(judgement).keys() == {"scores_with_intervals", "reliability"}
+
+
 def test_markup_in_names_and_ids_is_escaped() -> None:
     def renamed(table: FeatureTable) -> FeatureTable:
         return dataclasses.replace(

@@ -7,19 +7,21 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef import image_table as ingest_module
-from snake_assets.snakeclef.image_table import IMAGE_SCHEMA, copies_under_two_species, ingest
+from snake_assets.snakeclef.image_table import IMAGE_SCHEMA, class_balance, copies_under_two_species, ingest
 from snake_assets.snakeclef.metadata import PhotoRow, read_metadata
 from snake_assets.snakeclef.raw.inventory import read_inventory, take_inventory
 from snake_assets.storage.tables.manifest import Manifest
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets_tests.conftest import photo_bytes
 from snake_assets_tests.vision.conftest import encode, picture
+from snake_assets_tests.written import write
 
 KNOWN = {10: False}
 
@@ -143,6 +145,20 @@ def test_the_content_decides_and_what_the_listing_left_out_is_remembered(tmp_pat
     }
     assert r"caf\xe9.jpg" in told["café.jpg"][1]
     assert "link_roots" in told["away.jpg"][1]
+
+
+def test_a_species_without_a_venom_status_is_counted_as_of_unknown_venom(tmp_path: Path):
+    photos = {"class_id": [7, 7, 3, None], "binomial_name": ["Bus niger", None, None, None]}
+    table = write(tmp_path / "train", [pa.table({**photos, "observation_id": ["a", "a", "b", "c"]})])
+    for known, venomous, count in (
+        ({3: True, 7: False}, [False, True], 1),
+        ({3: True}, [None, True], None),
+        ({}, [None, None], None),
+    ):
+        balance = class_balance(table, known)
+        assert balance.species_counts["venomous"].to_list() == venomous
+        assert balance.venomous_photos == count
+        assert balance.names == {7: "Bus niger", 3: "3"}
 
 
 def test_copies_under_two_species_are_named(tmp_path: Path):

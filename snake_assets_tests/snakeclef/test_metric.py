@@ -44,6 +44,9 @@ def test_the_edges_of_the_scale():
     assert (perfect.f1, perfect.accuracy, perfect.track1, perfect.track2) == (100.0, 100.0, 100.0, 0)
     # A predicted class that never occurs lowers F1; without a venomous observation nothing is wrong there.
     assert score([1, 1], [1, 2], VENOMOUS).f1 == round(100 * (2 / 3 + 0) / 2, 2)
+    without = score([1, 2, 3], [1, 2, 2], None)
+    assert without.told == {"f1": without.f1, "accuracy": 66.67}
+    assert (without.track1, without.track2, without.rates, without.errors) == (None,) * 4
     assert score([1, 2], [1, 1], VENOMOUS).rates["P3"] == score([1, 2], [1, 1], VENOMOUS).rates["P4"] == 0.0
 
 

@@ -13,6 +13,7 @@ from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.classifier_io import trained_on_features
+from snake_assets.learning.decision.rules import venom_gap
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.reading import made_by, read_splits
 from snake_assets.learning.settings import Positive, Recipe, Share
@@ -53,7 +54,7 @@ class ClassifierConfig(StepConfig):
     rule: DecisionRule = Field(
         default=DecisionRule.argmax,
         description="argmax: the most probable species; track1 or track2: the species of least expected loss "
-        "of that score. The validation report shows all three.",
+        "of that score, where every species has a venom status. The validation report shows all three.",
     )
     epochs: int = Field(
         default=DEFAULT.epochs,
@@ -120,7 +121,10 @@ def species_classifier(
     classifier = SpeciesClassifier.load(bundle.inside)
     copies = copies_under_two_species(tables[0]).values() if config.leave_out_copies else ()
     choice = classifier.choice
-    candidates = [candidate.model_dump() for candidate in choice.candidates]
+    candidates = [candidate.model_dump(exclude_none=True) for candidate in choice.candidates]
+    gap = venom_gap(classifier.class_ids.tolist(), venomous)
+    if gap:
+        context.log.warning(gap)
     return dg.MaterializeResult(
         metadata={
             "species": len(classifier.class_ids),
@@ -131,8 +135,8 @@ def species_classifier(
             "decision_rule": classifier.rule,
             "observations_held_out": choice.held_out,
             "photos_left_out": some_of([image_id for group in copies for image_id, _ in group]),
-            "track1_on_folds": choice.best.track1,
-            "f1_on_folds": choice.best.f1,
+            **{f"{name}_on_folds": candidates[0][name] for name in ("track1", "f1") if name in candidates[0]},
+            **({"venom_not_known": gap} if gap else {}),
             "candidates": markdown_table(list(candidates[0]), [list(one.values()) for one in candidates]),
             "folder": dg.MetadataValue.path(str(folder)),
             "bytes": bundle.bytes,

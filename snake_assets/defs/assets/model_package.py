@@ -31,7 +31,7 @@ from snake_assets.identification.package import (
     is_made_from,
     write_package,
 )
-from snake_assets.identification.thresholds import Promises, Share, Species, fit_thresholds
+from snake_assets.identification.thresholds import VENOMOUS_COVERAGE, Promises, Share, Species, fit_thresholds
 from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.evaluation.report import SCORES_FILE
 from snake_assets.learning.feature_table import FeatureTable
@@ -73,7 +73,9 @@ class PackageConfig(StepConfig):
         description=f"Share of harmless snakes whose prediction set is to hold their species, {RANGE}.",
     )
     venomous_coverage: Share = Field(
-        default=DEFAULT.venomous_coverage, description=f"The same of venomous snakes, {RANGE}."
+        default=VENOMOUS_COVERAGE,
+        description=f"The same of venomous snakes, {RANGE}. Where it is not known which those are, "
+        "`coverage` is for all.",
     )
 
 
@@ -126,7 +128,8 @@ def model_package(
         names = dict(known.select("class_id", "binomial_name").unique("class_id").iter_rows())
         species = Species.of([names[one] for one in classifier.class_ids.tolist()], classifier.venomous)
         of_train = read_splits(tables["train"], leave_out_copies=judged.recipe.leave_out_copies)
-        seen, truth = held_out(judged, of_train, venomous, context.log.info)
+        # In the columns of what answers, which may know species of val that train lacks.
+        seen, truth = held_out(classifier, of_train, venomous, context.log.info)
         gallery = typical_photos(classifier.neighbours, photos.observation_id)
         with TemporaryDirectory(prefix=f".{PACKAGE}.", dir=_parent(folder)) as aside:
             write_package(

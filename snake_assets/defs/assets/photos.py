@@ -17,6 +17,7 @@ from snake_assets.defs.lib.metadata import (
 from snake_assets.defs.lib.partitions import present_splits, splits
 from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
 from snake_assets.defs.resources.storage import RawData, Store
+from snake_assets.learning.decision.rules import venom_gap
 from snake_assets.plots.photo_sheets import contact_sheet
 from snake_assets.snakeclef.image_table import INGEST_VERSION, MOST_REJECTED, class_balance, ingest
 from snake_assets.snakeclef.metadata import (
@@ -154,6 +155,7 @@ def image_table(
             )
         table, matches = open_table(folder), match_photos(rows, photos)
         balance = class_balance(table, venomous)
+        names = balance.names
         digests[split] = manifest.digest
         context.add_asset_metadata(
             {
@@ -165,7 +167,7 @@ def image_table(
                 **fetch_metadata(fetched),
                 "observations": balance.observations,
                 "species": balance.species,
-                "venomous_photos": balance.venomous_photos,
+                "venomous_photos": venom_gap(names, venomous, names) or balance.venomous_photos,
                 "class_balance": markdown_table(
                     ["class_id", "species", "venomous", "photos"], balance.largest_and_smallest()
                 ),

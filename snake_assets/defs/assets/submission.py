@@ -12,6 +12,7 @@ from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.learning.decision.rules import known_venom
 from snake_assets.learning.reading import read_splits
 from snake_assets.snakeclef.image_table import observation_order
 from snake_assets.snakeclef.metadata import VENOM_LIST, read_metadata, read_venom_list
@@ -72,6 +73,7 @@ def submission(
             (aside / ORIGIN_FILE).write_text(json.dumps(origin, indent=1))
     bundle = open_bundle(folder)
     answers = read_submission(bundle.path(SUBMISSION_FILE))
+    known = known_venom(answers.values(), venomous)
     origin = json.loads(bundle.path(ORIGIN_FILE).read_text())
     return dg.MaterializeResult(
         metadata={
@@ -79,7 +81,7 @@ def submission(
             **column_schema("submission", [("observation_id", "string"), ("class_id", "int")]),
             "file": dg.MetadataValue.path(str(bundle.shown(SUBMISSION_FILE))),
             "first_rows": markdown_table(["observation_id", "class_id"], list(answers.items())[:SHOWN]),
-            "predicted_venomous": sum(venomous[class_id] for class_id in answers.values()),
+            **({"predicted_venomous": sum(known[one] for one in answers.values())} if known else {}),
             "species_predicted": len(set(answers.values())),
             "unreadable_observations": some_of(origin["unreadable_observations"]),
         },

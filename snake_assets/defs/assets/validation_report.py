@@ -56,10 +56,11 @@ def validation_report(
     species and named here. Other ways of answering stand beside the classifier's own: each decision rule, the
     head alone, the nearest photos alone. Shows where the classifier goes wrong: species by species, venomous
     taken for harmless, the most costly mistakes beside the training photos that resemble them, and photos
-    that stand in train too. report.html tells all of it in one page; scores.json, species.csv, leakage.csv
-    and predictions.parquet hold the figures, and history.json the scores of every report before. Scores are
-    in percent, Track 2 is a cost. If it fails because the metadata has changed, materialize val's features
-    first: the job features with the partition val.
+    that stand in train too. Where a species has no venom status, Track 1, Track 2 and all else that takes it
+    are left out, and `venom_not_known` says so. report.html tells all of it in one page; scores.json,
+    species.csv, leakage.csv and predictions.parquet hold the figures, and history.json the scores of every
+    report before. Scores are in percent, Track 2 is a cost. If it fails because the metadata has changed,
+    materialize val's features first: the job features with the partition val.
     """
     if reason := raw_data.left_out("val"):
         context.log.warning(reason)
@@ -114,16 +115,21 @@ def validation_report(
             (aside / HISTORY_CHART_FILE).write_bytes(history_chart_png(history))
     bundle = open_bundle(folder)
     context.add_asset_metadata(_pictures(bundle))
+    shown = _shown(bundle)
+    if gap := shown.get("venom_not_known"):
+        context.log.warning(gap)
     told = {name: digest for name, digest in bundle.files.items() if name not in NOT_OF_THIS_REPORT}
-    return dg.MaterializeResult(metadata=_shown(bundle), data_version=data_version(told))
+    return dg.MaterializeResult(metadata=shown, data_version=data_version(told))
 
 
 def _shown(bundle: Bundle) -> dict[str, Any]:
     scores = json.loads(bundle.path(SCORES_FILE).read_text())
     schema = parquet_file(bundle.path(PREDICTIONS_FILE)).schema_arrow
     columns = [(field.name, str(field.type)) for field in schema]
+    titles = {name: title for name, title in SCORE_TITLES.items() if scores[name] is not None}
+    told = ("venom_not_known", "rates", "errors")
     return {
-        **{name: scores[name] for name in SCORE_TITLES},
+        **{name: scores[name] for name in titles},
         "scores": markdown_table(
             ["", "val", "95 % interval", "chance"],
             [
@@ -133,18 +139,17 @@ def _shown(bundle: Bundle) -> dict[str, Any]:
                     " to ".join(map(str, scores["intervals"].get(name, ["none: one observation"]))),
                     scores["chance"][name],
                 ]
-                for name, title in SCORE_TITLES.items()
+                for name, title in titles.items()
             ],
         ),
         "variants": markdown_table(
-            ["way of answering", "observations", *SCORE_TITLES.values()],
+            ["way of answering", "observations", *titles.values()],
             [
-                [row["name"], row["observations"], *(row[name] for name in SCORE_TITLES)]
+                [row["name"], row["observations"], *(row[name] for name in titles)]
                 for row in scores["variants"]
             ],
         ),
-        "rates": scores["rates"],
-        "errors": scores["errors"],
+        **{name: scores[name] for name in told if scores.get(name) is not None},
         "observations": scores["observations"],
         "unreadable_observations": some_of(scores["unreadable_observations"]),
         "unknown_class_ids": some_of(scores["unknown_class_ids"]),
@@ -161,7 +166,9 @@ def _shown(bundle: Bundle) -> dict[str, Any]:
 def _pictures(bundle: Bundle) -> dict[str, dg.MetadataValue]:
     return {
         **{
-            name: picture(bundle.path(chart.file).read_bytes(), chart.title) for name, chart in CHARTS.items()
+            name: picture(bundle.path(chart.file).read_bytes(), chart.title)
+            for name, chart in CHARTS.items()
+            if chart.file in bundle.files
         },
         "scores_over_reports": picture(
             bundle.path(HISTORY_CHART_FILE).read_bytes(), "scores of one report after the other"

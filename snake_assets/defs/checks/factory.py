@@ -20,7 +20,7 @@ from snake_assets.defs.resources.settings import Limits
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.errors import LearningError
 from snake_assets.snakeclef import DataError
-from snake_assets.snakeclef.metadata import SPLITS, VENOM_LIST, read_venom_list
+from snake_assets.snakeclef.metadata import SPLITS, VENOM_LIST, metadata_paths, read_venom_list
 from snake_assets.storage import StorageError
 from snake_assets.storage.tables.manifest import read_manifest
 from snake_assets.storage.tables.table import Table, open_table
@@ -48,6 +48,11 @@ class Site:
     def venomous(self) -> dict[int, bool]:
         """The official list."""
         return read_venom_list(self.raw_data.folder() / "metadata" / VENOM_LIST)
+
+    @property
+    def is_official(self) -> bool:
+        """Whether the raw data is an entrant's, whose venom list is to have every class."""
+        return metadata_paths(self.raw_data.folder(), "train")[0].is_file()
 
 
 Examination = Callable[[Site], Mapping[str, Findings]]
@@ -100,7 +105,8 @@ class Check:
         if not findings:
             return f"Off: the store holds nothing of {self.asset} to look at."
         if not faulty:
-            return f"{self.promise} Looked at: {', '.join(findings)}."
+            notes = [f"{place}: {found.note}" for place, found in findings.items() if found.note]
+            return f"{' '.join(notes) or self.promise} Looked at: {', '.join(findings)}."
         return " ".join(f"{place}: {_headline(found)}." for place, found in faulty.items())
 
 

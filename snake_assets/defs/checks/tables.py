@@ -47,6 +47,11 @@ def _one_species(site: Site) -> Mapping[str, Findings]:
     return each(site.tables(IMAGES), examine)
 
 
+def _venom_statuses(site: Site) -> Mapping[str, Findings]:
+    venomous, all_needed = site.venomous(), site.is_official
+    return each(site.tables(IMAGES), partial(unknown_classes, venomous=venomous, all_needed=all_needed))
+
+
 IMAGE_CHECKS = [
     files_unchanged(IMAGES),
     Check(
@@ -73,8 +78,8 @@ IMAGE_CHECKS = [
         "The venom list has every class_id.",
         "Holds the class_ids against venomous_status_list.csv as it is now. A class that is not there has "
         "no cost, and no score can be told. When it fails, fetch the official list again or correct the "
-        "metadata.",
-        lambda site: each(site.tables(IMAGES), partial(unknown_classes, venomous=site.venomous())),
+        "metadata. Data in another layout may do without: then it passes, and says what is left out.",
+        _venom_statuses,
     ),
     Check(
         IMAGES,

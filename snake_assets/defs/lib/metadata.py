@@ -62,13 +62,14 @@ COLUMNS: Mapping[str, str] = {
     "validation_report.class_id": "The true species of the observation.",
     "predicted": "class_id of the species that the classifier answered.",
     "probability": "Calibrated probability of that answer, from 0 to 1.",
-    "p_venomous": "Calibrated probability that the snake is medically important venomous, from 0 to 1.",
+    "p_venomous": "Calibrated probability that the snake is medically important venomous, from 0 to 1; "
+    "empty where it is not known which species are.",
     "top5_class_id": "class_id of the five most probable species, most probable first.",
     "top5_probability": "Their calibrated probabilities, from 0 to 1.",
     # submission
     "submission.class_id": "The species answered for the observation.",
     # species_counts.csv
-    "venomous": "Whether the species is medically important venomous (MIVS).",
+    "venomous": "Whether the species is medically important venomous (MIVS); empty where that is not known.",
     "photos": "Number of readable photos of the species.",
     "observations": "Number of observations with a readable photo of the species.",
 }

@@ -23,11 +23,7 @@ from safetensors.numpy import save_file
 
 from snake_assets.identification.identify import IdentificationError
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.decision.rules import (
-    expected_track1_losses,
-    expected_track2_costs,
-    safest_class,
-)
+from snake_assets.learning.decision.rules import expected_losses, safest_class
 from snake_assets.learning.feature_table import CLS, EARLIER_CLS, MIDDLE_MEAN, PATCH_MEAN
 from snake_assets.learning.neighbours import NEIGHBOURS, TEMPERATURE
 from snake_assets.vision.backbone.encoder import quiet_transformers
@@ -174,8 +170,6 @@ def _arrays(classifier: SpeciesClassifier, columns: int) -> dict[str, np.ndarray
     }
     # Expected costs are linear in the probabilities: those of certain truths are all that is needed.
     certain = np.eye(len(classifier.class_ids))
-    if classifier.rule == "track1":
-        arrays["costs"] = expected_track1_losses(certain, classifier.venomous, classifier.prior)
-    elif classifier.rule == "track2":
-        arrays["costs"] = expected_track2_costs(certain, classifier.venomous)
+    if classifier.rule != "argmax":
+        arrays["costs"] = expected_losses(classifier.rule, certain, classifier.venomous, classifier.prior)
     return {name: np.ascontiguousarray(values) for name, values in arrays.items()}

@@ -21,7 +21,8 @@ from snake_assets.snakeclef.metric import score
 class Candidate(BaseModel):
     """A strength, a share, the temperature that fits them, and what held-out observations say of them.
 
-    `log_loss` is in nats, at that temperature; track1, f1 and accuracy are percent, under argmax.
+    `log_loss` is in nats, at that temperature; track1, f1 and accuracy are percent, under argmax. Without
+    track1, venom was not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,7 +31,7 @@ class Candidate(BaseModel):
     share: float
     temperature: float
     log_loss: float
-    track1: float
+    track1: float | None
     f1: float
     accuracy: float
 
@@ -55,7 +56,7 @@ def choose(
     class_ids: npt.NDArray[np.int32],
     folds: npt.NDArray[np.int64],
     recipe: Recipe,
-    venomous: Mapping[int, bool],
+    venomous: Mapping[int, bool] | None,
     progress: Callable[[str], None],
 ) -> Choice:
     """Try every strength and share on held-out photos; the least log-loss of observations is chosen.

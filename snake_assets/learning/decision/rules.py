@@ -1,6 +1,6 @@
 """Decision rules: from an observation's probabilities to one species, as pure functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ def decide(
     rule: DecisionRule,
     probabilities: npt.NDArray[np.floating],
     class_ids: npt.NDArray[np.integer],
-    venomous: npt.NDArray[np.bool_],
+    venomous: npt.NDArray[np.bool_] | None,
     prior: npt.NDArray[np.floating],
 ) -> npt.NDArray[np.int32]:
     """The species of each observation under a rule: the likeliest, or that of least expected loss.
@@ -26,19 +26,39 @@ def decide(
         rule: "argmax", "track1" (`expected_track1_losses`) or "track2" (`expected_track2_costs`).
         probabilities: one row per observation, [O, C], finite.
         class_ids: species of each column, ascending, [C].
-        venomous: whether each is medically important venomous, [C].
+        venomous: whether each is medically important venomous, [C]; only "argmax" does without it.
         prior: share of each among the observations, [C]; only "track1" looks at it.
 
     Returns:
         class_id of each observation, int32 [O]; equal candidates are settled for the lowest.
+
+    Raises:
+        LearningError: the rule needs to know which species are venomous.
     """
     if rule == "argmax":
         return argmax(probabilities, class_ids)
-    if rule == "track1":
-        losses = expected_track1_losses(probabilities, venomous, prior)
-    else:
-        losses = expected_track2_costs(probabilities, venomous)
+    losses = expected_losses(rule, probabilities, venomous, prior)
     return np.asarray(class_ids[losses.argmin(axis=1)], dtype=np.int32)
+
+
+def expected_losses(
+    rule: DecisionRule,
+    probabilities: npt.NDArray[np.floating],
+    venomous: npt.NDArray[np.bool_] | None,
+    prior: npt.NDArray[np.floating],
+) -> npt.NDArray[np.float64]:
+    """What answering each species is expected to cost under "track1" or "track2": float64 [O, C].
+
+    Arguments and errors as in `decide`.
+    """
+    if venomous is None:
+        raise LearningError(
+            f"The rule {rule} weighs venomous against harmless species, and which are venomous is not known: "
+            "set the rule argmax."
+        )
+    if rule == "track1":
+        return expected_track1_losses(probabilities, venomous, prior)
+    return expected_track2_costs(probabilities, venomous)
 
 
 def argmax(
@@ -104,24 +124,53 @@ def expected_track2_costs(
 
 
 def safest_class(
-    prior: npt.NDArray[np.floating], class_ids: npt.NDArray[np.integer], venomous: npt.NDArray[np.bool_]
+    prior: npt.NDArray[np.floating],
+    class_ids: npt.NDArray[np.integer],
+    venomous: npt.NDArray[np.bool_] | None,
 ) -> int:
-    """The species of least expected Track 2 cost when only the prior [C] is known: for no readable photo."""
-    return int(decide("track2", prior[None, :], class_ids, venomous, prior)[0])
+    """The species of least expected Track 2 cost when only the prior [C] is known: for no readable photo.
+
+    It is the most frequent one where it is not known which are venomous.
+    """
+    rule: DecisionRule = "argmax" if venomous is None else "track2"
+    return int(decide(rule, prior[None, :], class_ids, venomous, prior)[0])
+
+
+def venom_gap(
+    class_ids: Iterable[int], venomous: Mapping[int, bool], names: Mapping[int, str] | None = None
+) -> str | None:
+    """Which species have no venom status, in a sentence that says what is left out; None where all have one.
+
+    Venom counts as known only where it is known of every species: a score or a probability that takes those
+    without a status for harmless would pretend.
+
+    Args:
+        class_ids: all species that are true or can be answered.
+        venomous: class_id -> is medically important venomous, of any species.
+        names: of species, as far as they have one.
+    """
+    species = {int(class_id) for class_id in class_ids}
+    lacking = sorted(species - venomous.keys())
+    if not lacking:
+        return None
+    first = f"class_id {lacking[0]}"
+    if names and lacking[0] in names:
+        first = f"{names[lacking[0]]} ({first})"
+    return (
+        f"{len(lacking)} of {len(species)} species have no venom status, {first} first: Track 1 and Track 2, "
+        "p_venomous, and the rules track1 and track2 are left out. A status for every species in "
+        "venomous.csv brings them."
+    )
+
+
+def known_venom(class_ids: Iterable[int], venomous: Mapping[int, bool]) -> Mapping[int, bool] | None:
+    """The venom statuses where every one of the species has one; else None, for not known."""
+    return venomous if venom_gap(class_ids, venomous) is None else None
 
 
 def venom_flags(
-    class_ids: Sequence[int] | npt.NDArray[np.integer], venomous: Mapping[int, bool]
-) -> npt.NDArray[np.bool_]:
-    """Whether each species is venomous, bool [C].
-
-    Raises:
-        LearningError: the venom list lacks a species.
-    """
-    missing = [int(class_id) for class_id in class_ids if int(class_id) not in venomous]
-    if missing:
-        raise LearningError(
-            f"The venom list lacks {len(missing)} species of the training photos, class_id {missing[:5]}: "
-            f"use the venom list that came with this metadata."
-        )
-    return np.array([venomous[int(class_id)] for class_id in class_ids], dtype=bool)
+    class_ids: npt.NDArray[np.integer], venomous: Mapping[int, bool]
+) -> npt.NDArray[np.bool_] | None:
+    """Whether each species is venomous, bool [C]; None, for not known, where one has no status."""
+    known = known_venom(class_ids, venomous)
+    return None if known is None else np.array([known[one] for one in class_ids.tolist()], dtype=bool)

@@ -13,15 +13,18 @@ HISTORY_FILE = "history.json"
 
 
 class Scored(BaseModel):
-    """One report: its date in UTC, the digest of the classifier's files, and the official scores on val."""
+    """One report: its date in UTC, the digest of the classifier's files, and the official scores on val.
+
+    There is no track1 and no track2 where venom was not known.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     date: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     classifier: str
     observations: int
-    track1: float
-    track2: float
+    track1: float | None
+    track2: float | None
     f1: float
     accuracy: float
 

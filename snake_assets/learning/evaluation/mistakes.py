@@ -29,16 +29,17 @@ class Mistake:
     """An observation whose species was got wrong.
 
     `cost` is what Track 2 counts for it, `probability` that of the answer, `p_venomous` that of any venomous
-    species. `photos` are the image_ids of its readable photos. `nearest` are the five training photos nearest
-    to any of them, as the classifier has it, copies of a file once; only of the first ten mistakes.
+    species; cost and p_venomous are None where venom is not known. `photos` are the image_ids of its readable
+    photos. `nearest` are the five training photos nearest to any of them, as the classifier has it, copies of
+    a file once; only of the first ten mistakes.
     """
 
     observation_id: str
     truth: int
     predicted: int
-    cost: int
+    cost: int | None
     probability: float
-    p_venomous: float
+    p_venomous: float | None
     photos: tuple[str, ...]
     nearest: tuple[Neighbour, ...]
 
@@ -46,7 +47,7 @@ class Mistake:
 def find_mistakes(
     predictions: Predictions,
     truth: npt.NDArray[np.integer],
-    venomous: Mapping[int, bool],
+    venomous: Mapping[int, bool] | None,
     val: FeatureTable,
     train: FeatureTable,
     neighbours: Neighbours,
@@ -54,6 +55,7 @@ def find_mistakes(
     """Every wrong answer to O observations: highest Track 2 cost first, the surest of equals first.
 
     The truth is their class_id, [O]; `val` holds their readable photos, `train` the neighbours, in order.
+    Where venom is not known, `venomous` is None and no mistake costs more than another.
 
     Raises:
         LearningError: the classifier was trained on other photos.
@@ -79,8 +81,10 @@ def find_mistakes(
         return tuple(found.values())[:NEAREST_SHOWN]
 
     wrong = np.flatnonzero(predictions.class_id != truth)
-    flags = [[venomous[one] for one in ids[wrong].tolist()] for ids in (truth, predictions.class_id)]
-    costs = np.array([COSTS[pair] for pair in zip(*flags, strict=True)], dtype=np.int64)
+    costs, p_venomous = np.zeros(len(wrong), np.int64), predictions.p_venomous
+    if venomous is not None:
+        flags = [[venomous[one] for one in ids[wrong].tolist()] for ids in (truth, predictions.class_id)]
+        costs = np.array([COSTS[pair] for pair in zip(*flags, strict=True)], dtype=np.int64)
     mistakes: list[Mistake] = []
     for at in np.lexsort((-predictions.probability[wrong], -costs)).tolist():
         row = wrong[at]
@@ -90,9 +94,9 @@ def find_mistakes(
                 observation_id=predictions.observation_id[row],
                 truth=int(truth[row]),
                 predicted=int(predictions.class_id[row]),
-                cost=int(costs[at]),
+                cost=None if venomous is None else int(costs[at]),
                 probability=float(predictions.probability[row]),
-                p_venomous=float(predictions.p_venomous[row]),
+                p_venomous=None if p_venomous is None else float(p_venomous[row]),
                 photos=tuple(val.image_id[photo] for photo in own),
                 nearest=nearest(own) if own and len(mistakes) < MISTAKES_EXPLAINED else (),
             )

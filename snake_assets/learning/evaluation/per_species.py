@@ -17,7 +17,7 @@ def species_table(
     """One row for every species that was trained on, is true or was answered, by class_id.
 
     Truth and answers are class_ids [O], those of the training photos [N]. A species without a name shows its
-    class_id; all that occur have a venom status.
+    class_id; one without a venom status has null for it.
 
     Returns:
         class_id, species, venomous, train_photos, val_observations, right, answered (how often it was the
@@ -46,7 +46,7 @@ def species_table(
         {
             "class_id": classes.astype(np.int32),
             "species": named,
-            "venomous": [venomous[class_id] for class_id in classes.tolist()],
+            "venomous": [venomous.get(class_id) for class_id in classes.tolist()],
             **counts,
             "recall": _percent(counts["right"], counts["val_observations"]),
             "precision": _percent(counts["right"], counts["answered"]),
@@ -55,7 +55,7 @@ def species_table(
             "taken_for_species": [None if code is None else named[code] for code, _ in taken],
             "taken_for_observations": [count for _, count in taken],
         },
-        schema_overrides={"taken_for": pl.Int32, "taken_for_species": pl.String},
+        schema_overrides={"venomous": pl.Boolean, "taken_for": pl.Int32, "taken_for_species": pl.String},
     )
 
 

@@ -1,7 +1,6 @@
 """The validation report: predictions held against the truth, as values and as tables."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,7 +13,8 @@ import pyarrow.parquet as pq
 
 from snake_assets.learning.classifier import Predictions, SpeciesClassifier
 from snake_assets.learning.decision.calibration import Reliability, reliability
-from snake_assets.learning.decision.rules import RULES
+from snake_assets.learning.decision.rules import known_venom, venom_gap
+from snake_assets.learning.errors import LearningError
 from snake_assets.learning.evaluation.comparison import Variant, chance_level, compare
 from snake_assets.learning.evaluation.leakage import Leak, Leakage, find_leakage
 from snake_assets.learning.evaluation.mistakes import Mistake, find_mistakes
@@ -32,36 +32,51 @@ VenomCounts = dict[tuple[bool, bool], int]
 
 
 @dataclass(frozen=True, eq=False)
+class JudgedVenom:
+    """How venomous snakes are told from harmless ones.
+
+    Attributes:
+        counts: observations by venom status, right species or not.
+        errors: the same, of those whose species is wrong.
+        confidence: how often a snake is venomous at which p_venomous.
+    """
+
+    counts: VenomCounts
+    errors: VenomCounts
+    confidence: Reliability
+
+
+@dataclass(frozen=True, eq=False)
 class Judgement:
     """Predictions held against the truth, int32 [O].
 
     Attributes:
+        venomous: class_id -> is venomous, of the species of which it is known.
+        venom: None where it is not known of every species that is true or can be answered; the scores are
+            without Track 1 and Track 2 then.
+        venom_gap: which species that is for, in a sentence; None where there is none.
         variants: scores with intervals: the classifier's own answer, each decision rule, the head alone, the
             neighbours alone, and the own answer without observations that have a copy in train.
-        chance: mean track1, track2, f1 and accuracy of guessing among the classifier's species.
+        chance: mean scores of guessing among the classifier's species, by name.
         unreadable: observations without a readable photo.
         unseen: class_ids of the truth that the classifier does not know.
-        venom_counts: observations by venom status, right species or not.
-        venom_errors: the same, of those whose species is wrong.
         confidence: of the most probable species, how often it is right at which probability.
-        venom_confidence: how often a snake is venomous at which p_venomous.
     """
 
     predictions: Predictions
     truth: npt.NDArray[np.int32]
     names: Mapping[int, str]
     venomous: Mapping[int, bool]
+    venom: JudgedVenom | None
+    venom_gap: str | None
     variants: Sequence[Variant]
     chance: Mapping[str, float]
     unreadable: Sequence[str]
     unseen: Sequence[int]
-    venom_counts: VenomCounts
-    venom_errors: VenomCounts
     species: pl.DataFrame
     mistakes: Sequence[Mistake]
     leakage: Leakage
     confidence: Reliability
-    venom_confidence: Reliability
 
     @property
     def scores(self) -> Scores:
@@ -70,7 +85,9 @@ class Judgement:
 
     @property
     def dangerous(self) -> list[Mistake]:
-        """The mistakes that matter most: venomous taken for harmless."""
+        """The mistakes that matter most: venomous taken for harmless; none where venom is not known."""
+        if self.venom is None:
+            return []
         return [one for one in self.mistakes if self.venomous[one.truth] and not self.venomous[one.predicted]]
 
 
@@ -87,12 +104,12 @@ def judge(
 
     Of `train`, the photos that the classifier was trained on, in that order, the CLS tokens are enough. `val`
     holds the observations' readable photos; `order` also names those without one. `truth` is observation_id
-    -> class_id.
+    -> class_id, `venomous` class_id -> is venomous as far as that is known.
 
     Raises:
         LearningError: the features are not of the classifier's backbone, or train's photos not those that it
-            was trained on.
-        DataError: no observation, or a class without a venom status.
+            was trained on, or it was trained before venom was known.
+        DataError: no observation.
     """
     labels = np.array([truth[observation] for observation in order], dtype=np.int32)
     heads, votes = classifier.head_probabilities(val), classifier.votes(val)
@@ -102,9 +119,16 @@ def judge(
     )
     predictions = classifier.predictions(own)
     guessed = predictions.class_id
+    to_be_known = [*labels.tolist(), *classifier.class_ids.tolist()]
+    known = known_venom(to_be_known, venomous)
+    if known and predictions.p_venomous is None:
+        raise LearningError(
+            "Every species has a venom status now, and had not when the classifier was trained: materialize "
+            "species_classifier again."
+        )
     answers = {
         OWN: guessed,
-        **{f"decided by {rule}": classifier.answers(own, rule) for rule in RULES},
+        **{f"decided by {rule}": classifier.answers(own, rule) for rule in classifier.rules},
         "the head alone": classifier.answers(alone, classifier.rule),
         "the nearest photos alone": classifier.answers(near, classifier.rule),
     }
@@ -119,30 +143,35 @@ def judge(
         names=names,
         venomous=venomous,
         variants=[
-            *compare(answers, labels, venomous),
-            *(compare({clean: guessed[kept]}, labels[kept], venomous) if left_out and kept.any() else ()),
+            *compare(answers, labels, known),
+            *(compare({clean: guessed[kept]}, labels[kept], known) if left_out and kept.any() else ()),
         ],
-        chance=chance_level(labels, venomous, classifier.class_ids),
+        chance=chance_level(labels, known, classifier.class_ids),
+        venom=_judged_venom(predictions, labels, known),
+        venom_gap=venom_gap(to_be_known, venomous, names),
         unreadable=[name for name, photos in zip(order, predictions.photos, strict=True) if photos == 0],
         unseen=sorted(set(labels.tolist()) - set(classifier.class_ids.tolist())),
-        venom_counts=_by_venom(labels, guessed, venomous),
-        venom_errors=_by_venom(labels[labels != guessed], guessed[labels != guessed], venomous),
         species=species_table(labels, guessed, np.asarray(train.class_id), names, venomous),
-        mistakes=find_mistakes(predictions, labels, venomous, val, train, classifier.neighbours),
+        mistakes=find_mistakes(predictions, labels, known, val, train, classifier.neighbours),
         leakage=leakage,
         confidence=reliability(predictions.top5_probability[:, 0], predictions.top5_class_id[:, 0] == labels),
-        venom_confidence=reliability(
-            predictions.p_venomous, np.array([venomous[label] for label in labels.tolist()])
-        ),
     )
 
 
-def _by_venom(
-    truth: npt.NDArray[np.int32], predicted: npt.NDArray[np.int32], venomous: Mapping[int, bool]
-) -> VenomCounts:
-    flags = [[venomous[one] for one in ids.tolist()] for ids in (truth, predicted)]
-    pairs = Counter(zip(*flags, strict=True))
-    return {(true, guess): pairs[true, guess] for true in (False, True) for guess in (False, True)}
+def _judged_venom(
+    predictions: Predictions, truth: npt.NDArray[np.int32], venomous: Mapping[int, bool] | None
+) -> JudgedVenom | None:
+    if venomous is None or predictions.p_venomous is None:
+        return None
+    true, guess = (
+        np.array([venomous[one] for one in ids.tolist()], bool) for ids in (truth, predictions.class_id)
+    )
+    pairs = [(of_truth, of_guess) for of_truth in (False, True) for of_guess in (False, True)]
+    counts, errors = (
+        {pair: int(np.sum(of & (true == pair[0]) & (guess == pair[1]))) for pair in pairs}
+        for of in (np.ones_like(true), truth != predictions.class_id)
+    )
+    return JudgedVenom(counts, errors, reliability(predictions.p_venomous, true))
 
 
 def write_report(judgement: Judgement, folder: Path) -> None:
@@ -154,14 +183,18 @@ def write_report(judgement: Judgement, folder: Path) -> None:
             "class_id": pa.array(judgement.truth, pa.int32()),
             "predicted": pa.array(found.class_id, pa.int32()),
             "probability": pa.array(found.probability, pa.float32()),
-            "p_venomous": pa.array(found.p_venomous, pa.float32()),
+            "p_venomous": pa.nulls(len(found), pa.float32())
+            if found.p_venomous is None
+            else pa.array(found.p_venomous, pa.float32()),
             "top5_class_id": pa.array(list(found.top5_class_id), pa.list_(pa.int32())),
             "top5_probability": pa.array(list(found.top5_probability), pa.list_(pa.float32())),
         }
     )
     pq.write_table(table, folder / PREDICTIONS_FILE)
-    own, leakage = judgement.variants[0], judgement.leakage
-    stated = {"probability": judgement.confidence, "p_venomous": judgement.venom_confidence}
+    own, leakage, venom = judgement.variants[0], judgement.leakage, judgement.venom
+    stated = {"probability": judgement.confidence}
+    if venom:
+        stated["p_venomous"] = venom.confidence
     scores = {
         **asdict(own.scores),
         "intervals": own.intervals,
@@ -170,8 +203,9 @@ def write_report(judgement: Judgement, folder: Path) -> None:
         "photos": int(found.photos.sum()),
         "unreadable_observations": list(judgement.unreadable),
         "unknown_class_ids": list(judgement.unseen),
-        "venomous_taken_for_harmless": judgement.venom_counts[True, False],
-        "harmless_taken_for_venomous": judgement.venom_counts[False, True],
+        **({"venom_not_known": judgement.venom_gap} if judgement.venom_gap else {}),
+        "venomous_taken_for_harmless": venom.counts[True, False] if venom else None,
+        "harmless_taken_for_venomous": venom.counts[False, True] if venom else None,
         "calibration": {
             name: {
                 "expected_calibration_error": round(one.error, 4),

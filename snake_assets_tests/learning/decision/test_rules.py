@@ -13,8 +13,10 @@ from snake_assets.learning.decision.rules import (
     decide,
     expected_track1_losses,
     expected_track2_costs,
+    known_venom,
     safest_class,
     venom_flags,
+    venom_gap,
 )
 from snake_assets.learning.errors import LearningError
 from snake_assets.snakeclef.metric import score
@@ -155,7 +157,17 @@ def test_without_a_photo_the_prior_decides_by_cost() -> None:
     assert safest_class(prior, ids, np.array([False, True, True])) == 2
 
 
-def test_a_venom_list_that_lacks_a_species_is_named() -> None:
-    assert venom_flags([1, 2], {1: True, 2: False}).tolist() == [True, False]
-    with pytest.raises(LearningError, match=r"lacks 2 species.*\[5, 6\]"):
-        venom_flags([1, 5, 6], {1: True})
+def test_venom_is_known_of_all_species_or_not_at_all() -> None:
+    ids, of_all = np.array([1, 5, 6]), {1: True, 5: False, 6: False, 9: True}
+    assert venom_flags(ids, of_all).tolist() == [True, False, False]
+    assert venom_gap(ids.tolist(), of_all) is None and known_venom(ids.tolist(), of_all) == of_all
+    for some in ({1: True}, {}):
+        assert venom_flags(ids, some) is None and known_venom(ids.tolist(), some) is None
+    gap = venom_gap(ids.tolist(), {1: True}, {5: "Aus albus"})
+    assert gap.startswith("2 of 3 species have no venom status, Aus albus (class_id 5) first: Track 1 ")
+    probabilities, prior = np.array([[0.2, 0.3, 0.5]]), np.array([0.2, 0.3, 0.5])
+    assert safest_class(prior, ids, None) == 6
+    assert decide("argmax", probabilities, ids, None, prior).tolist() == [6]
+    for rule in ("track1", "track2"):
+        with pytest.raises(LearningError, match=f"{rule} weighs venomous.*set the rule argmax"):
+            decide(rule, probabilities, ids, None, prior)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snake_assets.learning.classifier import Observed, Predictions
+from snake_assets.learning.decision.rules import RULES, known_venom
 from snake_assets.learning.evaluation.report import Judgement, judge
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.neighbours import Neighbours, fit_neighbours
@@ -39,6 +40,10 @@ class ToldClassifier:
 
     rule: str = "argmax"
 
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return RULES if known_venom(self.class_ids, self.venomous) else ("argmax",)
+
     def head_probabilities(self, table: FeatureTable) -> np.ndarray:
         return np.zeros((len(table), 1), dtype=np.float32)
 
@@ -57,12 +62,13 @@ class ToldClassifier:
     def predictions(self, observed: Observed) -> Predictions:
         class_id = self.answers(observed, self.rule)
         stated = np.array([self.probability.get(name, 0.9) for name in observed.observation_id], np.float32)
-        answered_venomous = np.array([self.venomous[one] for one in class_id.tolist()], dtype=bool)
+        known = known_venom(self.class_ids, self.venomous)
+        answered_venomous = np.array([known[one] for one in class_id.tolist()], bool) if known else None
         return Predictions(
             observation_id=observed.observation_id,
             class_id=class_id,
             probability=stated,
-            p_venomous=np.where(answered_venomous, stated, 1 - stated),
+            p_venomous=np.where(answered_venomous, stated, 1 - stated) if known else None,
             top5_class_id=class_id[:, None],
             top5_probability=stated[:, None],
             photos=observed.photos,

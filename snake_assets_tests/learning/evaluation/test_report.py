@@ -5,14 +5,26 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
-from snake_assets.learning.evaluation.report import write_report
+from snake_assets.learning.classifier import Observed, Predictions
+from snake_assets.learning.errors import LearningError
+from snake_assets.learning.evaluation.report import judge, write_report
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.metric import score
-from snake_assets_tests.learning.evaluation.judged import TRAIN, VAL, judged, train_table, truth_of, val_table
+from snake_assets_tests.learning.evaluation.judged import (
+    TRAIN,
+    VAL,
+    ToldClassifier,
+    judged,
+    neighbours_in,
+    train_table,
+    truth_of,
+    val_table,
+)
 from snake_assets_tests.learning.tables import VENOMOUS, species_table
 
 # Harmless 3 and 12, venomous 7 and 30.
@@ -30,8 +42,8 @@ def test_the_scores_are_the_official_ones() -> None:
     found = judged(WRONG)
     assert found.scores == score(found.truth, found.predictions.class_id, VENOMOUS)
     assert found.scores.track2 == 1 + 2 + 5 + 2
-    assert found.venom_counts == {(False, False): 5, (False, True): 1, (True, False): 1, (True, True): 5}
-    assert found.venom_errors == {(False, False): 1, (False, True): 1, (True, False): 1, (True, True): 1}
+    assert found.venom.counts == {(False, False): 5, (False, True): 1, (True, False): 1, (True, True): 5}
+    assert found.venom.errors == {(False, False): 1, (False, True): 1, (True, False): 1, (True, True): 1}
     assert found.chance["accuracy"] == pytest.approx(25, abs=5)
 
 
@@ -76,7 +88,40 @@ def test_no_venomous_species() -> None:
     found = judged(WRONG, venomous=dict.fromkeys(VENOMOUS, False))
     assert found.dangerous == []
     assert found.scores.rates["P3"] == 0.0
-    assert found.venom_confidence.accuracy.tolist().count(0.0) > 0
+    assert found.venom.confidence.accuracy.tolist().count(0.0) > 0
+
+
+def test_one_species_without_a_venom_status_leaves_out_all_that_takes_it(tmp_path: Path) -> None:
+    # 30 is true of some observations and answered for others; 12 is harmless.
+    found = judged(WRONG, venomous={3: False, 7: True, 12: False})
+    assert found.venom is None and found.dangerous == []
+    assert found.venom_gap.startswith("1 of 4 species have no venom status, Dus viridis (class_id 30) first")
+    assert found.scores.told == {"f1": judged(WRONG).scores.f1, "accuracy": judged(WRONG).scores.accuracy}
+    assert {one.cost for one in found.mistakes} == {one.p_venomous for one in found.mistakes} == {None}
+    sure = [one.probability for one in found.mistakes]
+    assert sure == sorted(sure, reverse=True)
+    write_report(found, tmp_path)
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    for row in (scores, *scores["variants"]):
+        assert [row[name] for name in ("track1", "track2", "rates", "errors")] == [None] * 4
+        assert row["intervals"].keys() == {"f1", "accuracy"}
+    assert scores["chance"].keys() == {"f1", "accuracy"} and scores["calibration"].keys() == {"probability"}
+    assert scores["venomous_taken_for_harmless"] is scores["harmless_taken_for_venomous"] is None
+    assert scores["venom_not_known"] == found.venom_gap
+    predictions = pl.read_parquet(tmp_path / "predictions.parquet")
+    assert predictions.schema["p_venomous"] == pl.Float32 and predictions["p_venomous"].null_count() == 12
+    assert pl.read_csv(tmp_path / "species.csv")["venomous"].to_list() == [False, True, False, None]
+
+
+def test_a_classifier_from_before_venom_was_known_is_to_be_trained_again() -> None:
+    class Before(ToldClassifier):
+        def predictions(self, observed: Observed) -> Predictions:
+            return dataclasses.replace(super().predictions(observed), p_venomous=None)
+
+    truth = truth_of(VAL)
+    told = Before(truth, {}, np.array([*VENOMOUS]), VENOMOUS, neighbours_in(TRAIN))
+    with pytest.raises(LearningError, match="materialize species_classifier again"):
+        judge(told, TRAIN, VAL, list(truth), truth, VENOMOUS, {})
 
 
 def test_no_photo_could_be_read() -> None:

@@ -10,7 +10,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.snake/dagster
 export DAGSTER_DISABLE_TELEMETRY := 1
 export DAGSTER_MODULE_NAME := snake_assets.definitions
 
-.PHONY: help setup demo dev test test-real test-browser test-daemon test-slow screenshots snapshot lint types licences audit bench fuzz kills reliability lock clean-demo
+.PHONY: help setup demo dev app test test-real test-browser test-daemon test-slow screenshots snapshot lint types licences audit bench fuzz kills reliability lock clean-demo
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-13s %s\n", $$1, $$2 }'
@@ -30,6 +30,10 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	$(UV) pip install --quiet --python $(BIN)/python -r requirements-dev.lock
 	@touch $@
 
+$(VENV)/.app: $(VENV)/.runtime requirements-dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-build-isolation -c requirements-dev.lock -e '.[app]'
+	@touch $@
+
 $(DAGSTER_HOME)/dagster.yaml: deploy/dev/dagster.yaml
 	@mkdir -p $(dir $@)
 	@cp $< $@
@@ -42,6 +46,12 @@ demo: $(VENV)/.runtime $(DAGSTER_HOME)/dagster.yaml ## draw the demo set, run th
 
 dev: $(VENV)/.runtime $(DAGSTER_HOME)/dagster.yaml ## open the UI on http://127.0.0.1:3000, the demo ready to materialize
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
+
+# The store of somebody's own settings is left as it is.
+app: $(VENV)/.app $(DAGSTER_HOME)/dagster.yaml ## open the page that identifies snakes on http://127.0.0.1:7860, with the demo's model if there is none
+	@[ -n "$$SNAKE_STORE" ] || [ -f .snake/store/model_package/package.json ] || { $(MAKE) demo && \
+	  $(BIN)/dagster job execute -m snake_assets.definitions -j package; }
+	$(BIN)/python -m snake_assets.cli app
 
 # Two processes of one thread each: what they compute is too small to share out, and threads would wait for each other.
 test: $(VENV)/.dev ## the tests, without real data

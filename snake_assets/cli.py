@@ -1,4 +1,4 @@
-"""The project's own command: `snake-assets predict`, `snake-assets entry check`, `snake-assets summary`.
+"""The project's own command: `snake-assets predict`, `app`, `entry check`, `summary`.
 
 A command is a module with `add_arguments(parser)` and `run(arguments) -> exit status`; only the one that is
 asked for is imported. Its arguments have `home`, the function that names the project's folder `.snake`.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 COMMANDS = {
     "predict": ("snake_assets.identification.command", "identify the snakes in photos"),
+    "app": ("snake_assets.identification.page", "open a page on which snakes are identified"),
     "entry": ("snake_assets.identification.entry.check", "try an entry to the code competition"),
     "summary": ("snake_assets.summary", "what the last run of the job snakeclef came to"),
 }

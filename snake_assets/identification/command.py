@@ -75,7 +75,7 @@ def run(asked: argparse.Namespace) -> int:
     if not photos:
         raise IdentificationError(f"There is no photo in {', '.join(map(str, asked.paths))}.")
     species = _species_in(asked.species) if asked.species else None
-    package = load_package(asked.model or _model_of_the_store(asked.home), asked.device)
+    package = load_package(asked.model or model_of_the_store(asked.home), asked.device)
     weights = package.weights(asked.country, species)
     if weights is not None:
         less = f"; {int(((weights > 0) & (weights < 1)).sum())} that were never recorded in {asked.country}"
@@ -242,7 +242,8 @@ def _species_in(file: Path) -> tuple[str, ...]:
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
-def _model_of_the_store(home: Callable[[], Path]) -> Path:
+def model_of_the_store(home: Callable[[], Path]) -> Path:
+    """The folder of the store's package. Raises IdentificationError where the store is a bucket."""
     store = os.environ.get("SNAKE_STORE") or str(home() / "store")
     if "://" in store:
         raise IdentificationError(

@@ -1,11 +1,12 @@
 """Remakes the README's pictures of the UI from the demo set:  make screenshots
 
-Runs `snakeclef` on the drawn set in a store and an instance of their own, then takes docs/graph.png,
-docs/asset.png and docs/report.png, and tells how large the event log is.
+Runs `snakeclef` and `package` on the drawn set in a store and an instance of their own, then takes
+docs/graph.png, docs/asset.png, docs/report.png and docs/page.png, and tells how large the event log is.
 """
 
 import io
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +14,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Locator, Page
 
+from benchmarks.page import page_server
 from snake_assets.definitions import defs
+from snake_assets.defs.resources.settings import home
 from snake_assets_tests.browser.ui import LAUNCH, RUNS, Ui, browser_page, launch_of
 from snake_assets_tests.graph import described
 from snake_assets_tests.serving import PROJECT, Servers, dev, until
@@ -22,7 +25,7 @@ DOCS = PROJECT / "docs"
 GROUPS = sorted({asset["group"] for asset in described(defs)["assets"].values()})
 COLOURS, MARGIN = 128, 24
 # So large that the whole graph is in the window with all that is written in it.
-GRAPH_WINDOW, PAGE_WINDOW = (4600, 3400), (1500, 1130)
+GRAPH_WINDOW, PAGE_WINDOW, APP_WIDTH = (4600, 3400), (1500, 1130), 1100
 # What a person can set in the graph itself: the kinds below an asset's box lie half under the next group.
 GRAPH_SETTINGS = {
     "asset-graph-direction": "horizontal",
@@ -30,18 +33,18 @@ GRAPH_SETTINGS = {
 }
 
 
-def run_snakeclef(servers: Servers) -> None:
-    """Run the job over all splits; returns when it has succeeded."""
-    params = launch_of("snakeclef", tags=defs.resolve_job_def("snakeclef").tags)
+def run_job(servers: Servers, job: str) -> None:
+    """Run a job, over all splits if it has any; returns when it has succeeded."""
+    params = launch_of(job, tags=defs.resolve_job_def(job).tags)
     launched = servers.ask(LAUNCH, params=params)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
 
     def done() -> bool:
-        (run,) = servers.ask(RUNS, filter={"pipelineName": "snakeclef"})["runsOrError"]["results"]
+        (run,) = servers.ask(RUNS, filter={"pipelineName": job})["runsOrError"]["results"]
         assert run["status"] not in ("FAILURE", "CANCELED"), f"see {servers.home}"
         return run["status"] == "SUCCESS"
 
-    until(done, "snakeclef has succeeded")
+    until(done, f"{job} has succeeded")
 
 
 def keep(picture: bytes, name: str, width: int) -> None:
@@ -86,6 +89,23 @@ def take_pages(page: Page, url: str, store: Path) -> None:
     keep(page.screenshot(), "report.png", 1100)
 
 
+def take_app(page: Page, model: Path) -> None:
+    """docs/page.png: a photo of the drawn test split, answered."""
+    photo = sorted((home() / "demo" / "data" / "test").glob("*.jpg"))[4]
+    with page_server(model) as (url, _), tempfile.TemporaryDirectory() as folder:
+        shown = Path(folder) / "snake.jpg"
+        shutil.copyfile(photo, shown)
+        page.goto(url)
+        page.set_input_files("#snake-files", shown)
+        page.locator("#snake-answer").wait_for()
+        page.wait_for_load_state("networkidle")
+        page.evaluate("scrollTo(0, 0)")
+        box = page.locator("section").bounding_box()
+        assert box is not None
+        page.set_viewport_size({"width": APP_WIDTH, "height": round(box["y"] + box["height"]) + MARGIN})
+        keep(page.screenshot(), "page.png", APP_WIDTH)
+
+
 def end_above(page: Page, what: Locator) -> None:
     """Make the window so high that it ends above something, and nothing is cut through."""
     box = what.bounding_box()
@@ -96,14 +116,17 @@ def end_above(page: Page, what: Locator) -> None:
 def main() -> None:
     """Make everything, in a folder that is removed at the end."""
     with tempfile.TemporaryDirectory() as folder:
-        store, home = Path(folder) / "store", Path(folder) / "home"
-        with dev(home, {"SNAKE_STORE": str(store), "SNAKE_DEVICE": "cpu"}) as servers:
-            run_snakeclef(servers)
-            log = sum(path.stat().st_size for path in (home / "history" / "runs").glob("*.db"))
+        store, instance = Path(folder) / "store", Path(folder) / "home"
+        with dev(instance, {"SNAKE_STORE": str(store), "SNAKE_DEVICE": "cpu"}) as servers:
+            run_job(servers, "snakeclef")
+            log = sum(path.stat().st_size for path in (instance / "history" / "runs").glob("*.db"))
             with browser_page(*GRAPH_WINDOW) as page:
                 take_graph(page, servers.url)
             with browser_page(*PAGE_WINDOW) as page:
                 take_pages(page, servers.url, store)
+            run_job(servers, "package")
+            with browser_page(APP_WIDTH, PAGE_WINDOW[1]) as page:
+                take_app(page, store / "model_package")
             sys.stdout.write(f"event log: {log:,} bytes\n")
 
 

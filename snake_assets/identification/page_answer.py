@@ -71,6 +71,7 @@ def answer_html(
         answers: of the photos, in their order.
         number: of the request, by which two answers that read alike are told apart.
     """
+    names, flags = package.species.names, package.species.venomous
     read = [pair for pair in zip(photos, answers, strict=True) if pair[1].level != "unreadable"]
     readable = [(answer, *_pictures(package, photo, answer)) for photo, answer in read]
     answer = read[0][1] if read else None
@@ -82,7 +83,7 @@ def answer_html(
             danger=Danger.of(answer) if answer else None,
             readable=readable,
             unreadable=[one for one in answers if one.level == "unreadable"],
-            venomous=dict(zip(package.species.names, package.species.venomous.tolist(), strict=True)),
+            venomous=dict.fromkeys(names) if flags is None else dict(zip(names, flags.tolist(), strict=True)),
             look_alike=lambda file: data_uri((model / file).read_bytes()),
             detector=package.crops is not None,
             model=package.name,

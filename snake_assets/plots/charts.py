@@ -227,7 +227,8 @@ def reliability_png(statements: Mapping[str, Reliability]) -> bytes:
     grid[0, 0].set_ylabel("share that was true")
     grid[1, 0].set_ylabel("observations")
     handles, texts = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    columns = len(handles) if len(statements) > 1 else 1
+    figure.legend(handles, texts, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
     return to_png(figure)
 
 

@@ -82,6 +82,15 @@ def test_what_was_cut_out_is_shown_where_a_detector_is_on(page: Page, made: Made
         assert told in looking.answer(uploaded(page, photo), "", False)
 
 
+def test_a_model_that_does_not_know_venom_calls_no_snake_harmless(page: Page, made: Made):
+    unknown = replace(page.package, species=replace(page.package.species, venomous=None))
+    html = replace(page, package=unknown).answer(
+        uploaded(page, [("a.png", made.photos[0][0].read_bytes())]), "", False
+    )
+    assert "Naja naja" in html and "Venom not known for this model." in html
+    assert "Treat it as venomous" in html and 'class="venom"' not in html and "robably" not in html
+
+
 @pytest.mark.parametrize(
     ("level", "p_venomous", "kind", "words", "detail"),
     [

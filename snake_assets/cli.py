@@ -15,6 +15,7 @@ COMMANDS = {
     "predict": ("snake_assets.identification.command", "identify the snakes in photos"),
     "app": ("snake_assets.identification.page", "open a page on which snakes are identified"),
     "entry": ("snake_assets.identification.entry.check", "try an entry to the code competition"),
+    "check-data": ("snake_assets.snakeclef.check_data", "look raw data over before anything is run on it"),
     "summary": ("snake_assets.summary", "what the last run of the job snakeclef came to"),
 }
 

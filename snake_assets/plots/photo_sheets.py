@@ -1,6 +1,7 @@
 """Thumbnails of a table's photos, and sheets of them with captions."""
 
 import io
+import re
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -64,18 +65,22 @@ def abbreviated(species: str) -> str:
 def sheet(
     tiles: Sequence[tuple[Image.Image, str]], side: int, columns: int = COLUMNS, quality: int = 45
 ) -> bytes:
-    """A WebP of square tiles of `side` pixels with captions, in rows; without any, it says so."""
+    """A WebP of square tiles of `side` pixels with captions, of a line or more; without any, it says so."""
     rows = max(1, -(-len(tiles) // columns))
-    size = (columns * (side + GAP) + GAP, rows * (side + CAPTION + GAP) + GAP)
+    lines = max((caption.count("\n") + 1 for _, caption in tiles), default=1)
+    height = side + CAPTION + (lines - 1) * (FONT_SIZE + 2) + GAP
+    size = (columns * (side + GAP) + GAP, rows * height + GAP)
     whole = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(whole)
     if not tiles:
         pen.text((GAP, GAP), "There is no photo to show.", fill=INK, font_size=FONT_SIZE)
     for number, (tile, caption) in enumerate(tiles):
         row, column = divmod(number, columns)
-        left, top = GAP + column * (side + GAP), GAP + row * (side + CAPTION + GAP)
+        left, top = GAP + column * (side + GAP), GAP + row * height
         whole.paste(tile, (left, top))
-        pen.text((left, top + side + 1), _fitting(caption, side, pen), fill=INK, font_size=FONT_SIZE)
+        for line, text in enumerate(caption.split("\n")):
+            at = left, top + side + 1 + line * (FONT_SIZE + 2)
+            pen.text(at, _fitting(text, side, pen), fill=INK, font_size=FONT_SIZE)
     encoded = io.BytesIO()
     whole.save(encoded, "WEBP", quality=quality, method=6)
     return encoded.getvalue()
@@ -105,16 +110,32 @@ def tile_of(photo: Image.Image | None, side: int, find: Region | None = None) ->
 
 
 def contact_sheet(table: Table) -> bytes:
-    """A WebP of up to 10 photos, evenly spread over `image_table`, each with its species or observation."""
-    rows = table.sample(PHOTOS_SHOWN, ["image", "binomial_name", "observation_id"]).to_pylist()
+    """A WebP of up to 10 photos, evenly spread over `image_table`, each with its species or observation.
+
+    Where the table tells of licences and rights holders, these stand below.
+    """
+    rights = [name for name in ("licence", "rights_holder") if name in table.schema.names]
+    rows = table.sample(PHOTOS_SHOWN, ["image", "binomial_name", "observation_id", *rights]).to_pylist()
     tiles = [
         (
             tile_of(_decoded(row["image"], PHOTO_SIDE), PHOTO_SIDE),
-            abbreviated(row["binomial_name"] or row["observation_id"]),
+            "\n".join(
+                [
+                    abbreviated(row["binomial_name"] or row["observation_id"]),
+                    *(_short(row[name] or "rights unknown") for name in rights),
+                ]
+            ),
         )
         for row in rows
     ]
     return sheet(tiles, PHOTO_SIDE, quality=30)
+
+
+def _short(rights: str) -> str:
+    """The address of a Creative Commons licence as its usual name: CC BY-NC 4.0; other texts as they are."""
+    match = re.search(r"creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)/(\d\.\d)", rights)
+    kind = {"zero": "0", "mark": " PDM"}.get(match[1], f" {match[1].upper()}") if match else ""
+    return f"CC{kind} {match[2]}" if match else rights
 
 
 def crop_sheet(images: Table, crops: Table) -> bytes:

@@ -71,7 +71,7 @@ def read_rows(
     """Read the lines of a CSV file with a header that holds at least `columns`, in any order.
 
     Args:
-        path: the file, in UTF-8, or in UTF-16 with a byte order mark.
+        path: the file, in UTF-8, in UTF-16 with a byte order mark, or in what can only be Windows-1252.
         columns: names of those that must be there; found in any case of their letters.
         optional: names of those that are found in the same way if they are there.
         notes: what was read although it is not as in the official files is added to it, in sentences.
@@ -92,7 +92,8 @@ def read_rows(
         header = [name.strip() for name in next(reader, [])]
         kept = _columns(path, header, columns, optional, notes)
         for values in reader:
-            if not values:
+            # A line of separators alone is what a spreadsheet leaves below a table.
+            if not any(values) and len(values) in (0, len(header)):
                 continue
             if len(values) != len(header):
                 raise DataError(
@@ -111,6 +112,16 @@ def read_rows(
         raise DataError(
             f"{path}, line {reader.line_num} is not CSV ({error}): mend or fetch the file again."
         ) from None
+
+
+def read_header(path: AnyPath) -> list[str]:
+    """The names in the first line, by the separator that gives most of them; raises as `read_rows`."""
+    first = _read_text(path, []).lstrip("\r\n").splitlines()[:1]
+    try:
+        headers = [next(csv.reader(first, strict=True, delimiter=mark), []) for mark in SEPARATORS]
+    except csv.Error as error:
+        raise DataError(f"{path}, line 1 is not CSV ({error}): mend or fetch the file again.") from None
+    return [name.strip() for name in max(headers, key=len)]
 
 
 def _read_text(path: AnyPath, notes: list[str]) -> str:
@@ -138,12 +149,35 @@ def _read_text(path: AnyPath, notes: list[str]) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line_start = data.rfind(b"\n", 0, error.start) + 1
         line = data.count(b"\n", 0, error.start) + 1
+        if (text := _windows_1252(data)) is not None:
+            word = re.search(r"\w*[^\x00-\x7f]\w*", text)
+            shown = word.group() if word else ""
+            notes.append(
+                f"{path.name} is not UTF-8 (line {line}) and read as Windows-1252, such as {shown!r}."
+            )
+            return text
+        line_start = data.rfind(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{path}, line {line}, column {_column_at(data, line_start, error.start)} is not UTF-8 "
-            f"(byte 0x{data[error.start]:02x}): save the file as UTF-8."
+            f"{path}, line {line}, column {_column_at(data, line_start, error.start)} is neither UTF-8 nor "
+            f"surely Windows-1252 (byte 0x{data[error.start]:02x}): save the file as UTF-8."
         ) from None
+
+
+# The letters of Windows-1252. What stands below them is as likely a letter of another encoding (Mac OS, DOS).
+WESTERN = bytes(sorted({*range(0xC0, 0x100)} - {0xD7, 0xF7}))
+
+
+def _windows_1252(data: bytes) -> str | None:
+    """The text in Windows-1252, or None where it could be of another encoding.
+
+    Words of Western languages have one letter with a mark, or two, between plain ones: a longer run of them
+    is Greek, Cyrillic, or an encoding of several bytes.
+    """
+    runs = re.findall(rb"[\x80-\xff]+", data)
+    if all(len(run) <= 2 and not run.translate(None, WESTERN) for run in runs):
+        return data.decode("cp1252")
+    return None
 
 
 def _column_at(data: bytes, line_start: int, position: int) -> str:

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from snake_assets.snakeclef import DataError
-from snake_assets.snakeclef.metadata import PhotoRow
+from snake_assets.snakeclef.metadata import LicensedPhotoRow, PhotoRow
 from snake_assets.snakeclef.raw.photo_files import FAULTS, Matches, PhotoFile, Source, match_photos
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.paths import AnyPath
@@ -149,6 +149,8 @@ IMAGE_SCHEMA = pa.schema(
         ("sha256", pa.string()),
     ]
 )
+# Columns of the tables of layouts that tell of them.
+RIGHTS = (pa.field("licence", pa.string()), pa.field("rights_holder", pa.string()))
 # Counts as an input: raise it when the same files would give other rows.
 INGEST_VERSION = 2
 SHARD_ROWS = 512
@@ -201,9 +203,10 @@ def ingest(
     _refuse_too_many(missing, "missing or cannot be reached", matches, split, most_rejected)
     chunks = _chunks(matches.sources, shard_rows)
     units = [_unit(chunk) for chunk in chunks]
+    schema = _schema(rows)
     wanted = set(units)
     with (
-        write_table(folder, "image_table", split, IMAGE_SCHEMA, _recipe(shard_rows)) as writer,
+        write_table(folder, "image_table", split, schema, _recipe(shard_rows)) as writer,
         ThreadPoolExecutor(READERS) as readers,
     ):
         plans = {
@@ -253,6 +256,11 @@ def ingest_is_current(rows: Sequence[PhotoRow], photos: Sequence[PhotoFile], fol
     manifest = read_manifest(folder)
     units = [_unit(chunk) for chunk in _chunks(match_photos(rows, photos).sources, SHARD_ROWS)]
     return manifest is not None and manifest.holds(folder, _recipe(SHARD_ROWS), units)
+
+
+def _schema(rows: Sequence[PhotoRow]) -> pa.Schema:
+    licensed = any(isinstance(row, LicensedPhotoRow) for row in rows)
+    return pa.schema([*IMAGE_SCHEMA, *RIGHTS]) if licensed else IMAGE_SCHEMA
 
 
 def _recipe(shard_rows: int) -> dict[str, Json]:
@@ -317,7 +325,8 @@ def _read_batch(sources: Sequence[Source]) -> PhotoBatch:
             rejects.append(result)
         else:
             records.append(result)
-    return PhotoBatch(pa.RecordBatch.from_pylist(records, schema=IMAGE_SCHEMA), rejects)
+    schema = _schema([source.row for source in sources])
+    return PhotoBatch(pa.RecordBatch.from_pylist(records, schema=schema), rejects)
 
 
 def _read(source: Source) -> dict[str, object] | Reject:
@@ -330,6 +339,7 @@ def _read(source: Source) -> dict[str, object] | Reject:
     except UnreadablePhoto as fault:
         return Reject(source.row.image_id, fault.reason, fault.detail)
     row = source.row
+    rights = vars(row) if isinstance(row, LicensedPhotoRow) else {}
     return {
         "image_id": row.image_id,
         "observation_id": row.observation_id,
@@ -341,6 +351,7 @@ def _read(source: Source) -> dict[str, object] | Reject:
         "width": header.width,
         "height": header.height,
         "sha256": hashlib.sha256(data).hexdigest(),
+        **{field.name: rights[field.name] for field in RIGHTS if rights},
     }
 
 

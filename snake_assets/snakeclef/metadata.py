@@ -143,6 +143,14 @@ class PhotoRow:
     endemic: bool | None = None
 
 
+@dataclass(frozen=True)
+class LicensedPhotoRow(PhotoRow):
+    """A row of which it is known under which licence the photo is, and whose it is."""
+
+    licence: str | None = None
+    rights_holder: str | None = None
+
+
 def metadata_paths(root: Path, split: str) -> list[Path]:
     """The metadata files of a split that are there; a required one is listed even if it is not."""
     folder = root / "metadata"

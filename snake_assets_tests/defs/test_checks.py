@@ -143,8 +143,10 @@ def test_a_planted_fault_blocks_the_run_that_made_it(
 
 def test_outside_of_the_official_layout_a_class_without_a_venom_status_passes_and_is_told(tmp_path: Path):
     data, store = tmp_path / "data", tmp_path / "store"
-    (data / "metadata").mkdir(parents=True)
-    (data / "metadata" / "venomous_status_list.csv").write_text("class_id,MIVS\n3,1\n")
+    for species in ("3", "7"):
+        (data / species).mkdir(parents=True)
+        (data / species / "photo.jpg").write_bytes(b"")
+    (data / "venomous_status_list.csv").write_text("class_id,MIVS\n3,1\n")
     write(store / "image_table" / "train", [pa.table({"image_id": ["a", "b"], "class_id": [3, 7]})])
     result = CHECKS["image_table", "class_ids_in_venom_list"].result(site(store, data), SPLITS)
     assert result.passed and result.metadata["faults"].value == 0

@@ -82,7 +82,12 @@ def reads(root: Path, split: str = "val") -> tuple[list[PhotoRow], str]:
         (lambda text: text.replace(",", "\t").encode(), "separated by tabs"),
         (lambda text: text.encode("utf-16"), "encoded as UTF-16"),
         (lambda text: b"\xff\xfe" + text.encode("utf-16-le"), "encoded as UTF-16"),
-        (lambda text: text.replace("class_id", "CLASS_ID").encode(), "'class_id' 'CLASS_ID'"),
+        (
+            lambda text: text.replace(",val\n", ",Pérou\n").encode("cp1252"),
+            "as Windows-1252, such as 'Pérou'",
+        ),
+        (lambda text: (text + "\r\n,,,,,,,\r\n\r\n").encode(), ""),
+        (lambda text: text.replace("class_id", " CLASS_ID ").encode(), "'class_id' 'CLASS_ID'"),
         (lambda text: (",," + text.replace("\n", "\n0,0,", 1)).encode(), "2 columns without a name"),
     ],
 )
@@ -174,7 +179,7 @@ def test_labels_that_agree_and_long_ids_are_fine(root: Path):
     [
         (INAT, "3,False,Aus bus,PH,2017/Aus_bus/1.JPG,10,train", ["line 4", "'image_path'", "line 2"]),
         (HM, "HM 2,Aus bus,2017/Aus_bus/1.JPG,train-hm,PH,False,10", ["line 3", INAT]),
-        (HM, "HM 2,Aus b\udce4s,HMP/4.jpg,train-hm,PH,False,10", ["line 3", "'binomial_name'", "UTF-8"]),
+        (HM, "HM 2,Aus b\udc81s,HMP/4.jpg,train-hm,PH,False,10", ["line 3", "'binomial_name'", "UTF-8"]),
         (HM, "HM 2,Aus bus,HMP/4.jpg,train-hm,PH,False,11", ["line 3", "'class_id'", "venomous_status_list"]),
         *(
             (HM, f"HM 2,Aus bus,HMP/4.jpg,train-hm,PH,False,{class_id}", ["line 3", "'class_id'"])

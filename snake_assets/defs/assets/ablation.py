@@ -22,9 +22,8 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.train import CLASSIFIER_VERSION
 from snake_assets.plots.ablation_chart import ablation_chart_png
 from snake_assets.snakeclef.image_table import observation_order, observation_truth
-from snake_assets.snakeclef.metadata import VENOM_LIST, read_metadata, read_venom_list
 from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
-from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
+from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.embedding.tables import DCT
 
@@ -70,10 +69,8 @@ def ablation_study(
     ablation.csv and ablation.png. Scores are in percent. If it fails because of another view, set the
     embedding fields in the launchpad to what the embeddings were made with.
     """
-    data = raw_data.folder()
-    venom_list = data / "metadata" / VENOM_LIST
-    venomous = read_venom_list(venom_list)
-    rows = read_metadata(data, "val", venomous)
+    layout = raw_data.layout()
+    venomous, rows = layout.venom(), layout.rows("val")
     images = open_table(store.folder("image_table", "val"))
     train, val = feature_tables(store, "train", crops), feature_tables(store, "val", crops)
     order, truth = observation_order(rows, images), observation_truth(rows)
@@ -84,7 +81,7 @@ def ablation_study(
         "classifier": classifier.digest,
         "embeddings": [table.manifest.digest for table in (*train, *val)],
         "image_table": images.manifest.digest,
-        "venom_list": file_digest(venom_list),
+        "venom_list": layout.venom_digest(),
         "truth": fingerprint(truth),
     }
     folder = store.folder("ablation_study")

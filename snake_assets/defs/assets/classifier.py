@@ -19,9 +19,10 @@ from snake_assets.learning.reading import made_by, read_splits
 from snake_assets.learning.settings import Positive, Recipe, Share
 from snake_assets.learning.train import CLASSIFIER_VERSION, refit, train_classifier
 from snake_assets.snakeclef.image_table import copies_under_two_species
-from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
+from snake_assets.snakeclef.layouts.layout import Layout
+from snake_assets.snakeclef.layouts.official import OFFICIAL
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
-from snake_assets.storage.fingerprints import Json, file_digest
+from snake_assets.storage.fingerprints import Json
 
 DEFAULT = Recipe()
 FINAL_CLASSIFIER = "final_classifier"
@@ -70,15 +71,18 @@ class ClassifierConfig(StepConfig):
         ge=0,
         description="Seed of folds and training, 0 or more; the same seed, the same classifier.",
     )
-    leave_out_copies: bool = Field(
-        default=DEFAULT.leave_out_copies,
+    leave_out_copies: bool | None = Field(
+        default=None,
         description="Leave photos that have an exact copy under another species out of training: at most one "
-        "of the labels can be right.",
+        "of the labels can be right. Default: yes, but in the official layout.",
     )
 
-    def recipe(self) -> Recipe:
-        """The room's own settings."""
-        return Recipe.model_validate(self.model_dump(mode="json"))
+    def recipe(self, layout: Layout) -> Recipe:
+        """The room's own settings, for raw data in this layout."""
+        told = self.model_dump(mode="json")
+        if self.leave_out_copies is None:
+            told["leave_out_copies"] = layout.name != OFFICIAL
+        return Recipe.model_validate(told)
 
 
 @dg.asset(
@@ -101,25 +105,25 @@ def species_classifier(
     fails, the message says which species, feature or setting stands in the way.
     """
     tables = feature_tables(store, "train", crops)
-    venom_list = raw_data.folder() / "metadata" / VENOM_LIST
-    venomous = read_venom_list(venom_list)
+    layout = raw_data.layout()
+    venomous, chosen = layout.venom(), config.recipe(layout)
     recipe: dict[str, Json] = {
         "version": CLASSIFIER_VERSION,
-        "recipe": config.recipe().model_dump(mode="json"),
+        "recipe": chosen.model_dump(mode="json"),
         "embeddings": {table.manifest.table: table.manifest.digest for table in tables},
-        "venom_list": file_digest(venom_list),
+        "venom_list": layout.venom_digest(),
     }
     folder = store.folder("species_classifier")
     if not is_current(folder, recipe):
-        features = read_splits(tables, leave_out_copies=config.leave_out_copies)
+        features = read_splits(tables, leave_out_copies=chosen.leave_out_copies)
         classifier = train_classifier(
-            features, venomous, config.recipe(), features.fingerprint or "", context.log.info
+            features, venomous, chosen, features.fingerprint or "", context.log.info
         )
         with write_bundle(folder, recipe) as aside:
             classifier.save(aside)
     bundle = open_bundle(folder)
     classifier = SpeciesClassifier.load(bundle.inside)
-    copies = copies_under_two_species(tables[0]).values() if config.leave_out_copies else ()
+    copies = copies_under_two_species(tables[0]).values() if chosen.leave_out_copies else ()
     choice = classifier.choice
     candidates = [candidate.model_dump(exclude_none=True) for candidate in choice.candidates]
     gap = venom_gap(classifier.class_ids.tolist(), venomous)
@@ -178,12 +182,12 @@ def final_classifier(
     if config.refit_on_train_and_val and not raw_data.left_out("val"):
         splits.append("val")
     tables = {split: feature_tables(store, split, crops) for split in splits}
-    venom_list = raw_data.folder() / "metadata" / VENOM_LIST
+    layout = raw_data.layout()
     recipe: dict[str, Json] = {
         "version": CLASSIFIER_VERSION,
         "classifier": trained.digest,
         "embeddings": {split: [table.manifest.digest for table in own] for split, own in tables.items()},
-        "venom_list": file_digest(venom_list),
+        "venom_list": layout.venom_digest(),
     }
     folder = store.folder(FINAL_CLASSIFIER)
     if not is_current(folder, recipe):
@@ -191,7 +195,7 @@ def final_classifier(
         if "val" in splits:
             without = classifier.recipe.leave_out_copies
             labelled = read_splits(*tables.values(), leave_out_copies=without)
-            classifier = refit(classifier, labelled, read_venom_list(venom_list))
+            classifier = refit(classifier, labelled, layout.venom())
         with write_bundle(folder, recipe) as aside:
             classifier.save(aside)
     bundle = open_bundle(folder)

@@ -11,6 +11,7 @@ from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.identification.entry.build import SCRIPT, write_entry
 from snake_assets.learning.classifier import SpeciesClassifier
+from snake_assets.snakeclef.layouts.official import OfficialLayout
 from snake_assets.snakeclef.metadata import metadata_paths
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, file_digest
@@ -42,8 +43,9 @@ def competition_entry(
     photo of test is needed. `snake-assets entry check` runs it as the competition does. If it fails because
     the backbone is another than that of the embeddings, set SNAKE_BACKBONE to it, or embed again.
     """
-    (path,) = metadata_paths(raw_data.folder(), "test")
-    metadata = path if path.is_file() else None
+    layout = raw_data.layout()
+    there = layout.describes("test") and isinstance(layout, OfficialLayout)
+    metadata = metadata_paths(layout.root, "test")[0] if there else None
     features = open_table(store.folder(DINOV2, "train"))
     trained = open_bundle(store.folder(FINAL_CLASSIFIER))
     recipe: dict[str, Json] = {

@@ -13,9 +13,8 @@ from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.plots.charts import PALETTE, species_histogram_png
 from snake_assets.plots.embedding_map import embedding_map_png, photos_to_map
 from snake_assets.snakeclef.image_table import class_balance
-from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
-from snake_assets.storage.fingerprints import Json, file_digest
+from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.embedding.tables import DCT, DINOV2, has_dct
 
@@ -44,12 +43,12 @@ def species_histogram(
     that is missing or damaged: materialize that one, then this.
     """
     images = open_table(store.folder("image_table", "train"))
-    venom_list = raw_data.folder() / "metadata" / VENOM_LIST
-    counts = class_balance(images, read_venom_list(venom_list)).species_counts
+    layout = raw_data.layout()
+    counts = class_balance(images, layout.venom()).species_counts
     recipe: dict[str, Json] = {
         "version": HISTOGRAM_VERSION,
         "image_table": images.manifest.digest,
-        "venom_list": file_digest(venom_list),
+        "venom_list": layout.venom_digest(),
     }
     folder = store.folder("species_histogram")
     if not is_current(folder, recipe):
@@ -116,7 +115,7 @@ def embedding_map(
     }
     folder = store.folder("embedding_map")
     if not is_current(folder, recipe):
-        names = class_balance(images, read_venom_list(raw_data.folder() / "metadata" / VENOM_LIST)).names
+        names = class_balance(images, raw_data.layout().venom()).names
         chosen = config.class_ids or list(names)[:SPECIES_SHOWN]
         species = {class_id: names.get(class_id, str(class_id)) for class_id in chosen}
         photos = photos_to_map(dinov2, dct, chosen)

@@ -37,9 +37,8 @@ from snake_assets.learning.evaluation.report import SCORES_FILE
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.reading import read_splits
 from snake_assets.plots.photo_sheets import thumbnails
-from snake_assets.snakeclef.metadata import VENOM_LIST, read_venom_list
 from snake_assets.storage.bundles import Bundle, open_bundle
-from snake_assets.storage.fingerprints import Json, file_digest
+from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.io import write_whole
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table, open_table
@@ -104,7 +103,7 @@ def model_package(
     models behind them have not seen. The photos in the gallery are under their owners' licences. If it fails
     because the backbone is another than that of the embeddings, set SNAKE_BACKBONE to it, or embed again.
     """
-    venom_list = raw_data.folder() / "metadata" / VENOM_LIST
+    layout = raw_data.layout()
     images = {split: open_table(store.folder("image_table", split)) for split in SPLITS}
     tables = {split: feature_tables(store, split, crops) for split in SPLITS}
     trained, final = (open_bundle(store.folder(name)) for name in ("species_classifier", FINAL_CLASSIFIER))
@@ -116,11 +115,11 @@ def model_package(
         "report": {name: report.files.get(name) for name in (SCORES_FILE, OPERATION_FILE)},
         "images": [images[split].manifest.digest for split in SPLITS],
         "embeddings": [[table.manifest.digest for table in tables[split]] for split in SPLITS],
-        "venom_list": file_digest(venom_list),
+        "venom_list": layout.venom_digest(),
     }
     folder = store.folder(PACKAGE)
     if not is_made_from(folder, made_from):
-        venomous, recipe = read_venom_list(venom_list), tables["train"][-1].manifest.recipe
+        venomous, recipe = layout.venom(), tables["train"][-1].manifest.recipe
         seen_by = backbone_of(tables["train"][0], backbone)
         judged = SpeciesClassifier.load(trained.inside)
         classifier, photos, image_ids = _answering(final, tables)

@@ -20,12 +20,6 @@ from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.decision.rules import venom_gap
 from snake_assets.plots.photo_sheets import contact_sheet
 from snake_assets.snakeclef.image_table import INGEST_VERSION, MOST_REJECTED, class_balance, ingest
-from snake_assets.snakeclef.metadata import (
-    METADATA_FILES,
-    VENOM_LIST,
-    read_metadata,
-    read_venom_list,
-)
 from snake_assets.snakeclef.raw.inventory import INVENTORY_VERSION, read_inventory, take_inventory
 from snake_assets.snakeclef.raw.photo_files import FAULTS, match_photos
 from snake_assets.storage.fingerprints import file_digest
@@ -70,11 +64,12 @@ def raw_images(
     digests = {}
     for split in present_splits(context, raw_data):
         source, folder = raw_data.source(), store.folder("raw_images", split)
-        data = raw_data.folder()
+        layout = raw_data.layout()
+        context.log.info(f"The raw data is in the layout {layout.name}.")
         with fetching(context, split) as report:
             fetched = source.fetch(split, report)
         inventory = take_inventory(
-            data, split, folder, source.known_as, source.unpacked_at(split), source.link_roots
+            layout.root, split, folder, source.known_as, source.unpacked_at(split), layout
         )
         digests[split] = inventory.manifest.digest
         context.add_asset_metadata(
@@ -85,12 +80,11 @@ def raw_images(
                     [f"{photo.path} {FAULTS[photo.fault]}" for photo in inventory.unreadable]
                 ),
                 "data": dg.MetadataValue.path(source.known_as),
+                "layout": layout.name,
                 **fetch_metadata(fetched),
                 "metadata_files": {
-                    file.name: file_digest(path)
-                    if (path := data / "metadata" / file.name).is_file()
-                    else "absent"
-                    for file in METADATA_FILES[split]
+                    path.name: file_digest(path) if path.is_file() else "absent"
+                    for path in layout.metadata_files(split)
                 },
                 "archives_left_packed": some_of(inventory.left_packed),
                 "unpacked": {
@@ -139,12 +133,11 @@ def image_table(
     """
     digests = {}
     for split in present_splits(context, raw_data):
-        source, data = raw_data.source(), raw_data.folder()
+        source, layout = raw_data.source(), raw_data.layout()
         notes: list[str] = []
-        venomous = read_venom_list(data / "metadata" / VENOM_LIST, notes)
-        rows = read_metadata(data, split, venomous, notes)
+        venomous, rows = layout.venom(), layout.rows(split, notes)
         inventory = open_table(store.folder("raw_images", split))
-        photos = read_inventory(inventory, data, source.known_as, source.unpacked_at(split))
+        photos = read_inventory(inventory, layout.root, source.known_as, source.unpacked_at(split))
         # This may be another machine than the one that raw_images ran on.
         with fetching(context, split) as report:
             fetched = source.provide(split, photos, report)

@@ -15,7 +15,6 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.decision.rules import known_venom
 from snake_assets.learning.reading import read_splits
 from snake_assets.snakeclef.image_table import observation_order
-from snake_assets.snakeclef.metadata import VENOM_LIST, read_metadata, read_venom_list
 from snake_assets.snakeclef.submission import SUBMISSION_FILE, read_submission, submission_csv
 from snake_assets.storage.bundles import is_current, open_bundle, write_bundle
 from snake_assets.storage.fingerprints import Json, fingerprint
@@ -49,10 +48,10 @@ def submission(
     if reason := raw_data.left_out("test"):
         context.log.warning(reason)
         return dg.MaterializeResult(metadata={"left_out": reason})
-    data = raw_data.folder()
-    venomous = read_venom_list(data / "metadata" / VENOM_LIST)
+    layout = raw_data.layout()
+    venomous = layout.venom()
     images = open_table(store.folder("image_table", "test"))
-    order = observation_order(read_metadata(data, "test", venomous), images)
+    order = observation_order(layout.rows("test"), images)
     tables = feature_tables(store, "test", crops)
     trained = open_bundle(store.folder(FINAL_CLASSIFIER))
     recipe: dict[str, Json] = {

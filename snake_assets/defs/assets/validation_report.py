@@ -26,9 +26,8 @@ from snake_assets.learning.reading import read_splits
 from snake_assets.plots.charts import history_chart_png
 from snake_assets.plots.report import CHARTS, MISTAKES_FILE, PAGE_FILE, write_pictures
 from snake_assets.snakeclef.image_table import class_balance, observation_order, observation_truth
-from snake_assets.snakeclef.metadata import VENOM_LIST, read_metadata, read_venom_list
 from snake_assets.storage.bundles import Bundle, is_current, open_bundle, write_bundle
-from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
+from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.io import parquet_file
 from snake_assets.storage.tables.table import open_table
 
@@ -65,10 +64,8 @@ def validation_report(
     if reason := raw_data.left_out("val"):
         context.log.warning(reason)
         return dg.MaterializeResult(metadata={"left_out": reason})
-    data = raw_data.folder()
-    venom_list = data / "metadata" / VENOM_LIST
-    venomous = read_venom_list(venom_list)
-    rows = read_metadata(data, "val", venomous)
+    layout = raw_data.layout()
+    venomous, rows = layout.venom(), layout.rows("val")
     train_images, val_images = (open_table(store.folder("image_table", split)) for split in SPLITS)
     embeddings = {split: feature_tables(store, split, crops) for split in SPLITS}
     order, truth = observation_order(rows, val_images), observation_truth(rows)
@@ -80,7 +77,7 @@ def validation_report(
         "embeddings": {
             split: [table.manifest.digest for table in tables] for split, tables in embeddings.items()
         },
-        "venom_list": file_digest(venom_list),
+        "venom_list": layout.venom_digest(),
         "truth": fingerprint(truth),
     }
     folder = store.folder("validation_report")

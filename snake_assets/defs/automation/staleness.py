@@ -22,7 +22,7 @@ from snake_assets.learning.evaluation.report import REPORT_VERSION
 from snake_assets.learning.train import CLASSIFIER_VERSION
 from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.image_table import INGEST_VERSION, ingest_is_current
-from snake_assets.snakeclef.metadata import SPLITS, VENOM_LIST, read_metadata, read_venom_list
+from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.snakeclef.raw.inventory import INVENTORY_VERSION, inventory_is_current, read_inventory
 from snake_assets.snakeclef.raw.sources import RawListing
 from snake_assets.storage import StorageError
@@ -107,8 +107,7 @@ def _why_features(raw: RawListing, store: Store, backbone: SoughtBackbone, crops
     if not inventory_is_current(raw.data, raw.photos, raw.archives, folder("raw_images"), raw.known_as):
         return "raw_images is missing, or the files have changed since"
     try:
-        venomous = read_venom_list(raw.data / "metadata" / VENOM_LIST)
-        rows = read_metadata(raw.data, raw.split, venomous)
+        rows = raw.layout.rows(raw.split)
         photos = read_inventory(open_table(folder("raw_images")), raw.data, raw.known_as, raw.unpacked_at)
         if not ingest_is_current(rows, photos, folder("image_table")):
             return "image_table is missing, or metadata or files have changed since"

@@ -20,7 +20,8 @@ from snake_assets.defs.resources.settings import Limits
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.errors import LearningError
 from snake_assets.snakeclef import DataError
-from snake_assets.snakeclef.metadata import SPLITS, VENOM_LIST, metadata_paths, read_venom_list
+from snake_assets.snakeclef.layouts.official import OFFICIAL
+from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.storage import StorageError
 from snake_assets.storage.tables.manifest import read_manifest
 from snake_assets.storage.tables.table import Table, open_table
@@ -46,13 +47,13 @@ class Site:
         return {split: open_table(folder) for split, folder in folders.items() if read_manifest(folder)}
 
     def venomous(self) -> dict[int, bool]:
-        """The official list."""
-        return read_venom_list(self.raw_data.folder() / "metadata" / VENOM_LIST)
+        """The venom list."""
+        return self.raw_data.layout().venom()
 
     @property
     def is_official(self) -> bool:
         """Whether the raw data is an entrant's, whose venom list is to have every class."""
-        return metadata_paths(self.raw_data.folder(), "train")[0].is_file()
+        return self.raw_data.layout().name == OFFICIAL
 
 
 Examination = Callable[[Site], Mapping[str, Findings]]

@@ -10,7 +10,6 @@ from snake_assets.defs.checks.factory import Check, Site
 from snake_assets.defs.checks.tables import IMAGES
 from snake_assets.defs.lib.metadata import SHOWN
 from snake_assets.snakeclef.image_table import class_balance
-from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.snakeclef.submission import SUBMISSION_FILE, read_submission
 from snake_assets.storage.io import sizes
 from snake_assets.storage.paths import AnyPath
@@ -31,7 +30,7 @@ def _is_there(site: Site) -> bool:
 def _complete(site: Site) -> Mapping[str, Findings]:
     if not _is_there(site):
         return {}
-    rows = read_metadata(site.raw_data.folder(), "test", site.venomous())
+    rows = site.raw_data.layout().rows("test")
     observations = list(dict.fromkeys(row.observation_id for row in rows))
     return {SUBMISSION: submission_against(_file(site), observations)}
 

@@ -14,17 +14,16 @@ from snake_assets.data_quality.labels import labels_of, scarce_classes, shared_o
 from snake_assets.data_quality.vectors import examine_vectors, vector_dims
 from snake_assets.defs.checks.factory import Check, Site, each, files_unchanged
 from snake_assets.snakeclef.image_table import copies_under_two_species
-from snake_assets.snakeclef.metadata import read_metadata
 from snake_assets.storage.tables.table import Table, open_table
 
 IMAGES = "image_table"
 
 
 def _image_rows(site: Site) -> Mapping[str, Findings]:
-    data, venomous = site.raw_data.folder(), site.venomous()
+    layout = site.raw_data.layout()
 
     def examine(table: Table) -> Findings:
-        return account_for_rows(table, labels_of(read_metadata(data, str(table.manifest.split), venomous)))
+        return account_for_rows(table, labels_of(layout.rows(str(table.manifest.split))))
 
     return each(site.tables(IMAGES), examine)
 

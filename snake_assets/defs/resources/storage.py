@@ -1,7 +1,6 @@
 """Where raw data comes from and where everything is kept, as resources (see settings.py)."""
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -9,7 +8,10 @@ from pydantic import Field
 
 from snake_assets.defs.resources.settings import SettingError, home, setting
 from snake_assets.demo.dataset import draw_demo_set
-from snake_assets.snakeclef.metadata import METADATA_FILES, metadata_paths
+from snake_assets.snakeclef.layouts.layout import Layout
+from snake_assets.snakeclef.layouts.official import OFFICIAL
+from snake_assets.snakeclef.layouts.own import Options
+from snake_assets.snakeclef.metadata import METADATA_FILES
 from snake_assets.snakeclef.raw.sources import BucketData, LocalData, RawSource
 from snake_assets.storage.objectstore.gcs import BucketPath
 from snake_assets.storage.paths import AnyPath, any_root, local_root
@@ -27,8 +29,9 @@ class RawData(dg.ConfigurableResource[None]):
 
     root: str | None = Field(
         default=None,
-        description="Root of the raw data in the official SnakeCLEF layout: a folder, or gs://BUCKET/FOLDER "
-        "in Google Cloud Storage. Default: SNAKE_DATA, else the demo set, which is drawn on first use.",
+        description="Root of the raw data: a folder in the official SnakeCLEF layout or another that is read "
+        "(docs/your-data.md), or gs://BUCKET/FOLDER in Google Cloud Storage in the official one. Default: "
+        "SNAKE_DATA, else the demo set, which is drawn on first use.",
     )
     cache: str | None = Field(
         default=None,
@@ -41,11 +44,34 @@ class RawData(dg.ConfigurableResource[None]):
         "DVC. Links that lead elsewhere are not followed: their photos are rejects.",
     )
 
-    def folder(self) -> Path:
-        """The folder with the metadata, fetched where it is in a bucket; otherwise as `source`."""
+    columns: dict[str, str] = Field(
+        default={},
+        description="Of the layout table: which column holds path, species, observation, split or country, "
+        "such as path: Foto. Default: found by their usual names (docs/your-data.md).",
+    )
+    observations_from_subfolders: bool = Field(
+        default=False,
+        description="Of the layout folders: photos in one folder below that of their species are one "
+        "observation. Off, each photo is one of its own.",
+    )
+    val_share: float = Field(
+        default=Options.val_share,
+        ge=0,
+        lt=1,
+        description="Share of the observations, 0 to below 1, that become val where the raw data names none; "
+        "0 leaves val out. Not of the official layout.",
+    )
+    split_seed: int = Field(
+        default=Options.seed,
+        ge=0,
+        description="Seed of that choice, 0 or more; another one gives another val.",
+    )
+
+    def layout(self) -> Layout:
+        """The raw data in its layout, its metadata fetched where it is in a bucket; otherwise as `source`."""
         source = self.source()
         source.fetch_metadata()
-        return source.folder
+        return source.layout
 
     def left_out(self, split: str) -> str | None:
         """Why a split is left out, in a sentence: the raw data has nothing of it; None where it has.
@@ -54,16 +80,14 @@ class RawData(dg.ConfigurableResource[None]):
         """
         source, needed_by = self.source(), NEEDED_BY.get(split)
         source.fetch_metadata()
-        if (
-            needed_by is None
-            or any(path.is_file() for path in metadata_paths(source.folder, split))
-            or not source.listing(split).is_empty
-        ):
+        if needed_by is None or source.layout.describes(split) or not source.listing(split).is_empty:
             return None
-        return (
-            f"The raw data has no {split} split (neither metadata/{METADATA_FILES[split][0].name} nor a file "
-            f"below {source.known_as}/{split}): it is left out, and so is {needed_by}."
+        missing = (
+            f"neither metadata/{METADATA_FILES[split][0].name} nor a file below {source.known_as}/{split}"
         )
+        if (name := source.layout.name) != OFFICIAL:
+            missing = f"layout {name}"
+        return f"The raw data has no {split} split ({missing}): it is left out, and so is {needed_by}."
 
     def source(self) -> RawSource:
         """Where raw data comes from; draws the demo set if nothing else is set.
@@ -86,7 +110,9 @@ class RawData(dg.ConfigurableResource[None]):
                 f"SNAKE_DATA={root} is not a folder: set it to the root of the raw data, "
                 "or unset it for the demo set."
             )
-        return LocalData(root, tuple(local_root(folder, "link_roots") for folder in self.link_roots))
+        links = tuple(local_root(folder, "link_roots") for folder in self.link_roots)
+        options = Options(self.columns, self.observations_from_subfolders, self.val_share, self.split_seed)
+        return LocalData(root, links, options)
 
 
 @cache

@@ -7,10 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from snake_assets.snakeclef import DataError
+from snake_assets.snakeclef.layouts.layout import Layout
+from snake_assets.snakeclef.layouts.official import OfficialLayout
 from snake_assets.snakeclef.raw.archives import (
     Archive,
     Unpacked,
-    find_archives,
     home_of,
     remove_others,
     unpack_all,
@@ -57,7 +58,7 @@ def take_inventory(
     folder: AnyPath,
     known_as: str | None = None,
     unpacked_at: Path | None = None,
-    link_roots: Sequence[Path] = (),
+    layout: Layout | None = None,
 ) -> Inventory:
     """Find a split's files, unpack its archives if none is named as a photo, and commit `raw_images`.
 
@@ -67,7 +68,7 @@ def take_inventory(
         folder: the table's folder; archives are unpacked to a folder in it if that is on a disk.
         known_as: the root's name, the same on every machine; `data` itself if None.
         unpacked_at: where archives are unpacked to if the table is in a bucket.
-        link_roots: as for `find_photos`.
+        layout: of the raw data; the official one if None.
 
     Raises:
         DataError: the split has neither files nor archives, or an archive is refused, as any is where the
@@ -75,8 +76,8 @@ def take_inventory(
         StorageError: the store cannot be written.
     """
     named = known_as or str(data)
-    photos = find_photos(data, split, link_roots)
-    archives = find_archives(data, split)
+    layout = layout or OfficialLayout(data)
+    photos, archives = layout.photos(split), layout.archives(split)
     unpacked: dict[str, Unpacked] = {}
     homes: list[str] = []
     with write_table(folder, "raw_images", split, INVENTORY_SCHEMA, _recipe(named)) as writer:

@@ -66,7 +66,8 @@ def is_archive(name: str, of: str | None = None) -> bool:
 
 def is_named_as_photo(path: str) -> bool:
     """Whether a file's extension is one that photos have."""
-    return PurePosixPath(path).suffix.lower() in PHOTO_SUFFIXES
+    # Not by pathlib, which takes ten times as long, of 180,000 files seconds.
+    return os.path.splitext(path)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122
 
 
 def escaped(name: str) -> str:

@@ -1,13 +1,18 @@
 """Where raw data comes from: a folder of this machine, or a bucket, by the same few verbs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from snake_assets.snakeclef import DataError
-from snake_assets.snakeclef.metadata import METADATA_FILES, VENOM_LIST, metadata_paths
+from snake_assets.snakeclef.layouts.layout import Layout
+from snake_assets.snakeclef.layouts.official import METADATA, OFFICIAL_FILES, OfficialLayout
+from snake_assets.snakeclef.layouts.own import Options
+from snake_assets.snakeclef.layouts.recognise import recognise
+from snake_assets.snakeclef.metadata import VENOM_LIST
 from snake_assets.snakeclef.raw.archives import Archive, find_archives, unpack_all
-from snake_assets.snakeclef.raw.photo_files import PhotoFile, find_photos, is_archive, is_named_as_photo
+from snake_assets.snakeclef.raw.photo_files import PhotoFile, is_archive, is_named_as_photo
 from snake_assets.storage.fingerprints import file_digest, fingerprint
 from snake_assets.storage.objectstore.gcs import BucketPath, Stored
 from snake_assets.storage.objectstore.mirror import (
@@ -28,7 +33,7 @@ class RawListing:
     of `take_inventory`.
     """
 
-    data: Path
+    layout: Layout
     split: str
     photos: tuple[PhotoFile, ...]
     archives: tuple[Archive, ...]
@@ -37,33 +42,34 @@ class RawListing:
     unpacked_at: Path | None = None
 
     @property
+    def data(self) -> Path:
+        """Root of the raw data on this machine."""
+        return self.layout.root
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is neither a file that could be a photo nor an archive."""
         return all(photo.is_hidden for photo in self.photos) and not self.archives
 
 
 def as_listing(
-    data: Path,
+    layout: Layout,
     split: str,
     photos: Sequence[PhotoFile],
     archives: Sequence[Archive],
     known_as: str | None = None,
     unpacked_at: Path | None = None,
 ) -> RawListing:
-    """The listing of what was found; the metadata is read below `data`."""
-    described = [data / "metadata" / VENOM_LIST, *metadata_paths(data, split)]
+    """The listing of what was found; what is said of it is read in its layout."""
+    said = layout.metadata_files(split)
     digest = fingerprint(
         {
             "photos": [[photo.path, photo.bytes, photo.modified_ns, photo.fault] for photo in photos],
             "archives": [[str(found.path), found.bytes, found.modified_ns] for found in archives],
-            "metadata": {path.name: file_digest(path) if path.is_file() else None for path in described},
+            "metadata": {path.name: file_digest(path) if path.is_file() else None for path in said},
         }
     )
-    return RawListing(data, split, tuple(photos), tuple(archives), digest, known_as, unpacked_at)
-
-
-METADATA = "metadata"
-OFFICIAL = frozenset({VENOM_LIST, *(file.name for files in METADATA_FILES.values() for file in files)})
+    return RawListing(layout, split, tuple(photos), tuple(archives), digest, known_as, unpacked_at)
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,11 @@ class BucketData:
 
     root: BucketPath
     cache: Path
-    # Objects are no links.
-    link_roots: tuple[Path, ...] = ()
+
+    @property
+    def layout(self) -> Layout:
+        """The official one: no other is read from a bucket."""
+        return OfficialLayout(self.folder)
 
     @property
     def known_as(self) -> str:
@@ -97,11 +106,12 @@ class BucketData:
             StorageError: they cannot be listed or fetched.
         """
         there = (self.root / METADATA).listed()
-        wanted = {f"{METADATA}/{name}": stored for name, stored in there.items() if name in OFFICIAL}
+        wanted = {f"{METADATA}/{name}": stored for name, stored in there.items() if name in OFFICIAL_FILES}
         if not wanted:
             raise DataError(
                 f"{self.root}/{METADATA} holds none of the official metadata files, such as {VENOM_LIST}: "
-                "set SNAKE_DATA to the root of the raw data."
+                "set SNAKE_DATA to the root of the raw data. Other layouts are read from a folder, not "
+                "from a bucket."
             )
         self._mirror.bring(METADATA, wanted)
 
@@ -110,7 +120,7 @@ class BucketData:
         photos, archives = self._listed(split)
         self.fetch_metadata()
         return as_listing(
-            self.folder,
+            self.layout,
             split,
             [
                 PhotoFile(name, self.folder, stored.size, time_of(stored))
@@ -198,10 +208,16 @@ class BucketData:
 
 @dataclass(frozen=True)
 class LocalData:
-    """A folder in the official layout, where there is nothing to fetch; `link_roots` as for `find_photos`."""
+    """A folder of this machine, where there is nothing to fetch; `link_roots` as for `find_photos`."""
 
     folder: Path
     link_roots: tuple[Path, ...] = ()
+    options: Options = field(default_factory=Options)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The layout of the folder, read once. Raises DataError where it has none that is known."""
+        return recognise(self.folder, self.options, self.link_roots)
 
     @property
     def known_as(self) -> str:
@@ -215,9 +231,8 @@ class LocalData:
         """Nothing."""
 
     def listing(self, split: str) -> RawListing:
-        """A split's raw data: its folder is listed once, the root for archives, and its metadata."""
-        photos = find_photos(self.folder, split, self.link_roots)
-        return as_listing(self.folder, split, photos, find_archives(self.folder, split))
+        """A split's raw data: listed once, and its metadata."""
+        return as_listing(self.layout, split, self.layout.photos(split), self.layout.archives(split))
 
     def fetch(self, split: str, report: Report) -> None:
         """Nothing."""

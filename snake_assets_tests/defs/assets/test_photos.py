@@ -8,6 +8,7 @@ import pytest
 from snake_assets.defs.assets.photos import image_table, raw_images
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets_tests.conftest import photo_bytes
+from snake_assets_tests.snakeclef.layouts.laid_out import as_folders, tell_venom
 
 
 @pytest.fixture
@@ -44,3 +45,25 @@ def test_a_lost_split_ends_the_run_unless_its_config_bears_it(root: Path, tmp_pa
     told = allowed.asset_materializations_for_node("image_table")[0].metadata
     assert told["photos_found"].value == {"exact": 1, "normalised": 0, "case_folded": 1, "last_part": 0}
     assert told["read_although"].value == "venomous_status_list.csv is separated by semicolons."
+
+
+def test_a_folder_of_folders_is_split_and_says_what_it_is(small_set: Path, tmp_path: Path):
+    data = tmp_path / "data"
+    places = as_folders(small_set, data, splits=False)
+    tell_venom(small_set, data)
+    raw_data, rows = RawData(root=str(data), observations_from_subfolders=True), {}
+    assert "no test split (layout folders)" in (raw_data.left_out("test") or "")
+    for split in ("train", "val"):
+        result = dg.materialize(
+            [raw_images, image_table],
+            partition_key=split,
+            resources={"raw_data": raw_data, "store": Store(root=str(tmp_path / "store"))},
+        )
+        (listed,) = result.asset_materializations_for_node("raw_images")
+        assert listed.metadata["layout"].value == "folders"
+        assert listed.metadata["metadata_files"].value.keys() == {"venomous_status_list.csv"}
+        (told,) = result.asset_materializations_for_node("image_table")
+        assert "There is no val" in str(told.metadata["read_although"].value)
+        assert told.metadata["files_without_metadata"].value == 0
+        rows[split] = told.metadata["metadata_rows"].value
+    assert sum(rows.values()) == len(places) and 0 < rows["val"] < rows["train"]

@@ -23,6 +23,7 @@ from snake_assets.snakeclef.metadata import read_venom_list
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.tables.table import open_table
 from snake_assets.summary import summary
+from snake_assets_tests.snakeclef.layouts.laid_out import as_table, tell_venom
 
 SPLITS = ("train", "val", "test")
 QUICK_CONFIG = {"folds": 3}
@@ -334,6 +335,29 @@ def test_photos_of_which_a_copy_has_another_species_may_be_left_out(
         for name in ("species_classifier", "final_classifier")
     )
     assert (trained, final) == (train - 2, train + val - 2)
+
+
+@pytest.mark.daemon
+def test_another_layout_of_the_same_photos_gives_the_same_scores(
+    finished_run, small_set: Path, demo_backbone: Path, tmp_path: Path
+):
+    as_table(small_set, tmp_path / "data")
+    tell_venom(small_set, tmp_path / "data")
+    store, official = tmp_path / "store", finished_run[0]
+    assert run_job(definitions(tmp_path / "data", store, demo_backbone), run_config=QUICK).success
+    for split in SPLITS:
+        ours, theirs = (
+            open_table(root / "dinov2_embeddings" / split).read(["sha256", "class_id", "embedding"])
+            for root in (store, official)
+        )
+        assert ours.equals(theirs)
+    ours, theirs = (
+        json.loads((root / "validation_report" / "scores.json").read_text()) for root in (store, official)
+    )
+    for told in ("track1", "track2", "f1", "accuracy", "intervals", "variants"):
+        assert ours[told] == theirs[told]
+    answers = [(root / "submission" / "submission.csv").read_bytes() for root in (store, official)]
+    assert answers[0] == answers[1]
 
 
 def test_the_ablation_ends_at_the_classifier_of_the_report(own_store: Path, own_graph: dg.Definitions):

@@ -73,6 +73,7 @@ def test_an_inventory_is_up_to_date_until_a_file_changes(data: Path, tmp_path: P
 def test_so_is_one_of_archives_although_they_are_removed_later(tmp_path: Path):
     data, store = tmp_path / "data", tmp_path / "store"
     (data / "test").mkdir(parents=True)
+    write(data / "metadata" / "venomous_status_list.csv", b"class_id,MIVS\n1,0\n")
     archive = tar(data / "private_testset.tar.gz", {"a.jpg": photo_bytes()})
     take_inventory(data, "test", store)
     assert is_current(data, store)

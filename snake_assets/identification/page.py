@@ -38,7 +38,7 @@ It listens on this machine alone, sends nothing to anybody, and deletes photos o
 MOST_PHOTOS, TOP_K = 10, 5
 # From when on an upload is deleted that nobody asked about, since its browser was closed.
 FORGOTTEN_S = 600
-KEPT_FILE = "kept.jsonl"
+KEPT_FILE, SESSIONS = "kept.jsonl", 20
 # The answer is where the eyes and the screen reader go next.
 ANSWERED = """watch("value", () => {
   document.getElementById("snake-status").textContent = "";
@@ -240,11 +240,16 @@ def serve(page: Page, host: str, port: int, users: Sequence[tuple[str, str]] | N
             pwa=False,
             ssr_mode=False,
             max_file_size=MOST_BYTES,
+            # Of browsers whose last answer gradio remembers; nothing here asks for it.
+            state_session_capacity=SESSIONS,
             # Names alone: those of fonts of others' would be fetched.
             theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         )
     except OSError as error:
-        raise IdentificationError(f"The page cannot be served at {host}, port {port}: {error}") from error
+        raise IdentificationError(
+            f"{host} port {port} cannot be had: another program has it, or {host} is no address of this "
+            "machine. Name others with --host and --port."
+        ) from error
     try:
         yield url.rstrip("/")
     finally:

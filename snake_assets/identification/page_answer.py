@@ -71,7 +71,6 @@ def answer_html(
         answers: of the photos, in their order.
         number: of the request, by which two answers that read alike are told apart.
     """
-    names, flags = package.species.names, package.species.venomous
     read = [pair for pair in zip(photos, answers, strict=True) if pair[1].level != "unreadable"]
     readable = [(answer, *_pictures(package, photo, answer)) for photo, answer in read]
     answer = read[0][1] if read else None
@@ -83,7 +82,7 @@ def answer_html(
             danger=Danger.of(answer) if answer else None,
             readable=readable,
             unreadable=[one for one in answers if one.level == "unreadable"],
-            venomous=dict.fromkeys(names) if flags is None else dict(zip(names, flags.tolist(), strict=True)),
+            venomous=_venomous(package),
             look_alike=lambda file: data_uri((model / file).read_bytes()),
             detector=package.crops is not None,
             model=package.name,
@@ -118,6 +117,14 @@ def percent(share: float) -> str:
 def data_uri(picture: bytes) -> str:
     """A JPEG as an address that nothing is fetched for."""
     return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+
+
+def _venomous(package: Package) -> frozenset[str]:
+    """Names of the species that are known to be venomous."""
+    flags = package.species.venomous
+    if flags is None:
+        return frozenset()
+    return frozenset(name for name, venomous in zip(package.species.names, flags, strict=True) if venomous)
 
 
 def _pictures(package: Package, photo: Photo, answer: Answer) -> Iterator[str | None]:

@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from benchmarks.page import ask, crowd_answered, free_port, page_server
-from snake_assets.identification import load_package
+from snake_assets.identification import IdentificationError, load_package
 from snake_assets.identification.page import Page as ThePage
 from snake_assets.identification.page import serve
 from snake_assets_tests.browser.ui import PATIENCE, browser_page
@@ -154,7 +154,7 @@ def test_nothing_so_far_has_reached_anything_but_this_machine(site: Site):
     assert site.watch.reached == []
 
 
-def test_a_password_can_be_asked_for(
+def test_a_password_can_be_asked_for_and_a_port_that_is_taken_is_named(
     made: Made, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
@@ -166,3 +166,6 @@ def test_a_password_can_be_asked_for(
             found = session.post(f"{url}/login", data={"username": "mary", "password": word}, timeout=60)
             assert found.status_code == status
         assert "Naja naja" in ask(url, [photo], session)
+        taken = int(url.rpartition(":")[2])
+        with pytest.raises(IdentificationError, match=f"port {taken} cannot be had"):
+            serve(answering, "127.0.0.1", taken).__enter__()

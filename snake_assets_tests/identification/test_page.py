@@ -15,10 +15,11 @@ from snake_assets.identification.exports import Answer, Level
 from snake_assets.identification.identify import Crops
 from snake_assets.identification.page import FORGOTTEN_S, Page
 from snake_assets.identification.page_answer import Danger, percent
+from snake_assets.identification.thresholds import Species
 from snake_assets.vision.preprocessing.crops import CropInput, CropSettings
 from snake_assets.vision.preprocessing.regions import Region
 from snake_assets_tests.detection.marks import Finds
-from snake_assets_tests.identification.conftest import Made
+from snake_assets_tests.identification.conftest import NAMES, Made
 
 MIDDLE = Region(0.25, 0.25, 0.75, 0.75, 0.9, "snake")
 
@@ -82,13 +83,13 @@ def test_what_was_cut_out_is_shown_where_a_detector_is_on(page: Page, made: Made
         assert told in looking.answer(uploaded(page, photo), "", False)
 
 
-def test_a_model_that_does_not_know_venom_calls_no_snake_harmless(page: Page, made: Made):
-    unknown = replace(page.package, species=replace(page.package.species, venomous=None))
-    html = replace(page, package=unknown).answer(
-        uploaded(page, [("a.png", made.photos[0][0].read_bytes())]), "", False
-    )
-    assert "Naja naja" in html and "Venom not known for this model." in html
-    assert "Treat it as venomous" in html and 'class="venom"' not in html and "robably" not in html
+def test_a_model_without_venom_calls_nothing_venomous_and_nothing_harmless(page: Page, made: Made):
+    species = Species.of(NAMES, None)
+    package = replace(page.package, species=species, gallery=replace(page.package.gallery, species=species))
+    photo = [("a.png", made.photos[0][0].read_bytes())]
+    html = replace(page, package=package).answer(uploaded(page, photo), "", False)
+    assert "Treat it as venomous" in html and "Venom not known for this model." in html
+    assert 'class="venom"' not in html and 'class="venom"' in page.answer(uploaded(page, photo), "", False)
 
 
 @pytest.mark.parametrize(

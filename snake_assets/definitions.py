@@ -11,10 +11,12 @@ from snake_assets.defs.assets.crops import yolo_crops
 from snake_assets.defs.assets.detector import snake_detector
 from snake_assets.defs.assets.embeddings import crop_embeddings, embeddings
 from snake_assets.defs.assets.figures import embedding_map, species_histogram
+from snake_assets.defs.assets.identifications import identifications
 from snake_assets.defs.assets.model_package import model_package
 from snake_assets.defs.assets.photos import image_table, raw_images
 from snake_assets.defs.assets.submission import submission
 from snake_assets.defs.assets.validation_report import validation_report
+from snake_assets.defs.automation.inbox import new_photos
 from snake_assets.defs.automation.triggers import all_schedules, all_sensors
 from snake_assets.defs.checks import all_checks
 from snake_assets.defs.jobs import all_jobs
@@ -22,7 +24,7 @@ from snake_assets.defs.lib.partitions import ON_DEVICE
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.finder import Crops, DetectorTraining
 from snake_assets.defs.resources.settings import Engine, Limits
-from snake_assets.defs.resources.storage import RawData, Store
+from snake_assets.defs.resources.storage import Inbox, RawData, Store
 
 # Of the steps that keep the device busy, a run has one at a time.
 ONE_ON_DEVICE = [{"key": key, "value": value, "limit": 1} for key, value in ON_DEVICE.items()]
@@ -59,6 +61,7 @@ def build_definitions(
             submission,
             competition_entry,
             model_package,
+            identifications,
             species_histogram,
             embedding_map,
             ablation_study,
@@ -67,11 +70,12 @@ def build_definitions(
         asset_checks=all_checks,
         jobs=all_jobs,
         schedules=all_schedules,
-        sensors=all_sensors,
+        sensors=[*all_sensors, new_photos],
         executor=executor,
         resources={
             "raw_data": RawData(),
             "store": Store(),
+            "inbox": Inbox(),
             "backbone": BackboneSetting(),
             "crops": Crops(),
             "detector_training": DetectorTraining(),

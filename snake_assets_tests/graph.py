@@ -114,6 +114,8 @@ def _splits(mapping: dg.PartitionMapping | None) -> str:
 
 
 def _partitions(definition: dg.PartitionsDefinition | None) -> str | None:
+    if isinstance(definition, dg.DynamicPartitionsDefinition):
+        return f"dynamic: {definition.name}"
     return ", ".join(definition.get_partition_keys()) if definition else None
 
 

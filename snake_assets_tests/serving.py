@@ -87,6 +87,13 @@ class Servers:
         """Start the daemon beside servers that run `apart`."""
         self.start("daemon", "dagster-daemon", "run", "-w", LOCAL_WORKSPACE)
 
+    def start_code(self, module: str = "snake_assets.definitions") -> None:
+        """Start the code server of servers that run `apart`; returns when it listens."""
+        port = self.environment["SNAKE_CODE_PORT"]
+        where = ("-m", module, "-d", str(PROJECT), "-h", "127.0.0.1", "-p", port)
+        self.start("code", "dagster", "api", "grpc", *where)
+        until(lambda: self.alive() and _listens(int(port)), f"a code server (see {self.home}/code.log)")
+
     def kill(self, name: str) -> None:
         """End a process as a power cut does: SIGKILL, to it alone."""
         process = self.processes.pop(name)
@@ -155,15 +162,29 @@ def dev(
 @contextmanager
 def apart(home: Path, settings: Mapping[str, str]) -> Iterator[Servers]:
     """The processes `code`, `webserver` and `daemon`, healthy; `settings` name a database too."""
-    port, code_port = _free_port(), _free_port()
-    servers = _servers("local", home, port, {**settings, "SNAKE_CODE_PORT": str(code_port)})
-    module, here = ("-m", "snake_assets.definitions", "-d", str(PROJECT)), ("-h", "127.0.0.1", "-p")
+    port = _free_port()
+    servers = _servers("local", home, port, {**settings, "SNAKE_CODE_PORT": str(_free_port())})
     try:
-        servers.start("code", "dagster", "api", "grpc", *module, *here, str(code_port))
-        until(lambda: servers.alive() and _listens(code_port), f"a code server (see {home}/code.log)")
-        servers.start("webserver", "dagster-webserver", "-w", LOCAL_WORKSPACE, *here, str(port))
+        servers.start_code()
+        here = ("-h", "127.0.0.1", "-p", str(port))
+        servers.start("webserver", "dagster-webserver", "-w", LOCAL_WORKSPACE, *here)
         servers.start_daemon()
         servers.until_healthy()
+        yield servers
+    finally:
+        servers.stop()
+
+
+@contextmanager
+def headless(home: Path, settings: Mapping[str, str], module: str) -> Iterator[Servers]:
+    """The processes `code` and `daemon`, without a UI, which keep what they remember in SQLite."""
+    servers = _servers("dev", home, 0, {**settings, "SNAKE_CODE_PORT": str(_free_port())})
+    file = home / "dagster.yaml"
+    # What is killed while it launches a run is waited for.
+    file.write_text(file.read_text().replace("start_timeout_seconds: 1200", "start_timeout_seconds: 120"))
+    try:
+        servers.start_code(module)
+        servers.start_daemon()
         yield servers
     finally:
         servers.stop()

@@ -19,6 +19,8 @@ DETECTOR = dg.AssetSelection.assets("snake_detector")
 # What answers elsewhere; neither report nor submission needs it.
 PACKAGE = dg.AssetSelection.assets("model_package")
 ENTRY = dg.AssetSelection.assets("competition_entry")
+# Of an inbox, batch by batch.
+IDENTIFY = dg.AssetSelection.assets("identifications")
 
 
 def _splits_in_one_run(first: str, last: str) -> dict[str, str]:
@@ -28,10 +30,10 @@ def _splits_in_one_run(first: str, last: str) -> dict[str, str]:
 
 snakeclef = dg.define_asset_job(
     "snakeclef",
-    selection=dg.AssetSelection.all() - ABLATION - DETECTOR - PACKAGE - ENTRY,
+    selection=dg.AssetSelection.all() - ABLATION - DETECTOR - PACKAGE - ENTRY - IDENTIFY,
     tags=_splits_in_one_run(SPLITS[0], SPLITS[-1]),
     description="All splits in one run: raw files to submission, report and pictures. All but the "
-    "ablation, the detector, the package and the entry. " + MEND_AND_RUN_AGAIN,
+    "ablation, the detector, the package, the entry and the inbox. " + MEND_AND_RUN_AGAIN,
 )
 features = dg.define_asset_job(
     "features",
@@ -79,5 +81,11 @@ entry = dg.define_asset_job(
     description="A folder for the code competition, whose script answers as the submission does, without "
     "network; from a classifier that is there. If it fails because there is none, run train first.",
 )
+identify = dg.define_asset_job(
+    "identify",
+    selection=IDENTIFY,
+    description="The answers to a batch of photos out of the inbox, with the package that is there; the "
+    "sensor new_photos asks for it. If it fails because there is no package, run the job package first.",
+)
 
-all_jobs = [snakeclef, features, train, predict, ablation, detector, package, entry]
+all_jobs = [snakeclef, features, train, predict, ablation, detector, package, entry, identify]

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 # Threads that decode ahead of the model, and batches that they may be ahead.
 DECODERS, AHEAD = 2, 2
+# How the error of a photo begins whose bytes could not be had.
+UNREAD = "cannot be read: "
 Pixels = npt.NDArray[np.uint8]
 Weights = npt.NDArray[np.float64]
 
@@ -229,7 +231,7 @@ class Package:
         except UnreadablePhoto as fault:
             return _Seen(photo, f"{fault.reason}: {fault.detail}")
         except OSError as error:
-            return _Seen(photo, f"cannot be read: {error.strerror or error}")
+            return _Seen(photo, f"{UNREAD}{error.strerror or error}")
 
     def _embedded(self, batch: Sequence[_Seen]) -> list[_Seen]:
         read = [(one, one.pixels) for one in batch if one.pixels is not None]

@@ -12,6 +12,8 @@ from typing import Literal
 
 from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.csv_reader import read_rows
+from snake_assets.storage.objectstore.gcs import BucketPath
+from snake_assets.storage.paths import AnyPath
 
 GroupBy = Literal["none", "folder", "csv"]
 # What lies beside photos and is none: counted and named, not read. All else in a folder is asked about, since
@@ -37,21 +39,26 @@ class Photo:
 
     path: str
     observation_id: str
-    content: Path | bytes
+    content: AnyPath | bytes
 
     def read(self) -> bytes:
         """The file's bytes.
 
         Raises:
             OSError: it cannot be read, is no file (a pipe would be waited for), or has more than 512 MiB.
+            StorageError: a bucket gives no answer.
         """
         if isinstance(self.content, bytes):
             return self.content
-        status = self.content.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is no file")
-        if status.st_size > MOST_BYTES:
-            raise OSError(f"it has {status.st_size:,} bytes, more than {MOST_BYTES:,}")
+        if isinstance(self.content, BucketPath):
+            size = self.content.stored().size
+        else:
+            status = self.content.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError("it is no file")
+            size = status.st_size
+        if size > MOST_BYTES:
+            raise OSError(f"it has {size:,} bytes, more than {MOST_BYTES:,}")
         return self.content.read_bytes()
 
 

@@ -166,6 +166,11 @@ def crop_sheet(images: Table, crops: Table) -> bytes:
     return sheet([tiles[name] for name in shown], FIND_SIDE)
 
 
+def answer_sheet(photos: Sequence[tuple[bytes, str]]) -> bytes:
+    """A WebP of photos, each with what is said of it; one that cannot be decoded is crossed."""
+    return sheet([(tile_of(_decoded(data, FIND_SIDE), FIND_SIDE), said) for data, said in photos], FIND_SIDE)
+
+
 def _decoded(data: bytes, side: int) -> Image.Image | None:
     try:
         return Image.fromarray(decode(data, at_least=side))

@@ -117,13 +117,17 @@ def package_of(
 @pytest.fixture(scope="session")
 def made(demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A package of four species; not to be changed."""
+    return make_package(tmp_path_factory.mktemp("identification"), demo_backbone)
+
+
+def make_package(root: Path, demo_backbone: Path) -> Made:
+    """`model_package` in a folder, and new photos beside it."""
     backbone = open_backbone(str(demo_backbone), precision="fp32")
     labels = np.repeat(np.arange(4), 16)
     photos = [snake(label, number) for number, label in enumerate(labels.tolist())]
     known = features_of(backbone, photos, [f"{number // 2}" for number in range(64)])
     train = FeatureTable(known.image_id, known.observation_id, known.blocks, CLASS_IDS[labels])
     classifier = train_classifier(train, VENOMOUS, Recipe(folds=2), "drawn")
-    root = tmp_path_factory.mktemp("identification")
     package_of(root / "model_package", backbone, train, photos, classifier)
     new = [snake(number % 4, 1000 + number) for number in range(12)]
     files = [root / "photos" / f"{number:02}.png" for number in range(12)]

@@ -1,1 +1,1 @@
-"""The whole job killed at random moments:  python -m snake_assets_tests.kills  (or `make kills`)."""
+"""The whole job, or the inbox, killed at random:  python -m snake_assets_tests.kills  (`make kills`)."""

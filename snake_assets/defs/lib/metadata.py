@@ -66,6 +66,16 @@ COLUMNS: Mapping[str, str] = {
     "empty where it is not known which species are.",
     "top5_class_id": "class_id of the five most probable species, most probable first.",
     "top5_probability": "Their calibrated probabilities, from 0 to 1.",
+    # identifications
+    "identifications.path": "Path of the photo below the inbox, with forward slashes.",
+    "identifications.observation_id": "The same: each photo is answered by itself.",
+    "identifications.sha256": "SHA-256 digest of the content that was answered; none where there was none.",
+    "answer": "A species, a genus, `venomous, species unsure` or `unknown`; empty where it is unreadable.",
+    "level": "How far the answer goes: species, genus, venomous_unsure, unknown or unreadable.",
+    "prediction_set": "Species that hold the true one as often as the package promises, likeliest first.",
+    "top_k": "The five likeliest species with their calibrated probabilities.",
+    "look_alikes": "The nearest photos of the package's gallery: species, cosine, file, whether venomous.",
+    "error": "Why the photo cannot be read; else empty.",
     # submission
     "submission.class_id": "The species answered for the observation.",
     # species_counts.csv

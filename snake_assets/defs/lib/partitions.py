@@ -1,4 +1,4 @@
-"""How the assets are partitioned, by data split; which splits a run makes; what steps have to share."""
+"""How the assets are partitioned, by data split or by batch; which splits a run makes; what steps share."""
 
 from collections.abc import Sequence
 
@@ -31,6 +31,9 @@ class Splits(dg.StaticPartitionsDefinition):
 
 
 splits = Splits(list(SPLITS))
+# Batches, not photos: a look at the inbox adds one at most, and retires the oldest beyond MOST_BATCHES.
+batches = dg.DynamicPartitionsDefinition(name="inbox_batches")
+MOST_BATCHES = 100_000
 
 
 def present_splits(context: dg.AssetExecutionContext, raw_data: RawData) -> list[str]:

@@ -13,7 +13,9 @@ from snake_assets.snakeclef.layouts.official import OFFICIAL
 from snake_assets.snakeclef.layouts.own import Options
 from snake_assets.snakeclef.metadata import METADATA_FILES
 from snake_assets.snakeclef.raw.sources import BucketData, LocalData, RawSource
+from snake_assets.storage.fingerprints import fingerprint
 from snake_assets.storage.objectstore.gcs import BucketPath
+from snake_assets.storage.objectstore.mirror import Mirror
 from snake_assets.storage.paths import AnyPath, any_root, local_root
 
 if TYPE_CHECKING:
@@ -123,6 +125,34 @@ def gcs_client() -> "storage.Client":
     return GCSResource().get_client()
 
 
+class Inbox(dg.ConfigurableResource[None]):
+    """Where new photos arrive, which the sensor new_photos looks for."""
+
+    root: str | None = Field(
+        default=None,
+        description="Where new photos arrive: a folder, or gs://BUCKET/FOLDER in Google Cloud Storage. "
+        "Nothing there is moved or changed. Default: SNAKE_INBOX, else none.",
+    )
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is an inbox."""
+        return bool(setting(self.root, "SNAKE_INBOX", ""))
+
+    def folder(self) -> AnyPath:
+        """The inbox. Raises SettingError where none is set, or it is no folder."""
+        text = setting(self.root, "SNAKE_INBOX", "")
+        if not text:
+            raise SettingError("SNAKE_INBOX is not set: set it to the folder where new photos arrive.")
+        root = any_root(text, "SNAKE_INBOX", gcs_client)
+        if isinstance(root, Path) and not root.is_dir():
+            raise SettingError(
+                f"SNAKE_INBOX={root} is not a folder: set it to the one where new photos arrive, or mount "
+                "its disk."
+            )
+        return root
+
+
 class Store(dg.ConfigurableResource[None]):
     """Where everything that assets write is kept."""
 
@@ -137,3 +167,18 @@ class Store(dg.ConfigurableResource[None]):
         text = setting(self.root, "SNAKE_STORE", str(home() / "store"))
         place = any_root(text, "SNAKE_STORE", gcs_client) / asset
         return place / split if split else place
+
+    def local_folder(self, asset: str) -> Path:
+        """The folder of an asset's files on this machine; fetched where the store is in a bucket.
+
+        Raises:
+            StorageError: it cannot be fetched.
+        """
+        folder = self.folder(asset)
+        if isinstance(folder, Path):
+            return folder
+        cache = local_root(setting(None, "SNAKE_CACHE", str(home() / "fetched")), "SNAKE_CACHE")
+        here = cache / folder.bucket.name / fingerprint(folder.parent.key)[:16]
+        wanted = {f"{asset}/{name}": there for name, there in folder.listed(deep=True).items()}
+        Mirror(folder.parent, here, here / "growing").bring(asset, wanted)
+        return here / asset

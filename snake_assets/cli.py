@@ -1,4 +1,4 @@
-"""The project's own command: `snake-assets predict`, `app`, `entry check`, `summary`.
+"""The project's own command: `snake-assets predict`, `app`, `review`, `entry check`, `summary`.
 
 A command is a module with `add_arguments(parser)` and `run(arguments) -> exit status`; only the one that is
 asked for is imported. Its arguments have `home`, the function that names the project's folder `.snake`.
@@ -14,6 +14,7 @@ from pathlib import Path
 COMMANDS = {
     "predict": ("snake_assets.identification.command", "identify the snakes in photos"),
     "app": ("snake_assets.identification.page", "open a page on which snakes are identified"),
+    "review": ("snake_assets.identification.review", "photos whose label would teach the most, out and back"),
     "entry": ("snake_assets.identification.entry.check", "try an entry to the code competition"),
     "check-data": ("snake_assets.snakeclef.check_data", "look raw data over before anything is run on it"),
     "summary": ("snake_assets.summary", "what the last run of the job snakeclef came to"),

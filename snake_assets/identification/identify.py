@@ -164,6 +164,15 @@ class Package:
             waiting = [one for one in waiting if missing[one.photo.observation_id]]
             yield from self._answered(ready, weights, top_k)
 
+    def features(self, photos: Sequence[Photo]) -> FeatureTable:
+        """The vectors of those photos that can be read, by their paths, which must differ.
+
+        Raises:
+            EmbeddingError: the device's memory is too small.
+        """
+        batches = self._batches(photos, self.batch_size)
+        return _features([one for batch in batches for one in batch if not one.error])
+
     def weights(self, country: str | None, species: Sequence[str] | None) -> Weights | None:
         """By what the probability of each species is multiplied, [C]; None without country and list.
 
@@ -260,13 +269,7 @@ class Package:
         """The answers of whole observations."""
         answers: dict[int, Answer] = {}
         if readable := [one for one in seen if not one.error]:
-            table = FeatureTable(
-                image_id=[f"{number}" for number in range(len(readable))],
-                observation_id=[one.photo.observation_id for one in readable],
-                blocks={
-                    name: np.stack([one.vectors[name] for one in readable]) for name in readable[0].vectors
-                },
-            )
+            table = _features(readable)
             names, said = observe(self.classifier, self.nearness, table)
             decided = dict(zip(names, self._decided(names, said, weights, top_k), strict=True))
             whitened = self.classifier.neighbours.whitened(table.blocks[CLS])
@@ -328,6 +331,15 @@ class Package:
                     for one in likeliest[:top_k]
                 ),
             )
+
+
+def _features(seen: Sequence[_Seen]) -> FeatureTable:
+    names = seen[0].vectors if seen else ()
+    return FeatureTable(
+        image_id=[one.photo.path for one in seen],
+        observation_id=[one.photo.observation_id for one in seen],
+        blocks={name: np.stack([one.vectors[name] for one in seen]) for name in names},
+    )
 
 
 def _together(observation_id: Sequence[str]) -> list[int]:

@@ -31,11 +31,15 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a CSV file; cells are taken by column name and know where they came from."""
+    """One line of a CSV file; cells are taken by column name and know where they came from.
+
+    `unit` is what `line` counts, in other files than CSV.
+    """
 
     path: AnyPath
     line: int
     cells: dict[str, str]
+    unit: str = "line"
 
     def text(self, column: str) -> str:
         """The cell, stripped; an empty one is a DataError."""
@@ -62,7 +66,7 @@ class Row:
 
     def error(self, column: str, fault: str, remedy: str) -> DataError:
         """A DataError about one cell of this line."""
-        return DataError(f"{self.path}, line {self.line}, column {column!r} {fault}: {remedy}.")
+        return DataError(f"{self.path}, {self.unit} {self.line}, column {column!r} {fault}: {remedy}.")
 
 
 def read_rows(

@@ -97,7 +97,7 @@ class Labels:
 
 
 def _place(row: Row) -> str:
-    return f"{row.path.name}, line {row.line}"
+    return f"{row.path.name}, {row.unit} {row.line}"
 
 
 SPLITS = ("train", "val", "test")
@@ -105,11 +105,13 @@ SIZE_FOLDER = "SnakeCLEF2023-small_size"
 LABELLED_COLUMNS = ("observation_id", "binomial_name", "image_path", "class_id")
 TEST_COLUMNS = ("observation_id", "filename")
 OPTIONAL_COLUMNS = ("endemic", "code")
+# Photos that people have named (`snake-assets review`), and their folder below that of train.
+REVIEWED, REVIEWED_FOLDER = "reviewed.csv", "reviewed"
 
 
 @dataclass(frozen=True)
 class MetadataFile:
-    """One official file: its name, whether a data set may lack it, and the folder its paths start from."""
+    """One metadata file: its name, whether a data set may lack it, and the folder its paths start from."""
 
     name: str
     photo_folder: str
@@ -120,6 +122,7 @@ METADATA_FILES: Mapping[str, tuple[MetadataFile, ...]] = {
     "train": (
         MetadataFile("SnakeCLEF2023-TrainMetadata-iNat.csv", f"train/{SIZE_FOLDER}"),
         MetadataFile("SnakeCLEF2023-TrainMetadata-HM.csv", "train", optional=True),
+        MetadataFile(REVIEWED, "train", optional=True),
     ),
     "val": (MetadataFile("SnakeCLEF2023-ValMetadata.csv", f"val/{SIZE_FOLDER}"),),
     "test": (MetadataFile("SnakeCLEF2024-TestMetadata.csv", "test"),),
@@ -164,7 +167,7 @@ def metadata_paths(root: Path, split: str) -> list[Path]:
 def read_metadata(
     root: Path, split: str, known_classes: Mapping[int, bool], notes: list[str] | None = None
 ) -> list[PhotoRow]:
-    """Read a split's metadata files in their official order, iNaturalist before HerpMapper.
+    """Read a split's metadata files in order: iNaturalist, HerpMapper, reviewed photos.
 
     Args:
         root: root of the raw data, which holds `metadata/`.

@@ -21,6 +21,7 @@ from benchmarks import (
     official,
     ray,
     resize,
+    review,
     scale,
     whole,
 )
@@ -155,6 +156,17 @@ def test_what_logit_adjustment_gains_on_a_long_tail():
     found = classifier.measure_long_tail(table, VENOMOUS, 2)
     low, high = found["long_tail_f1_over_unadjusted_interval"]
     assert low <= found["long_tail_f1_over_unadjusted"] <= high and 0 < found["long_tail_track1"] <= 100
+
+
+def test_review_counts_the_labels_of_arms_that_begin_alike():
+    table = species_table(observations=12, photos=2, spread=3.0)
+    train, _ = classifier.halves(table, 0)
+    begin = review.beginning(train, np.random.default_rng(0))
+    assert len({train.observation_id[row] for row in begin.tolist()}) == len(begin) == 2 * len(VENOMOUS)
+    found = review.measure(table, VENOMOUS, 2, 1)
+    assert all(len(begin) <= labels <= len(train) for labels in found["labels"].values())
+    low, high = found["interval"]
+    assert low <= found["labels_ratio"] <= high
 
 
 def test_detect(measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -115,6 +115,9 @@ def assert_whole(page: str, count: int = 9) -> Read:
 def test_a_whole_page_with_every_chart_and_photo() -> None:
     judgement = judged(WRONG)
     read = assert_whole(page_of(judgement))
+    assert "came from review" not in read.words
+    reviewed = replace(judgement, reviewed_photos=2)
+    assert "2 came from review" in " ".join(assert_whole(page_of(reviewed)).words.split())
     for chart in CHARTS.values():
         assert " ".join(chart.caption.split()) in read.words
     images = [attributes for tag, attributes in read.tags if tag == "img"]

@@ -1,6 +1,7 @@
 """Where raw data comes from and where everything is kept, as resources (see settings.py)."""
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg

@@ -20,10 +20,11 @@ from snake_assets.learning.evaluation.leakage import Leak, Leakage, find_leakage
 from snake_assets.learning.evaluation.mistakes import Mistake, find_mistakes
 from snake_assets.learning.evaluation.per_species import species_table
 from snake_assets.learning.feature_table import FeatureTable
+from snake_assets.snakeclef.metadata import REVIEWED_FOLDER
 from snake_assets.snakeclef.metric import Scores
 
 # Counts as an input: raise it when the same classifier and features would give another report.
-REPORT_VERSION = 7
+REPORT_VERSION = 8
 OWN = "the classifier"
 PREDICTIONS_FILE, SCORES_FILE = "predictions.parquet", "scores.json"
 SPECIES_FILE, LEAKAGE_FILE = "species.csv", "leakage.csv"
@@ -58,6 +59,8 @@ class Judgement:
         variants: scores with intervals: the classifier's own answer, each decision rule, the head alone, the
             neighbours alone, and the own answer without observations that have a copy in train.
         chance: mean scores of guessing among the classifier's species, by name.
+        train_photos: how many photos the classifier was trained on.
+        reviewed_photos: those of them that people named in a review.
         unreadable: observations without a readable photo.
         unseen: class_ids of the truth that the classifier does not know.
         confidence: of the most probable species, how often it is right at which probability.
@@ -71,6 +74,8 @@ class Judgement:
     venom_gap: str | None
     variants: Sequence[Variant]
     chance: Mapping[str, float]
+    train_photos: int
+    reviewed_photos: int
     unreadable: Sequence[str]
     unseen: Sequence[int]
     species: pl.DataFrame
@@ -149,6 +154,8 @@ def judge(
         chance=chance_level(labels, known, classifier.class_ids),
         venom=_judged_venom(predictions, labels, known),
         venom_gap=venom_gap(to_be_known, venomous, names),
+        train_photos=len(train),
+        reviewed_photos=sum(name.startswith(f"{REVIEWED_FOLDER}/") for name in train.image_id),
         unreadable=[name for name, photos in zip(order, predictions.photos, strict=True) if photos == 0],
         unseen=sorted(set(labels.tolist()) - set(classifier.class_ids.tolist())),
         species=species_table(labels, guessed, np.asarray(train.class_id), names, venomous),
@@ -201,6 +208,10 @@ def write_report(judgement: Judgement, folder: Path) -> None:
         "chance": {name: round(value, 2) for name, value in judgement.chance.items()},
         "observations": len(found),
         "photos": int(found.photos.sum()),
+        "train_photos": {
+            "metadata": judgement.train_photos - judgement.reviewed_photos,
+            "review": judgement.reviewed_photos,
+        },
         "unreadable_observations": list(judgement.unreadable),
         "unknown_class_ids": list(judgement.unseen),
         **({"venom_not_known": judgement.venom_gap} if judgement.venom_gap else {}),

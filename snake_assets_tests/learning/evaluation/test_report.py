@@ -153,6 +153,7 @@ def test_scores_hold_what_they_always_held_and_more(scores: dict[str, object]) -
     assert scores["rates"].keys() == {"P1", "P2", "P3", "P4"}
     assert sum(scores["errors"].values()) == 4
     assert (scores["observations"], scores["photos"]) == (12, 24)
+    assert scores["train_photos"] == {"metadata": len(TRAIN), "review": 0}
     assert scores["unreadable_observations"] == scores["unknown_class_ids"] == []
     assert scores["venomous_taken_for_harmless"] == scores["harmless_taken_for_venomous"] == 1
     assert scores["leakage"] == {"photos": 1, "same_file": 1, "observations": ["val 3"], "unfinished": False}

@@ -58,7 +58,7 @@ def at_random(rng: np.random.Generator, one_an_observation: bool) -> Chooser:
     """Chooses rows of a pool at random."""
 
     def chosen(_: SpeciesClassifier, pool: FeatureTable, count: int) -> Sequence[int]:
-        order = rng.permutation(len(pool)).tolist()
+        order: list[int] = rng.permutation(len(pool)).tolist()
         if one_an_observation:
             order = [*{pool.observation_id[row]: row for row in order}.values()]
         return order[:count]
@@ -122,7 +122,8 @@ def measure(table: FeatureTable, venomous: Mapping[int, bool], repeats: int, dra
             of_all: SpeciesClassifier = of_all,
         ) -> tuple[SpeciesClassifier, float]:
             trained = refit(of_all, part, venomous)
-            return trained, score(truth, trained.identify(test).class_id, venomous).track1
+            reached = score(truth, trained.identify(test).class_id, venomous).track1
+            return trained, reached or 0.0
 
         rng = np.random.default_rng(repeat)
         begin, wanted = beginning(train, rng), ENOUGH * track1(train)[1]

@@ -112,7 +112,7 @@ def run(asked: argparse.Namespace) -> int:
     if not chosen:
         raise IdentificationError(
             f"None of the {len(photos)} photos is to be asked for: they are reviewed, or not there "
-            f"({photos[0].content} for one: name the folder that the paths start from with --photos)."
+            f"({asked.photos / photos[0].path} for one: say with --photos where paths start)."
         )
     rows = [
         _row(answer, reason)
@@ -182,7 +182,7 @@ def _frames(path: Path) -> Iterator[pl.DataFrame]:
 def margins(probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """How far the likeliest species is before the next: [N] of probabilities [N, C], one column or more."""
     ordered = -np.sort(-np.hstack([probabilities, np.zeros((len(probabilities), 1))]), axis=1)
-    return ordered[:, 0] - ordered[:, 1]
+    return np.asarray(ordered[:, 0] - ordered[:, 1])
 
 
 def choose(
@@ -228,8 +228,7 @@ def centred(classifier: SpeciesClassifier, table: FeatureTable) -> Vectors:
     """CLS tokens less the mean of those that were trained on, of length 1, float32 [N, D], for `choose`."""
     found = table.blocks[CLS] - classifier.neighbours.mean
     length = np.linalg.norm(found, axis=1, keepdims=True)
-    unit: Vectors = found / np.where(length > 0, length, 1)
-    return unit
+    return np.asarray(found / np.where(length > 0, length, 1), np.float32)
 
 
 def _asked_for(
@@ -315,7 +314,12 @@ def _task(row: dict[str, str], likely: pl.Series, model: str) -> dict[str, Json]
     The format is that of https://labelstud.io/guide/predictions.
     """
     names = [str(one["species"]) for one in likely.to_list()]
-    guess = {"from_name": "species", "to_name": "photo", "type": "choices", "value": {"choices": names[:1]}}
+    guess: Json = {
+        "from_name": "species",
+        "to_name": "photo",
+        "type": "choices",
+        "value": {"choices": names[:1]},
+    }
     return {
         "data": {
             **row,

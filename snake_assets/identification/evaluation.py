@@ -31,7 +31,8 @@ from snake_assets.storage.bundles import Bundle
 
 SPLITS, RESAMPLES = 10, 2000
 # What the report looks at: with more photos, or more species to train on over and over, it would take hours.
-REPORT_PHOTOS, STRANGER_SPECIES, STRANGER_GROUPS = 20_000, 65, 13
+# So many species or fewer are left out one by one; more, in a few groups.
+REPORT_PHOTOS, STRANGER_SPECIES, ONE_BY_ONE, STRANGER_GROUPS = 20_000, 65, 13, 5
 RISK_STEPS = 20
 LEVELS_IN_WORDS: Mapping[AnswerLevel, str] = {
     "species": "by species",
@@ -238,15 +239,16 @@ def _strangers(
     assert table.class_id is not None
     folds = folds_of(table, classifier.recipe)
     told: list[tuple[int, Observations, Columns, Flags]] = []
-    for group in range(min(STRANGER_GROUPS, len(class_ids))):
-        strange = class_ids[group::STRANGER_GROUPS]
+    groups = len(class_ids) if len(class_ids) <= ONE_BY_ONE else STRANGER_GROUPS
+    for group in range(groups):
+        strange = class_ids[group::groups]
         left_out, fold = np.isin(table.class_id, strange), group % (int(folds.max()) + 1)
         held = folds == fold
         if len(class_ids) - len(strange) < 2 or not (held & ~left_out).any():
             continue
         seen, truth = _observed(classifier, table, ~held & ~left_out, held | left_out, venomous)
         told.append((fold, seen, truth, ~np.isin(classifier.class_ids[truth], strange)))
-        progress(f"{group + 1} of {STRANGER_GROUPS} groups of species left out")
+        progress(f"{group + 1} of {groups} groups of species left out")
     found: list[Stranger] = []
     for fold, seen, truth, is_known in told:
         strange = np.unique(truth[~is_known])

@@ -18,9 +18,9 @@ from snake_assets.learning.settings import Recipe
 
 # Counts as an input: raise it when the same features would give another classifier.
 CLASSIFIER_VERSION = 6
-# From so many photos on, one part of them is held out once, for 10,000 tell candidates apart well enough and
-# every further fold would cost as much as the classifier itself.
-MANY, HELD_OUT_OF_MANY = 50_000, 10_000
+# From so many photos or species on, one part of them is held out once, for 10,000 tell candidates apart well
+# enough and every further fold would cost as much as the classifier itself.
+MANY, MANY_SPECIES, HELD_OUT_OF_MANY = 50_000, 500, 10_000
 
 
 def train_classifier(
@@ -48,8 +48,9 @@ def train_classifier(
 
 
 def folds_of(table: FeatureTable, recipe: Recipe) -> npt.NDArray[np.int64]:
-    """The fold in which each labelled photo is held out, as from `grouped_folds`; of many photos one fold."""
-    cls, many, alike = table.blocks[CLS], len(table) > MANY, None
+    """The fold in which each labelled photo is held out, as from `grouped_folds`; of many, one fold."""
+    cls, alike = table.blocks[CLS], None
+    many = len(table) > MANY or np.unique(np.asarray(table.class_id)).size > MANY_SPECIES
     if recipe.near_duplicates:
         # Less their mean: a backbone that was never trained finds all photos alike.
         alike = duplicate_groups(cls, recipe.near_duplicates, cls.mean(axis=0))

@@ -38,8 +38,12 @@ def test_every_strength_and_share_is_tried_and_the_least_log_loss_chosen() -> No
     assert choice.held_out == 24
 
 
-def test_of_a_large_set_one_part_is_held_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MANY", 40)
+@pytest.mark.parametrize("limit", [{"MANY": 40}, {"MANY_SPECIES": 2}])
+def test_of_a_large_set_one_part_is_held_out_once(
+    limit: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in limit.items():
+        monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(module, "HELD_OUT_OF_MANY", 12)
     lines: list[str] = []
     classifier = train_classifier(species_table(), VENOMOUS, QUICK, "tiny", lines.append)

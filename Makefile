@@ -72,8 +72,8 @@ snapshot: $(VENV)/.dev ## write the snapshot of the whole graph anew, after a ch
 test-daemon: $(VENV)/.dev ## the slow tests: servers and passes that are killed, full disks, the whole job on other ground
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m daemon -n 2 --dist loadfile
 
-test-slow: $(VENV)/.dev ## those on real data and the slow ones in one go: some compute while others wait for their servers
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "real or daemon" -n 3 --dist loadfile --no-loadscope-reorder
+test-slow: $(VENV)/.dev ## these three in one go: some compute while others wait for their servers
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "real or daemon or browser" -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev ## style, import rules, dependencies that are not used or not named, and the form of what deploys
 	$(BIN)/ruff check .

@@ -22,7 +22,6 @@ from benchmarks.predict import command
 from snake_assets.defs.lib.partitions import batches
 from snake_assets.identification.inbox import batches_of, list_inbox, new_files, read_arrivals, record
 from snake_assets.storage.tables.table import open_table
-from snake_assets_tests.kills.inbox import MODULE
 from snake_assets_tests.serving import headless, until
 
 
@@ -32,7 +31,7 @@ def arrivals_to_rows(model: Path, photo: Path, root: Path, times: int) -> list[t
     inbox.mkdir()
     shutil.copytree(model, store / "model_package")
     settings = {"SNAKE_INBOX": str(inbox), "SNAKE_STORE": str(store), "SNAKE_DEVICE": "cpu"}
-    with headless(root / "home", settings, MODULE):
+    with headless(root / "home", settings, "snake_assets_tests.kills.quick_inbox"):
         for number in range(times):
             (inbox / f"{number}{photo.suffix}").write_bytes(photo.read_bytes() + bytes([number]))
             arrived = time.time()

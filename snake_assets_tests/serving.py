@@ -69,7 +69,8 @@ class Servers:
         with urllib.request.urlopen(request, timeout=60) as response:
             answer = json.load(response)
         assert not answer.get("errors"), answer["errors"]
-        return answer["data"]
+        data: dict[str, Any] = answer["data"]
+        return data
 
     def start(self, name: str, program: str, *arguments: str) -> None:
         """Start a program of Dagster's, whose output goes to `<home>/<name>.log`."""

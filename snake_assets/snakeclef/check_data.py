@@ -75,13 +75,17 @@ def check_data(layout: Layout) -> tuple[list[str], list[str]]:
         for split, lost in rejects.items()
         if lost.share > MOST_REJECTED
     ]
+    snakes: dict[int | None, set[str]] = defaultdict(set)
+    for source in sources["train"]:
+        snakes[source.row.class_id].add(source.row.observation_id)
+    if len(snakes) < 2 or max(map(len, snakes.values())) < 2:
+        stops.append("Train needs two species, one of them with two observations.")
     return [*lines, *notes], stops
 
 
 @dataclass(frozen=True)
 class Rejects:
-    """Reason -> photos of a split that ingest would reject, and the share of the split that they stand "
-    "for."""
+    """Reason -> photos of a split that ingest would reject, and the share of it that they stand for."""
 
     reasons: Mapping[str, Sequence[str]]
     share: float
@@ -93,8 +97,7 @@ class Rejects:
 
     @classmethod
     def among(cls, sources: Sequence[Source], step: int) -> "Rejects":
-        """Those that a listing tells, and of each `step`th photo, which is opened, those that its bytes "
-        "tell."""
+        """Those that a listing tells, and those that the bytes of each `step`th photo tell."""
         reasons: dict[str, list[str]] = defaultdict(list)
         weight = 0
         for number, source in enumerate(sources):

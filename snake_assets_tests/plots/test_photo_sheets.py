@@ -20,6 +20,9 @@ from snake_assets.plots.photo_sheets import (
     thumbnails,
     tile_of,
 )
+from snake_assets.snakeclef.image_table import ingest
+from snake_assets.snakeclef.metadata import LicensedPhotoRow, PhotoRow
+from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.preprocessing.regions import Region
 from snake_assets_tests.conftest import photo_bytes
@@ -102,3 +105,22 @@ def test_photos_are_found_in_any_shard_and_the_rest_left_alone(tmp_path: Path) -
     found = thumbnails(images, ["5.jpg", "0.jpg", "6.jpg", "absent.jpg"])
     assert found == {"0.jpg": thumbnail(photo_bytes(0)), "5.jpg": thumbnail(photo_bytes(5))}
     assert thumbnail(b"") is thumbnail(b"no photo") is None
+
+
+def test_licence_and_rights_holder_stand_below_photos_of_which_they_are_known(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "a.jpg").write_bytes(photo_bytes())
+    plain = PhotoRow("a.jpg", "1", "test/a.jpg")
+    licence = "http://creativecommons.org/licenses/by-nc/4.0/"
+    shown = []
+    for rights in ((), (licence, "A. Person"), (None, "A. Person")):
+        row = LicensedPhotoRow(**vars(plain), licence=rights[0], rights_holder=rights[1]) if rights else plain
+        ingest([row], find_photos(tmp_path, "test"), "test", tmp_path / "images")
+        encoded = contact_sheet(open_table(tmp_path / "images"))
+        shown.append(np.asarray(Image.open(io.BytesIO(encoded)).convert("L")).astype(int))
+    bare, licensed, unknown = shown
+    assert licensed.shape == unknown.shape and licensed.shape[0] > bare.shape[0]
+    assert np.abs(licensed - unknown).max() > 60
+    # Below the photo and its name, two more lines of dark ink.
+    lines = licensed[bare.shape[0] - GAP :].min(axis=1) < 128
+    assert lines.sum() > 8

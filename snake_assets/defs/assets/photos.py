@@ -62,10 +62,11 @@ def raw_images(
     SNAKE_DATA to the root of the raw data.
     """
     digests = {}
+    source = raw_data.source()
+    layout = raw_data.layout(source)
+    context.log.info(f"The raw data is in the layout {layout.name}.")
     for split in present_splits(context, raw_data):
-        source, folder = raw_data.source(), store.folder("raw_images", split)
-        layout = raw_data.layout()
-        context.log.info(f"The raw data is in the layout {layout.name}.")
+        folder = store.folder("raw_images", split)
         with fetching(context, split) as report:
             fetched = source.fetch(split, report)
         inventory = take_inventory(
@@ -123,17 +124,19 @@ def image_table(
 ) -> dg.MaterializeResult[None]:
     """A split's photos with their labels, one row a photo, with the file's own bytes.
 
-    Rows keep the order of the official metadata. A photo that is missing, empty, cut short, not an image,
-    or too large to be one is named in `rejects.parquet` and in the metadata below: mend the file and
-    materialize raw_images and this again, or leave it out; an observation without a readable photo still
-    gets a prediction. `photos_found` counts in which way files were found: at their path to the letter, in
-    another Unicode normalisation, in other case, or by the last part of it. `read_although` says what was
-    read although the metadata is not as the official files are. If it fails, the message names the file,
-    line and column that is wrong, or how many photos are away: mend it and materialize this again.
+    Rows keep the order of the metadata, or of the paths where folders name the species. A photo that is
+    missing, empty, cut short, not an image, or too large to be one is named in `rejects.parquet` and in the
+    metadata below: mend the file and materialize raw_images and this again, or leave it out; an observation
+    without a readable photo still gets a prediction. `photos_found` counts in which way files were found:
+    at their path to the letter, in another Unicode normalisation, in other case, or by the last part of it.
+    `read_although` says what was read although the metadata is not as the official files are. If it fails,
+    the message names the file, line and column that is wrong, or how many photos are away: mend it and
+    materialize this again.
     """
     digests = {}
+    source = raw_data.source()
+    layout = raw_data.layout(source)
     for split in present_splits(context, raw_data):
-        source, layout = raw_data.source(), raw_data.layout()
         notes: list[str] = []
         venomous, rows = layout.venom(), layout.rows(split, notes)
         inventory = open_table(store.folder("raw_images", split))

@@ -45,10 +45,11 @@ def submission(
     takes final_classifier and the test split, nothing else. If it fails because photos are new in the test
     metadata, materialize the test split's features first: the job predict does both.
     """
-    if reason := raw_data.left_out("test"):
+    source = raw_data.source()
+    if reason := raw_data.left_out("test", source):
         context.log.warning(reason)
         return dg.MaterializeResult(metadata={"left_out": reason})
-    layout = raw_data.layout()
+    layout = raw_data.layout(source)
     venomous = layout.venom()
     images = open_table(store.folder("image_table", "test"))
     order = observation_order(layout.rows("test"), images)

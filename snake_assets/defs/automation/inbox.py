@@ -32,6 +32,8 @@ from snake_assets.storage.tables.manifest import read_manifest
 from snake_assets.storage.tables.table import open_table
 
 SECONDS = 30
+# Of a run that the daemon means to start again.
+RETRY_TAG = "dagster/will_retry"
 # For reading new photos in one look; the code server is asked for an answer within 60.
 READING_SECONDS = 20.0
 # A batch of which so many runs were killed at work is left to a person.
@@ -64,29 +66,31 @@ def look(context: dg.SensorEvaluationContext, store: Store, inbox: Inbox) -> dg.
     settled = [file for file in new if file.mark in before]
     if settled or missed:
         left = record(folder, root, settled, missed, READING_SECONDS)
-        copies, arrivals = arrivals["event"].eq(COPY).sum(), read_arrivals(folder)
-        if copies := arrivals["event"].eq(COPY).sum() - copies:
+        before_it, arrivals = len(arrivals), read_arrivals(folder)
+        if copies := arrivals[before_it:]["event"].to_list().count(COPY):
             told.append(f"{copies} new files are copies of known photos.")
         told += [f"{left} more photos at the next look."] if left else []
     if len(new) > len(settled):
         told.append(f"{len(new) - len(settled)} new photos are looked at again, as they may be in copying.")
     made = batches_of(arrivals, state.get("last", ""))
     waiting += made
-    requests, unsent = [], dict[str, str]()
+    requests, idle = [], dict[str, str]()
     for batch in waiting:
         # Another deployment may have answered it, or this one before it was reset.
         if batch in made and read_manifest(store.folder(IDENTIFICATIONS, batch)):
             continue
-        # A daemon that is killed may leave a run that nobody will send: one that two looks find so.
+        # A daemon that was killed may have lost a run before it sent it, or the retry that it promised: what
+        # two looks find so is asked for anew.
         runs = context.instance.get_run_records(
             dg.RunsFilter(job_name=identify.name, tags={PARTITION_TAG: batch})
         )
         last = runs[0].dagster_run if runs else None
-        if last and last.status == dg.DagsterRunStatus.NOT_STARTED:
-            unsent[batch] = last.run_id
-        sent = last and state.get("unsent", {}).get(batch) != last.run_id
+        promised = last and last.is_finished and last.tags.get(RETRY_TAG) == "true"
+        if last and (promised or last.status == dg.DagsterRunStatus.NOT_STARTED):
+            idle[batch] = last.run_id
+        lost = batch in idle and state.get("idle", {}).get(batch) == idle[batch]
         started = sum(run.start_time is not None for run in runs)
-        if why := _why_not(context.instance, last, started) if last and sent else None:
+        if why := _why_not(context.instance, last, started) if last and not lost else None:
             told.append(f"{batch}: {why}")
         else:
             requests.append(dg.RunRequest(run_key=f"{batch}:{len(runs)}", partition_key=batch))
@@ -99,7 +103,7 @@ def look(context: dg.SensorEvaluationContext, store: Store, inbox: Inbox) -> dg.
             {
                 "seen": [file.mark for file in new],
                 "waiting": waiting,
-                "unsent": unsent,
+                "idle": idle,
                 "last": made[-1] if made else state.get("last", ""),
             }
         ),
@@ -109,7 +113,7 @@ def look(context: dg.SensorEvaluationContext, store: Store, inbox: Inbox) -> dg.
 
 def _why_not(instance: dg.DagsterInstance, last: dg.DagsterRun, started: int) -> str | None:
     """Why a batch without answers gets no run after its last one; None where it does."""
-    if last.status in NOT_FINISHED or last.tags.get("dagster/will_retry") == "true":
+    if last.status in NOT_FINISHED or last.tags.get(RETRY_TAG) == "true":
         return f"run {last.run_id[:8]} is at it."
     # What a step says of itself it would say again; a run that was killed said nothing.
     failed = instance.all_logs(last.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)

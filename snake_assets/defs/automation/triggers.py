@@ -113,7 +113,7 @@ def refresh_submission(
     for split in SPLITS:
         if stale := stale_features(source.listing(split), store, sought, crops):
             return dg.SkipReason(f"The features of {split} come first: {stale.why}.")
-    there = [split for split in SPLITS if not raw_data.left_out(split)]
+    there = [split for split in SPLITS if not raw_data.left_out(split, source)]
     if stale := stale_answers(store, crops, there):
         answer = request(context.instance, snakeclef.name, stale)
         return dg.SkipReason(answer) if isinstance(answer, str) else answer

@@ -8,6 +8,7 @@ loses the splits of one that is run for several.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import dagster as dg
 
@@ -20,6 +21,7 @@ from snake_assets.defs.resources.settings import Limits
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.learning.errors import LearningError
 from snake_assets.snakeclef import DataError
+from snake_assets.snakeclef.layouts.layout import Layout
 from snake_assets.snakeclef.layouts.official import OFFICIAL
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.storage import StorageError
@@ -47,13 +49,18 @@ class Site:
         return {split: open_table(folder) for split, folder in folders.items() if read_manifest(folder)}
 
     def venomous(self) -> dict[int, bool]:
-        """The venom list."""
-        return self.raw_data.layout().venom()
+        """What is known of venom."""
+        return self.layout.venom()
 
     @property
     def is_official(self) -> bool:
         """Whether the raw data is an entrant's, whose venom list is to have every class."""
-        return self.raw_data.layout().name == OFFICIAL
+        return self.layout.name == OFFICIAL
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The raw data in its layout, read once for all checks of a step."""
+        return self.raw_data.layout()
 
 
 Examination = Callable[[Site], Mapping[str, Findings]]

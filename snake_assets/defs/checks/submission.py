@@ -30,7 +30,7 @@ def _is_there(site: Site) -> bool:
 def _complete(site: Site) -> Mapping[str, Findings]:
     if not _is_there(site):
         return {}
-    rows = site.raw_data.layout().rows("test")
+    rows = site.layout.rows("test")
     observations = list(dict.fromkeys(row.observation_id for row in rows))
     return {SUBMISSION: submission_against(_file(site), observations)}
 

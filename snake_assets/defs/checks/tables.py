@@ -20,7 +20,7 @@ IMAGES = "image_table"
 
 
 def _image_rows(site: Site) -> Mapping[str, Findings]:
-    layout = site.raw_data.layout()
+    layout = site.layout
 
     def examine(table: Table) -> Findings:
         return account_for_rows(table, labels_of(layout.rows(str(table.manifest.split))))

@@ -41,7 +41,8 @@ def present_splits(context: dg.AssetExecutionContext, raw_data: RawData) -> list
 
     A run of nothing else is of all that it was asked for, and fails where the first is looked for.
     """
-    why = {split: raw_data.left_out(split) for split in context.partition_keys}
+    source = raw_data.source()
+    why = {split: raw_data.left_out(split, source) for split in context.partition_keys}
     if all(why.values()):
         return list(why)
     lacking = {split: reason for split, reason in why.items() if reason}

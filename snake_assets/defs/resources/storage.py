@@ -70,18 +70,21 @@ class RawData(dg.ConfigurableResource[None]):
         description="Seed of that choice, 0 or more; another one gives another val.",
     )
 
-    def layout(self) -> Layout:
-        """The raw data in its layout, its metadata fetched where it is in a bucket; otherwise as `source`."""
-        source = self.source()
+    def layout(self, source: RawSource | None = None) -> Layout:
+        """The raw data in its layout, its metadata fetched where it is in a bucket; otherwise as `source`.
+
+        Whoever asks several times gives a source of their own, whose folder is then read once.
+        """
+        source = source or self.source()
         source.fetch_metadata()
         return source.layout
 
-    def left_out(self, split: str) -> str | None:
+    def left_out(self, split: str, source: RawSource | None = None) -> str | None:
         """Why a split is left out, in a sentence: the raw data has nothing of it; None where it has.
 
         Train is never left out, and what has only metadata or only photos is no lack but a fault.
         """
-        source, needed_by = self.source(), NEEDED_BY.get(split)
+        source, needed_by = source or self.source(), NEEDED_BY.get(split)
         source.fetch_metadata()
         if needed_by is None or source.layout.describes(split) or not source.listing(split).is_empty:
             return None

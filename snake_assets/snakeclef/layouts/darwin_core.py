@@ -236,8 +236,7 @@ def _keys(identifier: str) -> Iterator[str]:
 
 
 def _found(path: str, keys: Mapping[str, set[tuple[str, int]]]) -> tuple[str, int] | None:
-    """The record of a photo, and the number of its medium, -1 where only the record is told; None for "
-    "none."""
+    """The record of a photo, and the number of its medium: -1 where only the record is told."""
     above, name = ("", *PurePosixPath(path.lower()).with_suffix("").parts)[-2:]
     for key in (f"{above}/{name}", name, re.sub(r"[ _-]\d+$", "", name), above):
         found = keys.get(key, set())

@@ -14,6 +14,7 @@ from snake_assets.snakeclef.raw.archives import Archive
 from snake_assets.snakeclef.raw.photo_files import PhotoFile, find_photos
 from snake_assets.storage.fingerprints import fingerprint
 
+TABLE = "table"
 # Names that people give the splits.
 SPLIT_NAMES = {
     "train": ("train", "training"),
@@ -98,14 +99,14 @@ class OwnLayout:
         files = self._files(notes)
         photos = self.read(self.root, files, self.options, notes)
         species = Species(self.root, notes)
-        identities = species.identify({one.species for one in photos if _labelled(one)} - {None}, notes)  # type: ignore[arg-type]
+        texts = {photo.species for photo in photos if photo.species and _labelled(photo)}
+        identities = species.identify(texts, notes)
         if len({identity.class_id for identity in identities.values()}) < 2:
             named = min(identities, default=None)
             raise DataError(
-                f"{self.root} holds {f'one species, {named!r}' if named else 'no photo of a species'}, as "
-                "layout "
-                f"{self.name}: at least two are to be told apart. See that SNAKE_DATA is the folder right "
-                "above them (docs/your-data.md)."
+                f"{self.root} holds {f'one species, {named!r}' if named else 'no photo of a species'}, "
+                f"in the layout {self.name}: at least two are to be told apart. See that SNAKE_DATA is the "
+                "folder right above them (docs/your-data.md)."
             )
         _refuse_two_species(photos, identities)
         splits = self._splits(photos, identities, notes)
@@ -120,9 +121,8 @@ class OwnLayout:
         taken = {photo.file.path for photo in photos if photo.file}
         # Named among the unreadable files of train.
         found["train"] += [file for file in files if file.fault and file.path not in taken]
-        unread = sum(file.path not in taken and not file.fault for file in files)
-        if unread:
-            notes.append(f"{unread} files are no photos of a row and left out.")
+        if unread := sum(file.path not in taken and not file.fault for file in files if self.name == TABLE):
+            notes.append(f"{unread} files that no row of {self.tables[0].name} names are left out.")
         for files_of_split in found.values():
             files_of_split.sort(key=lambda file: file.path)
         return Contents(rows, found, species.venomous, notes)
@@ -227,9 +227,8 @@ def _refuse_two_species(photos: Sequence[Photo], identities: Mapping[str, Identi
         if identities[photo.species or ""] != identities[first.species or ""]:
             raise DataError(
                 f"{photo.where} gives observation {photo.observation_id!r} the species {photo.species!r}, "
-                "and "
-                f"{first.where} gives it {first.species!r}: an observation is of one species; correct one "
-                "of them."
+                f"and {first.where} gives it {first.species!r}: an observation is of one species; correct "
+                "one of them."
             )
 
 

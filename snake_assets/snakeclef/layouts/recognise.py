@@ -8,7 +8,7 @@ from snake_assets.snakeclef.layouts.darwin_core import META, OCCURRENCES, archiv
 from snake_assets.snakeclef.layouts.folders import read_folders
 from snake_assets.snakeclef.layouts.layout import Layout
 from snake_assets.snakeclef.layouts.official import METADATA, OFFICIAL_FILES, OfficialLayout
-from snake_assets.snakeclef.layouts.own import LITTER_FOLDERS, Options, OwnLayout
+from snake_assets.snakeclef.layouts.own import LITTER_FOLDERS, TABLE, Options, OwnLayout
 from snake_assets.snakeclef.layouts.table import FIELDS, describe_tables, read_table, tables_in
 from snake_assets.snakeclef.metadata import SIZE_FOLDER, SPLITS
 from snake_assets.snakeclef.raw.archives import find_archives
@@ -61,7 +61,7 @@ def recognise(root: Path, options: Options | None = None, link_roots: tuple[Path
         if len(tables) > 1:
             raise describe_tables(tables)
         read = partial(read_table, tables[0])
-        return OwnLayout("table", root, (tables[0],), read, options, link_roots, remarks)
+        return OwnLayout(TABLE, root, (tables[0],), read, options, link_roots, remarks)
     if _has_folders(root):
         return OwnLayout("folders", root, (), read_folders, options, link_roots, remarks)
     known = "; ".join(f"{name} ({what})" for name, what in LAYOUTS.items())

@@ -176,12 +176,11 @@ def _row(path: Path, line: int, cells: Mapping[str, Cell]) -> Row:
                 f"{path}, row {line}, column {name!r} has more than {MAX_FIELD_LENGTH} characters."
             )
         texts[name] = cell
-    return Row(path, line, texts)
+    return Row(path, line, texts, "row")
 
 
 def _sheet(path: Path) -> Iterator[tuple[int, list[Cell]]]:
-    """The rows of a workbook's only sheet that holds anything: number and cells, from the first that has "
-    "any."""
+    """The rows of a workbook's only sheet that holds anything: number and cells, from the header on."""
     from openpyxl import load_workbook
 
     try:

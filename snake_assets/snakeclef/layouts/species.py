@@ -1,5 +1,4 @@
-"""Names of species as people write them, and the class_ids and the venom that lists beside the photos "
-"give them."""
+"""Names of species as people write them, and what lists beside the photos say of them."""
 
 import hashlib
 import re
@@ -52,19 +51,16 @@ def key_of(text: str) -> str:
 
 
 def own_class_id(text: str) -> int:
-    """The class_id of a species that no list knows, 2^30 to 2^31 - 1: of its name alone, so always the "
-    "same."""
+    """The class_id of a species that no list knows, 2^30 to 2^31 - 1, made of its name: always the same."""
     digest = hashlib.sha256(key_of(text).encode()).digest()
     return FIRST_OWN + int.from_bytes(digest[:4], "big") % FIRST_OWN
 
 
 class Species:
-    """The lists of species that lie in a folder; `venomous` is class_id -> is venomous, where that is "
-    "known."""
+    """The lists of species in a folder; `venomous` is class_id -> is venomous, where that is known."""
 
     def __init__(self, root: Path, notes: list[str]) -> None:
-        """Read those that are there. Raises DataError where one is malformed or contradicts itself or "
-        "another."""
+        """Read those that are there. Raises DataError where one is malformed or contradicts another."""
         self._synonyms: dict[str, str] = {}
         self._ids: dict[str, Identity] = {}
         self._names: dict[int, str] = {}

@@ -60,7 +60,7 @@ def read_table(
         turned += "\\" in text
         place = _inside(row, columns["path"], root)
         if (earlier := first.setdefault(place, row)) is not row:
-            raise row.error(columns["path"], f"repeats {place!r} of line {earlier.line}", "remove one line")
+            raise row.error(columns["path"], f"repeats {place!r} of {row.unit} {earlier.line}", "remove one")
         split = _split(row, columns["split"]) if "split" in columns else None
         species = row.cells[columns["species"]].strip() if split == "test" else row.text(columns["species"])
         observation = place
@@ -71,7 +71,7 @@ def read_table(
             else:
                 alone += 1
         code = row.cells[columns["country"]].strip() or None if "country" in columns else None
-        where = f"{path.name}, line {row.line}"
+        where = f"{path.name}, {row.unit} {row.line}"
         told.append(Photo(place, observation, species or None, where, None, split, code))
     labels.finish()
     if turned:

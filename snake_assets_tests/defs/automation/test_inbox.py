@@ -145,6 +145,12 @@ def test_a_batch_is_asked_for_until_it_is_answered_unless_its_run_said_what_is_w
     here.instance.report_run_failed(run, "The process of this run is gone: it was killed.")
     here.look()
     assert here.asked == [batch]
+    promised = create_run(
+        here.instance, "identify", dg.DagsterRunStatus.FAILURE, {**tags, "dagster/will_retry": "true"}
+    )
+    assert f"{promised.run_id[:8]} is at it" in str(here.look())
+    here.look()
+    assert here.asked == [batch]
     unsent = create_run(here.instance, "identify", dg.DagsterRunStatus.NOT_STARTED, tags)
     assert f"{unsent.run_id[:8]} is at it" in str(here.look())
     here.look()

@@ -1,5 +1,4 @@
-"""Layouts are told by what a folder holds, say the same of the same photos, and refuse what is not "
-"certain."""
+"""Layouts are told by what a folder holds, say the same of the same photos, and refuse what is not sure."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

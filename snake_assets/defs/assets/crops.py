@@ -133,7 +133,7 @@ def yolo_crops(
             context.add_asset_metadata({"dagster/row_count": 0, "crops": OFF}, partition_key=split)
         return dg.MaterializeResult()
     settings = FindingSettings(config.batch_size, config.decoders, config.read_ahead, engine.open())
-    finder = crops.open(raw_data.layout().root, config.tuning())
+    finder = crops.open(raw_data.source().folder, config.tuning())
     if finder.warning:
         context.log.warning(finder.warning)
     context.log.info(f"looking for snakes with {finder.fingerprint_parts()} on {finder.device}")

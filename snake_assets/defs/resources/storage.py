@@ -9,6 +9,7 @@ from pydantic import Field
 
 from snake_assets.defs.resources.settings import SettingError, home, setting
 from snake_assets.demo.dataset import draw_demo_set
+from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.layouts.layout import Layout
 from snake_assets.snakeclef.layouts.official import OFFICIAL
 from snake_assets.snakeclef.layouts.own import Options
@@ -86,7 +87,10 @@ class RawData(dg.ConfigurableResource[None]):
         """
         source, needed_by = source or self.source(), NEEDED_BY.get(split)
         source.fetch_metadata()
-        if needed_by is None or source.layout.describes(split) or not source.listing(split).is_empty:
+        try:
+            if needed_by is None or source.layout.describes(split) or not source.listing(split).is_empty:
+                return None
+        except DataError:  # told by the step that reads the raw data, and no other one needs it
             return None
         missing = (
             f"neither metadata/{METADATA_FILES[split][0].name} nor a file below {source.known_as}/{split}"

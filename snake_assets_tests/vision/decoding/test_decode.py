@@ -73,7 +73,6 @@ class TestFormats:
             ("1", ("PNG", "TIFF", "GIF", "BMP"), 0),
             ("P", ("PNG", "TIFF", "GIF", "BMP"), 0),
             ("CMYK", ("JPEG", "TIFF"), 3),
-            ("YCbCr", ("TIFF",), 4),
             ("LAB", ("TIFF",), 4),
         ],
     )

@@ -15,6 +15,7 @@ import pytest
 
 from snake_assets.definitions import defs
 from snake_assets.defs.assets.model_package import PACKAGE
+from snake_assets.identification.batch import IDENTIFICATIONS
 from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS
 from snake_assets.vision.preprocessing.regions import CROPS
 from snake_assets_tests.browser.ui import BACKFILLS, RUNS, Box, Ui, browser_page
@@ -26,8 +27,8 @@ pytestmark = pytest.mark.browser
 
 ASSETS = described(defs)["assets"]
 GROUPS = sorted({asset["group"] for asset in ASSETS.values()})
-# Without SNAKE_CROPS and SNAKE_BOXES.
-OFF = {CROPS, CROP_EMBEDDINGS, "snake_detector"}
+# Without SNAKE_CROPS, SNAKE_BOXES and SNAKE_INBOX.
+OFF = {CROPS, CROP_EMBEDDINGS, "snake_detector", IDENTIFICATIONS}
 SCHEDULE, SPLITS = "backfill_missing_splits", ("train", "val", "test")
 # Turns of the wheel at which all assets are in the window, with their names alone.
 FAR_OUT = 300

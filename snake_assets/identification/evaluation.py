@@ -32,7 +32,7 @@ from snake_assets.storage.bundles import Bundle
 SPLITS, RESAMPLES = 10, 2000
 # What the report looks at: with more photos, or more species to train on over and over, it would take hours.
 # So many species or fewer are left out one by one; more, in a few groups.
-REPORT_PHOTOS, STRANGER_SPECIES, ONE_BY_ONE, STRANGER_GROUPS = 20_000, 65, 13, 5
+REPORT_PHOTOS, STRANGER_SPECIES, ONE_BY_ONE, STRANGER_GROUPS = 20_000, 65, 30, 5
 RISK_STEPS = 20
 LEVELS_IN_WORDS: Mapping[AnswerLevel, str] = {
     "species": "by species",

@@ -104,7 +104,7 @@ KILLS ?= 100
 kills: $(VENV)/.dev ## kill the whole job KILLS times at random (of SEED), and see what is lost; about 10 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m snake_assets_tests.kills --kills $(KILLS) --seed $(SEED)
 
-reliability: $(VENV)/.dev ## try every fault and every class of input, and write docs/reliability.md; half an hour
+reliability: $(VENV)/.dev ## try every fault and every class of input, and write docs/reliability.md; a quarter of an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m snake_assets_tests.reliability
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml

@@ -20,6 +20,7 @@ from snake_assets.identification.inbox import (
     read_arrivals,
     record,
 )
+from snake_assets.identification.review import read_answers
 from snake_assets.storage import StorageError
 from snake_assets.storage.local_files import only_writer
 from snake_assets_tests.identification.conftest import Made, snake
@@ -105,7 +106,9 @@ def test_answers_are_those_of_predict_and_what_cannot_be_read_is_a_row(desk: Des
     (desk.root / "other.png").write_bytes(snake(1, 79))
     package = load_package(made.folder, "cpu")
     photos = photos_of(batch, desk.arrivals, desk.root)
-    rows = pl.DataFrame(answer(desk.root.parent / "answers", batch, photos, package).read())
+    rows = pl.DataFrame(answer(desk.root.parent / "answers" / batch, batch, photos, package).read())
+    readable = rows.filter(pl.col("level") != "unreadable")["path"].to_list()
+    assert read_answers([desk.root.parent / "answers"])["path"].to_list() == readable != []
     same = package.identify([photo for photo, _ in made.photos])
     named = rows.filter(pl.col("path").str.contains(r"^\d\d.png"))
     assert named.drop("path", "observation_id", "sha256").equals(same.drop("path", "observation_id"))

@@ -23,8 +23,8 @@ def split_off_val(
     Observations with copies of one photo make a group, and a group is in val where the least hash of the seed
     and one of its observations lies in the first `share` of all: of every species, and of all photos, about
     that share. Of each species the group with the greatest hash stays in train. So a photo that is added
-    later
-    may bring an observation from train to val, and never one back, unless it is a copy that joins two groups.
+    later may bring an observation from train to val, and never one back, unless it is a copy that joins two
+    groups.
 
     Args:
         observations: of each photo, its observation_id.

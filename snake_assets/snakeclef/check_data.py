@@ -4,6 +4,7 @@ Nothing is written. What a run would refuse is refused here, by the same code.
 """
 
 import argparse
+import hashlib
 import os
 import sys
 from collections import Counter, defaultdict
@@ -12,14 +13,22 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from snake_assets.snakeclef import DataError
-from snake_assets.snakeclef.image_table import MAX_FILE_BYTES, MOST_REJECTED
+from snake_assets.snakeclef import DataError, counted
+from snake_assets.snakeclef.image_table import MOST_REJECTED
 from snake_assets.snakeclef.layouts.layout import Layout
+from snake_assets.snakeclef.layouts.near_copies import HASHES, PhotoHashes
 from snake_assets.snakeclef.layouts.own import Options
 from snake_assets.snakeclef.layouts.recognise import recognise
-from snake_assets.snakeclef.layouts.split import copies_among
 from snake_assets.snakeclef.metadata import SPLITS
-from snake_assets.snakeclef.raw.photo_files import FAULTS, Source, is_named_as_photo, match_photos
+from snake_assets.snakeclef.raw.photo_files import (
+    FAULTS,
+    MAX_FILE_BYTES,
+    PhotoFile,
+    Source,
+    is_named_as_photo,
+    match_photos,
+)
+from snake_assets.storage.paths import local_root
 from snake_assets.vision.decoding.decode import probe
 from snake_assets.vision.errors import UnreadablePhoto
 
@@ -29,6 +38,7 @@ FEWEST_PHOTOS = 5
 LOOKED_INTO = 5_000
 TOLD_BY_LISTING = frozenset(("missing", "empty", *FAULTS))
 NAMED = 5
+SAMPLE = 4096
 
 
 def check_data(layout: Layout) -> tuple[list[str], list[str]]:
@@ -63,10 +73,12 @@ def check_data(layout: Layout) -> tuple[list[str], list[str]]:
     lines += _copies(unpacked, {name for lost in rejects.values() for name in lost.names})
     for split, lost in rejects.items():
         for reason, names in sorted(lost.reasons.items()):
-            lines.append(f"{len(names):,} photos of {split} will be rejects, {reason}: {_some(names)}.")
+            lines.append(
+                f"{counted(len(names), 'photo')} of {split} will be rejected, {reason}: {_some(names)}."
+            )
     if step > 1:
         lines.append(
-            f"Only every {step}th photo was opened: there may be {step} times as many of these rejects."
+            f"Only one in {step} photos was opened: there may be {step} times as many of these rejects."
         )
     lines += [f"{split} is packed in archives, which raw_images unpacks: not looked at." for split in packed]
     lines += [f"There is no {split}: what needs it is left out." for split in SPLITS if split not in sources]
@@ -139,7 +151,7 @@ def _species(sources: dict[str, list[Source]], venomous: dict[int, bool]) -> lis
     known = sum(class_id in venomous for class_id in names)
     lines = [f"Venom is known of {known:,} of {len(names):,} species."]
     if few:
-        lines.append(f"{len(few):,} species have fewer than {FEWEST_PHOTOS} photos in train: {_some(few)}.")
+        lines.append(f"With fewer than {FEWEST_PHOTOS} photos in train: {len(few):,} species, {_some(few)}.")
     return lines
 
 
@@ -152,7 +164,7 @@ def _copies(sources: dict[str, list[Source]], rejected: Collection[str]) -> list
         if source.row.image_id not in rejected
     ]
     groups: dict[str, list[tuple[str, Source]]] = defaultdict(list)
-    for key, one in zip(copies_among([source.file for _, source in everything]), everything, strict=True):
+    for key, one in zip(_exact_copies([source.file for _, source in everything]), everything, strict=True):
         if key:
             groups[key].append(one)
     in_splits = [group for group in groups.values() if len({split for split, _ in group}) > 1]
@@ -167,6 +179,39 @@ def _copies(sources: dict[str, list[Source]], rejected: Collection[str]) -> list
         if names:
             lines.append(f"{len(names):,} photos {what}: {_some(names)}.")
     return lines
+
+
+def _exact_copies(files: Sequence[PhotoFile | None]) -> list[str | None]:
+    """Of each file, what it has in common with its copies; None where no other file has its bytes.
+
+    Only files of one size can be copies, and of these the beginning and the end are compared, 4 KiB
+    each.
+    """
+    sizes = Counter(file.bytes for file in files if file and not file.fault and file.bytes)
+    keys = [
+        _sample(f"{file.root}/{file.path}", file.bytes)
+        if file and not file.fault and sizes[file.bytes] > 1
+        else None
+        for file in files
+    ]
+    times = Counter(keys)
+    return [key if key and times[key] > 1 else None for key in keys]
+
+
+def _sample(path: str, size: int) -> str | None:
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        # The run that reads the photo will say so.
+        return None
+    try:
+        starts = dict.fromkeys((0, max(0, size - SAMPLE)))
+        parts = [os.pread(file, SAMPLE, start) for start in starts]
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+    return f"{size} {hashlib.blake2b(b''.join(parts), digest_size=16).hexdigest()}"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -196,8 +241,14 @@ def run(asked: argparse.Namespace) -> int:
     if not text or not Path(text).is_dir():
         raise DataError(f"{text or 'Nothing'} is no folder of this machine: name the root of the raw data.")
     columns = dict(column.partition("=")[::2] for column in asked.column)
+    store = os.environ.get("SNAKE_STORE") or str(asked.home() / "store")
+    # What runs have remembered; of a store in a bucket it is not fetched for this.
+    hashes = (
+        None if "://" in store else PhotoHashes(local_root(store, "SNAKE_STORE") / HASHES, computes=False)
+    )
+    options = Options(columns, asked.observations_from_subfolders, hashes=hashes)
     try:
-        lines, stops = check_data(recognise(Path(text), Options(columns, asked.observations_from_subfolders)))
+        lines, stops = check_data(recognise(local_root(text, "SNAKE_DATA"), options))
     except DataError as error:
         lines, stops = [], [str(error)]
     verdict = [f"A run would stop: {stop}" for stop in stops] or ["A run can begin."]

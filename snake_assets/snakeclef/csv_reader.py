@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from snake_assets.snakeclef import DataError
+from snake_assets.snakeclef import DataError, counted
 from snake_assets.storage.io import status
 from snake_assets.storage.paths import AnyPath
 
@@ -234,5 +234,5 @@ def _columns(
     if repeated:
         raise DataError(f"{path}, line 1: column {repeated[0]!r} stands more than once: keep one of them.")
     if unnamed := named.count(""):
-        notes.append(f"{path.name} has {unnamed} columns without a name, which are left out.")
+        notes.append(f"{path.name} has {counted(unnamed, 'column')} without a name, left out.")
     return {name: position for position, name in enumerate(named) if name}

@@ -10,9 +10,16 @@ from itertools import compress, islice
 import polars as pl
 import pyarrow as pa
 
-from snake_assets.snakeclef import DataError
+from snake_assets.snakeclef import DataError, counted
 from snake_assets.snakeclef.metadata import LicensedPhotoRow, PhotoRow
-from snake_assets.snakeclef.raw.photo_files import FAULTS, Matches, PhotoFile, Source, match_photos
+from snake_assets.snakeclef.raw.photo_files import (
+    FAULTS,
+    MAX_FILE_BYTES,
+    Matches,
+    PhotoFile,
+    Source,
+    match_photos,
+)
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.manifest import Manifest, Reject, read_manifest
@@ -157,7 +164,6 @@ SHARD_ROWS = 512
 BATCH_ROWS = 64
 BATCH_BYTES = 16 << 20
 READERS = 4
-MAX_FILE_BYTES = 256 << 20
 # Share of a split's photos that may be missing or unreadable; more means a disk that is away.
 MOST_REJECTED = 0.5
 
@@ -239,7 +245,7 @@ def _refuse_too_many(names: Sequence[str], what: str, matches: Matches, split: s
     at = next((source.row.official_path for source in matches.sources if not source.file), names[0])
     raise DataError(
         f"{len(names)} of the {count} photos of {split!r} are {what}, {names[0]} first, more than the "
-        f"{most:.0%} that are borne: {there} files were there when raw_images was made, below "
+        f"{most:.0%} that are borne: raw_images found {counted(there, 'file')} below "
         f"{', '.join(sorted(roots)) or split}, and {at} was looked for. See that the disk is mounted and the "
         "folder the right one, then materialize raw_images and image_table; or raise most_rejected in the "
         "config of image_table."

@@ -18,9 +18,9 @@ def test_a_folder_is_looked_over(
     for words in (
         "layout snakeclef",
         "Venom is known of 14 of 14 species.",
-        "species have fewer than 5 photos in train: ",
-        "1 photos of test will be rejects, missing: ",
-        "1 photos of train will be rejects, truncated: ",
+        "With fewer than 5 photos in train: ",
+        "1 photo of test will be rejected, missing: ",
+        "1 photo of train will be rejected, truncated: ",
         "A run can begin.",
     ):
         assert words in told

@@ -17,6 +17,7 @@ from snake_assets.snakeclef import image_table as ingest_module
 from snake_assets.snakeclef.image_table import IMAGE_SCHEMA, class_balance, copies_under_two_species, ingest
 from snake_assets.snakeclef.metadata import PhotoRow, read_metadata
 from snake_assets.snakeclef.raw.inventory import read_inventory, take_inventory
+from snake_assets.snakeclef.raw.photo_files import MAX_FILE_BYTES
 from snake_assets.storage.tables.manifest import Manifest
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets_tests.conftest import photo_bytes
@@ -83,7 +84,7 @@ def test_bad_photos_are_rejects_with_a_reason(tmp_path: Path):
         "vast.jpg": b"never read",
     }
     root = build(tmp_path / "data", photos, [*photos, "gone.jpg"])
-    os.truncate(root / "test" / "vast.jpg", ingest_module.MAX_FILE_BYTES + 1)
+    os.truncate(root / "test" / "vast.jpg", MAX_FILE_BYTES + 1)
     manifest = run(root, tmp_path / "store", most_rejected=0.9)
     assert {reject.image_id: reject.reason for reject in manifest.rejects} == {
         "empty.jpg": "empty",
@@ -109,7 +110,12 @@ def test_a_split_that_is_lost_for_the_most_part_is_an_error(tmp_path: Path):
     (root / "test" / "2.jpg").unlink()
     with pytest.raises(DataError) as told:
         run(root, store)
-    for words in ("3 of the 4 photos of 'test' are missing", "1 files were there", str(root), "test/0.jpg"):
+    for words in (
+        "3 of the 4 photos of 'test' are missing",
+        "raw_images found 1 file below",
+        str(root),
+        "test/0.jpg",
+    ):
         assert words in str(told.value)
     # The table is that of before; and a photo that is there but is none counts as lost too.
     assert table(store).manifest.rows_out == 2

@@ -69,7 +69,7 @@ def ablation_study(
     ablation.csv and ablation.png. Scores are in percent. If it fails because of another view, set the
     embedding fields in the launchpad to what the embeddings were made with.
     """
-    layout = raw_data.layout()
+    layout = raw_data.layout(store)
     venomous, rows = layout.venom(), layout.rows("val")
     images = open_table(store.folder("image_table", "val"))
     train, val = feature_tables(store, "train", crops), feature_tables(store, "val", crops)

@@ -105,7 +105,7 @@ def species_classifier(
     fails, the message says which species, feature or setting stands in the way.
     """
     tables = feature_tables(store, "train", crops)
-    layout = raw_data.layout()
+    layout = raw_data.layout(store)
     venomous, chosen = layout.venom(), config.recipe(layout)
     recipe: dict[str, Json] = {
         "version": CLASSIFIER_VERSION,
@@ -179,10 +179,10 @@ def final_classifier(
     """
     trained = open_bundle(store.folder("species_classifier"))
     splits = ["train"]
-    if config.refit_on_train_and_val and not raw_data.left_out("val"):
+    if config.refit_on_train_and_val and not raw_data.left_out("val", store):
         splits.append("val")
     tables = {split: feature_tables(store, split, crops) for split in splits}
-    layout = raw_data.layout()
+    layout = raw_data.layout(store)
     recipe: dict[str, Json] = {
         "version": CLASSIFIER_VERSION,
         "classifier": trained.digest,

@@ -43,7 +43,7 @@ def competition_entry(
     photo of test is needed. `snake-assets entry check` runs it as the competition does. If it fails because
     the backbone is another than that of the embeddings, set SNAKE_BACKBONE to it, or embed again.
     """
-    layout = raw_data.layout()
+    layout = raw_data.layout(store)
     there = layout.describes("test") and isinstance(layout, OfficialLayout)
     metadata = metadata_paths(layout.root, "test")[0] if there else None
     features = open_table(store.folder(DINOV2, "train"))

@@ -133,12 +133,12 @@ def yolo_crops(
             context.add_asset_metadata({"dagster/row_count": 0, "crops": OFF}, partition_key=split)
         return dg.MaterializeResult()
     settings = FindingSettings(config.batch_size, config.decoders, config.read_ahead, engine.open())
-    finder = crops.open(raw_data.source().folder, config.tuning())
+    finder = crops.open(raw_data.source(store).folder, config.tuning())
     if finder.warning:
         context.log.warning(finder.warning)
     context.log.info(f"looking for snakes with {finder.fingerprint_parts()} on {finder.device}")
     digests = {}
-    for split in present_splits(context, raw_data):
+    for split in present_splits(context, raw_data, store):
         images = open_table(store.folder("image_table", split))
         folder = store.folder(CROPS, split)
         with progress(context, f"find snakes in {split}") as report:

@@ -118,7 +118,9 @@ def snake_detector(
         context.log.warning(f"The detector is {OFF}")
         return dg.MaterializeResult(metadata={"detector": OFF})
     start = (
-        open_weights(config.start, config.start_sha256, raw_data.source().folder) if config.start else None
+        open_weights(config.start, config.start_sha256, raw_data.source(store).folder)
+        if config.start
+        else None
     )
     if start:
         context.log.info(f"starting from {start.path}, SHA-256 {start.sha256}")

@@ -212,7 +212,7 @@ def _embedded_splits(
     """
     names = sorted(key.to_user_string() for key in context.selected_asset_keys)
     digests: dict[str, dict[str, str]] = {name: {} for name in names}
-    for split in present_splits(context, raw_data):
+    for split in present_splits(context, raw_data, store):
         images = open_table(store.folder("image_table", split))
         folders = {name: store.folder(name, split) for name in names}
         with progress(context, f"embed {split}") as report:

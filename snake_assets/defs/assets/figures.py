@@ -43,7 +43,7 @@ def species_histogram(
     that is missing or damaged: materialize that one, then this.
     """
     images = open_table(store.folder("image_table", "train"))
-    layout = raw_data.layout()
+    layout = raw_data.layout(store)
     counts = class_balance(images, layout.venom()).species_counts
     recipe: dict[str, Json] = {
         "version": HISTOGRAM_VERSION,
@@ -115,7 +115,7 @@ def embedding_map(
     }
     folder = store.folder("embedding_map")
     if not is_current(folder, recipe):
-        names = class_balance(images, raw_data.layout().venom()).names
+        names = class_balance(images, raw_data.layout(store).venom()).names
         chosen = config.class_ids or list(names)[:SPECIES_SHOWN]
         species = {class_id: names.get(class_id, str(class_id)) for class_id in chosen}
         photos = photos_to_map(dinov2, dct, chosen)

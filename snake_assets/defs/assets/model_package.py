@@ -103,7 +103,7 @@ def model_package(
     models behind them have not seen. The photos in the gallery are under their owners' licences. If it fails
     because the backbone is another than that of the embeddings, set SNAKE_BACKBONE to it, or embed again.
     """
-    layout = raw_data.layout()
+    layout = raw_data.layout(store)
     images = {split: open_table(store.folder("image_table", split)) for split in SPLITS}
     tables = {split: feature_tables(store, split, crops) for split in SPLITS}
     trained, final = (open_bundle(store.folder(name)) for name in ("species_classifier", FINAL_CLASSIFIER))

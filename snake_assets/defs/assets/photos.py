@@ -62,10 +62,12 @@ def raw_images(
     SNAKE_DATA to the root of the raw data.
     """
     digests = {}
-    source = raw_data.source()
-    layout = raw_data.layout(source)
-    context.log.info(f"The raw data is in the layout {layout.name}.")
-    for split in present_splits(context, raw_data):
+    with progress(context, "look for near copies") as report:
+        source = raw_data.source(store, report=report)
+        layout = raw_data.layout(store, source)
+        context.log.info(f"The raw data is in the layout {layout.name}.")
+        present = present_splits(context, raw_data, store, source)
+    for split in present:
         folder = store.folder("raw_images", split)
         with fetching(context, split) as report:
             fetched = source.fetch(split, report)
@@ -134,11 +136,13 @@ def image_table(
     materialize this again.
     """
     digests = {}
-    source = raw_data.source()
-    layout = raw_data.layout(source)
-    for split in present_splits(context, raw_data):
+    source = raw_data.source(store)
+    layout = raw_data.layout(store, source)
+    for split in present_splits(context, raw_data, store, source):
         notes: list[str] = []
         venomous, rows = layout.venom(), layout.rows(split, notes)
+        if notes:
+            context.log.info(f"Notes on the raw data: {' '.join(notes)}")
         inventory = open_table(store.folder("raw_images", split))
         photos = read_inventory(inventory, layout.root, source.known_as, source.unpacked_at(split))
         # This may be another machine than the one that raw_images ran on.

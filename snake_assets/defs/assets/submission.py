@@ -45,11 +45,11 @@ def submission(
     takes final_classifier and the test split, nothing else. If it fails because photos are new in the test
     metadata, materialize the test split's features first: the job predict does both.
     """
-    source = raw_data.source()
-    if reason := raw_data.left_out("test", source):
+    source = raw_data.source(store)
+    if reason := raw_data.left_out("test", store, source):
         context.log.warning(reason)
         return dg.MaterializeResult(metadata={"left_out": reason})
-    layout = raw_data.layout(source)
+    layout = raw_data.layout(store, source)
     venomous = layout.venom()
     images = open_table(store.folder("image_table", "test"))
     order = observation_order(layout.rows("test"), images)

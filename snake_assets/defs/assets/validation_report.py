@@ -61,11 +61,11 @@ def validation_report(
     report before. Scores are in percent, Track 2 is a cost. If it fails because the metadata has changed,
     materialize val's features first: the job features with the partition val.
     """
-    source = raw_data.source()
-    if reason := raw_data.left_out("val", source):
+    source = raw_data.source(store)
+    if reason := raw_data.left_out("val", store, source):
         context.log.warning(reason)
         return dg.MaterializeResult(metadata={"left_out": reason})
-    layout = raw_data.layout(source)
+    layout = raw_data.layout(store, source)
     venomous, rows = layout.venom(), layout.rows("val")
     train_images, val_images = (open_table(store.folder("image_table", split)) for split in SPLITS)
     embeddings = {split: feature_tables(store, split, crops) for split in SPLITS}

@@ -60,7 +60,7 @@ class Site:
     @cached_property
     def layout(self) -> Layout:
         """The raw data in its layout, read once for all checks of a step."""
-        return self.raw_data.layout()
+        return self.raw_data.layout(self.store)
 
 
 Examination = Callable[[Site], Mapping[str, Findings]]
@@ -98,7 +98,7 @@ class Check:
             findings = {EVERYWHERE: Findings([str(error)])}
         faulty = {place: found for place, found in findings.items() if found.faults}
         # What is not of one split, as a submission is, is of every run that has it.
-        made = [split for split in made if split in faulty and not site.raw_data.left_out(split)]
+        made = [split for split in made if split in faulty and not site.raw_data.left_out(split, site.store)]
         blocks = self.blocking and any(place in made or place not in SPLITS for place in faulty)
         return dg.AssetCheckResult(
             asset_key=self.asset,

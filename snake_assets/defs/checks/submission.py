@@ -24,7 +24,7 @@ def _file(site: Site) -> AnyPath:
 
 
 def _is_there(site: Site) -> bool:
-    return bool(sizes(_file(site).parent)) and not site.raw_data.left_out("test")
+    return bool(sizes(_file(site).parent)) and not site.raw_data.left_out("test", site.store)
 
 
 def _complete(site: Site) -> Mapping[str, Findings]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from snake_assets.defs.resources.storage import RawData
+from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.snakeclef.metadata import SPLITS
+from snake_assets.snakeclef.raw.sources import RawSource
 
 
 class SplitError(ValueError):
@@ -36,13 +37,15 @@ batches = dg.DynamicPartitionsDefinition(name="inbox_batches")
 MOST_BATCHES = 100_000
 
 
-def present_splits(context: dg.AssetExecutionContext, raw_data: RawData) -> list[str]:
+def present_splits(
+    context: dg.AssetExecutionContext, raw_data: RawData, store: Store, source: RawSource | None = None
+) -> list[str]:
     """The splits of a run, without those that the raw data lacks: these are named in log and metadata.
 
     A run of nothing else is of all that it was asked for, and fails where the first is looked for.
     """
-    source = raw_data.source()
-    why = {split: raw_data.left_out(split, source) for split in context.partition_keys}
+    source = source or raw_data.source(store)
+    why = {split: raw_data.left_out(split, store, source) for split in context.partition_keys}
     if all(why.values()):
         return list(why)
     lacking = {split: reason for split, reason in why.items() if reason}

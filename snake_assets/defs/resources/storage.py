@@ -11,6 +11,7 @@ from snake_assets.defs.resources.settings import SettingError, home, setting
 from snake_assets.demo.dataset import draw_demo_set
 from snake_assets.snakeclef import DataError
 from snake_assets.snakeclef.layouts.layout import Layout
+from snake_assets.snakeclef.layouts.near_copies import HASHES, PhotoHashes, Progress
 from snake_assets.snakeclef.layouts.official import OFFICIAL
 from snake_assets.snakeclef.layouts.own import Options
 from snake_assets.snakeclef.metadata import METADATA_FILES
@@ -71,21 +72,21 @@ class RawData(dg.ConfigurableResource[None]):
         description="Seed of that choice, 0 or more; another one gives another val.",
     )
 
-    def layout(self, source: RawSource | None = None) -> Layout:
+    def layout(self, store: "Store", source: RawSource | None = None) -> Layout:
         """The raw data in its layout, its metadata fetched where it is in a bucket; otherwise as `source`.
 
         Whoever asks several times gives a source of their own, whose folder is then read once.
         """
-        source = source or self.source()
+        source = source or self.source(store)
         source.fetch_metadata()
         return source.layout
 
-    def left_out(self, split: str, source: RawSource | None = None) -> str | None:
+    def left_out(self, split: str, store: "Store", source: RawSource | None = None) -> str | None:
         """Why a split is left out, in a sentence: the raw data has nothing of it; None where it has.
 
         Train is never left out, and what has only metadata or only photos is no lack but a fault.
         """
-        source, needed_by = source or self.source(), NEEDED_BY.get(split)
+        source, needed_by = source or self.source(store), NEEDED_BY.get(split)
         source.fetch_metadata()
         try:
             if needed_by is None or source.layout.describes(split) or not source.listing(split).is_empty:
@@ -99,8 +100,14 @@ class RawData(dg.ConfigurableResource[None]):
             missing = f"layout {name}"
         return f"The raw data has no {split} split ({missing}): it is left out, and so is {needed_by}."
 
-    def source(self) -> RawSource:
+    def source(self, store: "Store", computes: bool = True, report: Progress | None = None) -> RawSource:
         """Where raw data comes from; draws the demo set if nothing else is set.
+
+        Args:
+            store: where the hashes of photos are remembered.
+            computes: whether they are computed where they are missing; sensors, which may not take long, pass
+                over such photos, of which a run is due anyway.
+            report: told of photos hashed and to be hashed.
 
         Raises:
             SettingError: the root is no folder.
@@ -121,7 +128,10 @@ class RawData(dg.ConfigurableResource[None]):
                 "or unset it for the demo set."
             )
         links = tuple(local_root(folder, "link_roots") for folder in self.link_roots)
-        options = Options(self.columns, self.observations_from_subfolders, self.val_share, self.split_seed)
+        hashes = PhotoHashes(store.folder(HASHES), computes, report)
+        options = Options(
+            self.columns, self.observations_from_subfolders, self.val_share, self.split_seed, hashes
+        )
         return LocalData(root, links, options)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-from snake_assets.snakeclef import DataError
+from snake_assets.snakeclef import DataError, counted
 from snake_assets.snakeclef.layouts.own import Options, Photo
 from snake_assets.snakeclef.raw.photo_files import PhotoFile, is_named_as_photo
 
@@ -118,7 +118,7 @@ def read_archive(root: Path, files: Sequence[PhotoFile], options: Options, notes
         record.media.append((terms.get("license", ""), terms.get("rightsHolder", "")))
     if strays:
         notes.append(
-            f"{strays} media of the archive belong to no record of {core.path.name} and are left out."
+            f"Left out: {counted(strays, 'row')} of the archive's media without a record in {core.path.name}."
         )
     photos: list[Photo] = []
     with_photo: set[str] = set()
@@ -144,15 +144,15 @@ def read_archive(root: Path, files: Sequence[PhotoFile], options: Options, notes
         )
     lacking = [name for name in records if name not in with_photo]
     for names, what in (
-        (lacking, f"of {len(records)} records have no photo here"),
-        (without, "photos belong to no record by their name and are left out"),
+        (lacking, f"Without a photo here, {len(lacking)} of {counted(len(records), 'record')}"),
+        (without, f"Left out: {counted(len(without), 'photo')} whose name is that of no record"),
     ):
         if names:
-            notes.append(f"{len(names)} {what}: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}.")
+            notes.append(f"{what}: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}.")
     if unnamed:
         names = list(unnamed)
         notes.append(
-            f"{unnamed.total()} photos are of records that are not named to the species and left out: "
+            f"Left out: {counted(unnamed.total(), 'photo')} of records that are not named to the species: "
             f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}."
         )
     return photos

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from snake_assets.snakeclef import DataError
+from snake_assets.snakeclef import DataError, counted
 from snake_assets.snakeclef.layouts.own import Options, Photo, count_of, split_named
 from snake_assets.snakeclef.layouts.species import key_of
 from snake_assets.snakeclef.raw.photo_files import PhotoFile, is_named_as_photo
@@ -27,7 +27,9 @@ def read_folders(root: Path, files: Sequence[PhotoFile], options: Options, notes
         if not is_named_as_photo(file.path)
     )
     if others:
-        notes.append(f"{others.total()} files are not named as photos and left out: {count_of(others)}.")
+        notes.append(
+            f"Left out: {counted(others.total(), 'file')} without the name of a photo: {count_of(others)}."
+        )
     splits = _split_folders(root, named)
     photos: list[Photo] = []
     beside: list[str] = []
@@ -52,7 +54,7 @@ def read_folders(root: Path, files: Sequence[PhotoFile], options: Options, notes
         photos.append(Photo(file.path, observation, species, file.path, file, split))
     if beside:
         notes.append(
-            f"{len(beside)} photos lie in no folder of a species and are left out, {beside[0]} first."
+            f"Left out: {counted(len(beside), 'photo')} in no folder of a species, {beside[0]} first."
         )
     return photos
 

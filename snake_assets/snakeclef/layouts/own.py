@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from snake_assets.snakeclef import DataError
+from snake_assets.snakeclef import DataError, counted
+from snake_assets.snakeclef.layouts.near_copies import PhotoHashes, near_copies
 from snake_assets.snakeclef.layouts.species import SPECIES_FILES, Identity, Species
-from snake_assets.snakeclef.layouts.split import copies_among, split_off_val
+from snake_assets.snakeclef.layouts.split import split_off_val
 from snake_assets.snakeclef.metadata import SPLITS, LicensedPhotoRow, PhotoRow
 from snake_assets.snakeclef.raw.archives import Archive
 from snake_assets.snakeclef.raw.photo_files import PhotoFile, find_photos
@@ -33,14 +34,17 @@ class Options:
     Attributes:
         columns: field of a table (path, species, observation, split, country) -> the column that holds it.
         observations_from_subfolders: whether photos in one folder below that of a species are one
-        observation. val_share: share of the observations that become val where there is none, 0 to below 1.
+            observation.
+        val_share: share of the observations that become val where there is none, 0 to below 1.
         seed: of that choice.
+        hashes: by which near copies are kept on one side of it; None where nothing is known of photos.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     observations_from_subfolders: bool = False
     val_share: float = 0.2
     seed: int = 0
+    hashes: PhotoHashes | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class OwnLayout:
         # Named among the unreadable files of train.
         found["train"] += [file for file in files if file.fault and file.path not in taken]
         if unread := sum(file.path not in taken and not file.fault for file in files if self.name == TABLE):
-            notes.append(f"{unread} files that no row of {self.tables[0].name} names are left out.")
+            notes.append(f"Left out: {counted(unread, 'file')} that no row of {self.tables[0].name} names.")
         for files_of_split in found.values():
             files_of_split.sort(key=lambda file: file.path)
         return Contents(rows, found, species.venomous, notes)
@@ -167,7 +171,9 @@ class OwnLayout:
             elif file.path not in own:
                 files.append(file)
         if litter:
-            notes.append(f"{litter} files that systems leave behind, such as .DS_Store, are passed over.")
+            notes.append(
+                f"Passed over: {counted(litter, 'file')} that systems leave behind, such as .DS_Store."
+            )
         return files
 
     def _splits(
@@ -178,19 +184,27 @@ class OwnLayout:
             return splits
         places = [place for place, split in enumerate(splits) if split == "train"]
         of_train = [photos[place] for place in places]
+        files = [photo.file for photo in of_train]
+        hashes = self.options.hashes.of(files) if self.options.hashes else [None] * len(files)
         is_val = split_off_val(
             [photo.observation_id for photo in of_train],
             [identities[photo.species].class_id for photo in of_train if photo.species],
-            copies_among([photo.file for photo in of_train]),
+            near_copies(hashes),
             self.options.val_share,
             self.options.seed,
         )
         for place, moved in zip(places, is_val, strict=True):
             splits[place] = "val" if moved else "train"
         notes.append(
-            f"There is no val: {sum(is_val)} of {len(is_val)} photos are split off by observation and "
-            f"exact copies (val_share {self.options.val_share:g}, seed {self.options.seed})."
+            f"There is no val, so a part of train is split off by observation and near copies: "
+            f"{sum(is_val):,} of {counted(len(is_val), 'photo')} (val_share {self.options.val_share:g}, seed "
+            f"{self.options.seed})."
         )
+        if unknown := hashes.count(None):
+            notes.append(
+                f"Near copies of {counted(unknown, 'photo')} are yet to be looked for, as a run does first: "
+                "then photos may move between train and val."
+            )
         return splits
 
 

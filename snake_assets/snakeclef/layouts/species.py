@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from snake_assets.snakeclef import DataError
+from snake_assets.snakeclef import DataError, counted
 from snake_assets.snakeclef.csv_reader import read_rows
 from snake_assets.snakeclef.layouts.records import read_records
 from snake_assets.snakeclef.metadata import VENOM_LIST, class_id_of, read_venom_list
@@ -110,7 +110,9 @@ class Species:
         changed = [text for text in changed if text.replace("_", " ") != found[text].name]
         if changed:
             shown = ", ".join(f"{text!r} as {found[text].name!r}" for text in changed[:5])
-            notes.append(f"{len(changed)} ways of writing a species are read as others: {shown}.")
+            notes.append(
+                f"Read as another name: {counted(len(changed), 'way')} of writing a species, {shown}."
+            )
         return found
 
     def _shown(self, key: str, alike: list[str]) -> list[str]:

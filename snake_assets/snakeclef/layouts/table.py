@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from snake_assets.snakeclef import DataError
+from snake_assets.snakeclef import DataError, counted
 from snake_assets.snakeclef.csv_reader import CONTROL, Row
 from snake_assets.snakeclef.layouts.own import SPLIT_NAMES, Options, Photo, split_named
 from snake_assets.snakeclef.layouts.records import TABLE_SUFFIXES, find_columns, read_records
@@ -75,9 +75,9 @@ def read_table(
         told.append(Photo(place, observation, species or None, where, None, split, code))
     labels.finish()
     if turned:
-        notes.append(f"{path.name} writes {turned} paths with backslashes, which are read as /.")
+        notes.append(f"{path.name} writes {counted(turned, 'path')} with backslashes, read as /.")
     if alone:
-        notes.append(f"{path.name} gives {alone} photos no observation: each is one of its own.")
+        notes.append(f"{path.name} gives {counted(alone, 'photo')} no observation: each is one of its own.")
     rows = [PhotoRow(photo.path, photo.observation_id, photo.path) for photo in told]
     sources = match_photos(rows, files).sources
     return [

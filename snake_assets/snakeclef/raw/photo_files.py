@@ -32,6 +32,7 @@ FAULTS: Mapping[str, str] = {
     "link_broken": "is a link to what is not there: fetch it (`dvc pull`, `git annex get`) or mount its disk",
     "not_a_file": "is a device, a pipe or a socket: put the photo there",
 }
+MAX_FILE_BYTES = 256 << 20
 WAYS = ("exact", "normalised", "case_folded", "last_part")
 
 

@@ -51,13 +51,14 @@ def test_a_folder_of_folders_is_split_and_says_what_it_is(small_set: Path, tmp_p
     data = tmp_path / "data"
     places = as_folders(small_set, data, splits=False)
     tell_venom(small_set, data)
+    store = Store(root=str(tmp_path / "store"))
     raw_data, rows = RawData(root=str(data), observations_from_subfolders=True), {}
-    assert "no test split (layout folders)" in (raw_data.left_out("test") or "")
+    assert "no test split (layout folders)" in (raw_data.left_out("test", store) or "")
     for split in ("train", "val"):
         result = dg.materialize(
             [raw_images, image_table],
             partition_key=split,
-            resources={"raw_data": raw_data, "store": Store(root=str(tmp_path / "store"))},
+            resources={"raw_data": raw_data, "store": store},
         )
         (listed,) = result.asset_materializations_for_node("raw_images")
         assert listed.metadata["layout"].value == "folders"

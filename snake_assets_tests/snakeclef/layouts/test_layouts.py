@@ -112,7 +112,7 @@ def test_an_archive_gives_species_observations_and_rights(small_set: Path, tmp_p
     table = open_table(tmp_path / "val").read(["licence", "rights_holder"]).to_pylist()
     assert set(map(tuple, (row.values() for row in table))) == {(LICENCE, "A. Person")}
     told = notes_of(root)
-    assert "1 of" in told and "have no photo here: none" in told and "stray.jpg" in told
+    assert "Without a photo here, 1 of 48 records: none." in told and "no record: stray.jpg." in told
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_what_people_leave_in_folders_is_told_and_odd_names_are_read(tmp_path: P
     for words in (
         "4 files that systems leave",
         "beside.jpg first",
-        "1 files are not named as photos",
+        "1 file without the name of a photo",
         "'Common wall",
     ):
         assert words in told

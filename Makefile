@@ -38,7 +38,7 @@ $(DAGSTER_HOME)/dagster.yaml: deploy/dev/dagster.yaml
 	@mkdir -p $(dir $@)
 	@cp $< $@
 
-setup: $(VENV)/.dev ## only set .venv up, with everything for development
+setup: $(VENV)/.dev $(DAGSTER_HOME)/dagster.yaml ## only set .venv and DAGSTER_HOME up, with everything for development
 
 demo: $(VENV)/.runtime $(DAGSTER_HOME)/dagster.yaml ## draw the demo set, run the job snakeclef on it, show the scores
 	$(BIN)/dagster job execute -m snake_assets.definitions -j snakeclef

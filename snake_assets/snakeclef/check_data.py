@@ -171,7 +171,7 @@ def _copies(sources: dict[str, list[Source]], rejected: Collection[str]) -> list
     torn = [group for group in groups.values() if len({one.row.class_id for _, one in group} - {None}) > 1]
     lines = []
     for what, found in (
-        ("are copies of others", list(groups.values())),
+        ("are copies of one another", list(groups.values())),
         ("have a copy in another split", in_splits),
         ("have a copy under another species", torn),
     ):

@@ -126,7 +126,11 @@ def species_classifier(
     copies = copies_under_two_species(tables[0]).values() if chosen.leave_out_copies else ()
     choice = classifier.choice
     candidates = [candidate.model_dump(exclude_none=True) for candidate in choice.candidates]
-    gap = venom_gap(classifier.class_ids.tolist(), venomous)
+    rows = layout.rows("train")
+    names = {
+        row.class_id: row.binomial_name for row in rows if row.class_id is not None and row.binomial_name
+    }
+    gap = venom_gap(classifier.class_ids.tolist(), venomous, names)
     if gap:
         context.log.warning(gap)
     return dg.MaterializeResult(

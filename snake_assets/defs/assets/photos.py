@@ -57,9 +57,10 @@ def raw_images(
     Files of any name: what is a photo, its bytes decide in image_table. Official archives are unpacked first
     when the data folder holds them instead of photos. From a bucket, what is not here yet is fetched before,
     several files at a time, each held against the bucket's checksum; a fetch that was interrupted goes on
-    where it was. Sizes are in bytes. `unreadable_files` names links that lead out of the raw data or nowhere,
-    and names that are not UTF-8. If it fails, the message says which split was looked for and where; set
-    SNAKE_DATA to the root of the raw data.
+    where it was. In a layout of your own without val, the first run compares all photos before: near copies
+    stay on one side of the split. Sizes are in bytes. `unreadable_files` names links that lead out of the raw
+    data or nowhere, and names that are not UTF-8. If it fails, the message says which split was looked for
+    and where; set SNAKE_DATA to the root of the raw data.
     """
     digests = {}
     with progress(context, "look for near copies") as report:
@@ -135,14 +136,15 @@ def image_table(
     the message names the file, line and column that is wrong, or how many photos are away: mend it and
     materialize this again.
     """
-    digests = {}
+    digests, told = dict[str, str](), set[str]()
     source = raw_data.source(store)
     layout = raw_data.layout(store, source)
     for split in present_splits(context, raw_data, store, source):
         notes: list[str] = []
         venomous, rows = layout.venom(), layout.rows(split, notes)
-        if notes:
-            context.log.info(f"Notes on the raw data: {' '.join(notes)}")
+        if fresh := [note for note in notes if note not in told]:
+            context.log.info(f"Notes on the raw data: {' '.join(fresh)}")
+            told.update(fresh)
         inventory = open_table(store.folder("raw_images", split))
         photos = read_inventory(inventory, layout.root, source.known_as, source.unpacked_at(split))
         # This may be another machine than the one that raw_images ran on.

@@ -11,6 +11,7 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.layouts import LAYOUTS, compare
 from snake_assets.definitions import build_definitions
 from snake_assets.defs.automation.staleness import stale_answers
 from snake_assets.defs.resources.backbone import BackboneSetting
@@ -23,7 +24,6 @@ from snake_assets.snakeclef.metadata import read_venom_list
 from snake_assets.storage.bundles import open_bundle
 from snake_assets.storage.tables.table import open_table
 from snake_assets.summary import summary
-from snake_assets_tests.snakeclef.layouts.laid_out import as_table, tell_venom
 
 SPLITS = ("train", "val", "test")
 QUICK_CONFIG = {"folds": 3}
@@ -338,26 +338,17 @@ def test_photos_of_which_a_copy_has_another_species_may_be_left_out(
 
 
 @pytest.mark.daemon
-def test_another_layout_of_the_same_photos_gives_the_same_scores(
-    finished_run, small_set: Path, demo_backbone: Path, tmp_path: Path
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_same_photos_in_another_layout_have_the_same_embeddings_and_scores(
+    finished_run, small_set: Path, demo_backbone: Path, tmp_path: Path, name: str
 ):
-    as_table(small_set, tmp_path / "data")
-    tell_venom(small_set, tmp_path / "data")
-    store, official = tmp_path / "store", finished_run[0]
-    assert run_job(definitions(tmp_path / "data", store, demo_backbone), run_config=QUICK).success
-    for split in SPLITS:
-        ours, theirs = (
-            open_table(root / "dinov2_embeddings" / split).read(["sha256", "class_id", "embedding"])
-            for root in (store, official)
-        )
-        assert ours.equals(theirs)
-    ours, theirs = (
-        json.loads((root / "validation_report" / "scores.json").read_text()) for root in (store, official)
-    )
-    for told in ("track1", "track2", "f1", "accuracy", "intervals", "variants"):
-        assert ours[told] == theirs[told]
-    answers = [(root / "submission" / "submission.csv").read_bytes() for root in (store, official)]
-    assert answers[0] == answers[1]
+    found = compare(name, small_set, finished_run[0], demo_backbone, tmp_path / "work", QUICK)
+    assert found["embeddings_equal"] and found["scores_equal"], found
+    assert found["photos"].keys() == ({"train", "val"} if name == "dwca" else set(SPLITS))
+    if name == "table":
+        stores = (tmp_path / "work" / "store", finished_run[0])
+        ours, theirs = ((root / "submission" / "submission.csv").read_bytes() for root in stores)
+        assert ours == theirs
 
 
 def test_the_ablation_ends_at_the_classifier_of_the_report(own_store: Path, own_graph: dg.Definitions):

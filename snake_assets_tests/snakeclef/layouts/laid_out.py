@@ -2,10 +2,13 @@
 
 import csv
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from snake_assets.snakeclef.layouts.layout import Layout
 from snake_assets.snakeclef.layouts.official import OfficialLayout
-from snake_assets.snakeclef.metadata import PhotoRow
+from snake_assets.snakeclef.metadata import METADATA_FILES, VENOM_LIST, PhotoRow
+from snake_assets.snakeclef.raw.photo_files import match_photos
 
 SPLITS = ("train", "val", "test")
 META = """<archive xmlns="http://rs.tdwg.org/dwc/text/" metadata="eml.xml">
@@ -78,14 +81,15 @@ def as_table(root: Path, into: Path) -> dict[str, str]:
     return places
 
 
-def as_archive(root: Path, into: Path) -> dict[str, str]:
-    """The photos of train as a Darwin Core Archive; image_id -> path in the official set."""
+def as_archive(root: Path, into: Path, splits: Sequence[str] = ("train",)) -> dict[str, str]:
+    """The photos of some splits as a Darwin Core Archive, which names none; image_id -> official path."""
     core = ["id\tscientificName\ttaxonRank\tcountryCode"]
     media = ["coreid\tidentifier\tlicense\trightsHolder"]
     places = {}
     into.mkdir(parents=True, exist_ok=True)
     known = set()
-    for number, row in enumerate(official_rows(root)["train"]):
+    rows = official_rows(root)
+    for number, row in enumerate(row for split in splits for row in rows[split]):
         if row.observation_id not in known:
             core.append(
                 f"{row.observation_id}\t{row.binomial_name} Linnaeus, 1758\tSPECIES\t{row.code or ''}"
@@ -101,3 +105,24 @@ def as_archive(root: Path, into: Path) -> dict[str, str]:
     (into / "multimedia.txt").write_text("\n".join([*media, ""]))
     (into / "meta.xml").write_text(META)
     return places
+
+
+def as_official(layout: Layout, venom_list: Path, into: Path) -> None:
+    """The photos of another layout in the official one, in the same splits and the same order."""
+    (into / "metadata").mkdir(parents=True)
+    shutil.copyfile(venom_list, into / "metadata" / VENOM_LIST)
+    for split in filter(layout.describes, SPLITS):
+        file = METADATA_FILES[split][0]
+        lines: list[tuple[object, ...]] = [
+            ("observation_id", "filename")
+            if split == "test"
+            else ("observation_id", "image_path", "class_id", "binomial_name", "code")
+        ]
+        for number, source in enumerate(match_photos(layout.rows(split), layout.photos(split)).sources):
+            row, name = source.row, f"{number:06}{Path(source.row.image_id).suffix}"
+            told = () if split == "test" else (row.class_id, row.binomial_name, row.code or "")
+            lines.append((row.observation_id, name, *told))
+            if source.file:
+                (into / file.photo_folder).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source.file.root / source.file.path, into / file.photo_folder / name)
+        write_csv(into / "metadata" / file.name, lines)

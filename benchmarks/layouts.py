@@ -7,8 +7,8 @@ rows in the same order: the table against the set as it is, the others against o
 
 `embeddings_equal`: row by row digest, class_id and every bit of the CLS token. `scores_equal`: all of
 scores.json. `track1` and `f1` are those of the layout, `official_…` those of the set as it is: in folders,
-whose rows are in another order, folds and bootstrap are drawn otherwise. `seconds` is of all. The demo set has
-the demo's backbone, the real photos have ViT-Tiny.
+whose rows are in another order, folds and bootstrap are drawn otherwise. `seconds` is of all. The demo set
+has the demo's backbone, the real photos have ViT-Tiny.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import dagster as dg
 
 from benchmarks.common import PHILIPPINE_SNAKES, SHARED_DATA, finish, significant
 from snake_assets.definitions import build_definitions
-from snake_assets.defs.resources.backbone import BackboneSetting
+from snake_assets.defs.resources.backbone import BackboneSetting, Device
 from snake_assets.defs.resources.storage import RawData, Store
 from snake_assets.demo.backbone import build_demo_backbone
 from snake_assets.demo.dataset import draw_demo_set
@@ -58,7 +58,7 @@ def run(
     resources = {
         "raw_data": RawData(root=str(data), observations_from_subfolders=True),
         "store": Store(root=str(store)),
-        "backbone": BackboneSetting(name=str(backbone), device="cpu"),
+        "backbone": BackboneSetting(name=str(backbone), device=Device.cpu),
     }
     job = build_definitions(resources=resources).resolve_job_def("snakeclef")
     with dg.DagsterInstance.ephemeral() as instance:

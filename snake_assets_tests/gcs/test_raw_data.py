@@ -4,19 +4,23 @@ import gzip
 import itertools
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from snake_assets.defs.lib.retries import is_transient
 from snake_assets.snakeclef import DataError
+from snake_assets.snakeclef.layouts.near_copies import PhotoHashes
 from snake_assets.snakeclef.raw.inventory import inventory_is_current, read_inventory, take_inventory
+from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.snakeclef.raw.sources import BucketData
 from snake_assets.storage import StorageError
 from snake_assets.storage.objectstore import mirror
 from snake_assets.storage.objectstore.gcs import Patience
 from snake_assets.storage.objectstore.mirror import Fetched
 from snake_assets.storage.tables.table import open_table
+from snake_assets_tests.conftest import photo_bytes
 from snake_assets_tests.gcs.faults import now_and_then
 from snake_assets_tests.gcs.server import BUCKET, HALF, SILENCE, Asked, Cloud
 from snake_assets_tests.hostile.archives import tar
@@ -278,3 +282,18 @@ def test_a_bucket_a_right_or_the_metadata_that_is_missing_is_named(
     gcs.fault = lambda asked: 403
     with pytest.raises(StorageError, match=r"lack the right storage\.objects\.\w+ in the bucket"):
         fetch(data)
+
+
+def test_a_folder_of_species_in_a_bucket_is_refused_by_a_sentence(gcs: Cloud, tmp_path: Path):
+    put(gcs, {f"{species}/{n}.jpg": photo_bytes(n) for species in ("A b", "C d") for n in range(2)})
+    with pytest.raises(DataError, match="Other layouts are read from a folder, not from a bucket"):
+        BucketData(gcs.folder("raw"), tmp_path / "cache").fetch_metadata()
+
+
+def test_hashes_of_photos_are_remembered_in_a_store_in_a_bucket(gcs: Cloud, tmp_path: Path):
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(photo_bytes(number % 2))
+    hashes, files = PhotoHashes(gcs.folder("store/photo_hashes")), find_photos(tmp_path, ".")
+    found = hashes.of(files)
+    assert found[0] and found[0] == found[2] != found[1]
+    assert replace(hashes, computes=False).of(files) == found

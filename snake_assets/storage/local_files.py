@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import io
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,8 @@ def whole_file(path: Path) -> Iterator[CountedFile]:
     Raises:
         StorageError: the disk is full, the folder is read-only, or another fault of the file system.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # By chance: in containers that share a disk, process numbers are the same.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     with faults_named(path):
         try:
             _make_folder(path.parent)

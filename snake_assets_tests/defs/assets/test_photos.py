@@ -67,4 +67,7 @@ def test_a_folder_of_folders_is_split_and_says_what_it_is(small_set: Path, tmp_p
         assert "There is no val" in str(told.metadata["read_although"].value)
         assert told.metadata["files_without_metadata"].value == 0
         rows[split] = told.metadata["metadata_rows"].value
+    # A sensor, which computes nothing, sees the same split.
+    seen = raw_data.source(store, computes=False).layout
+    assert {split: len(seen.rows(split)) for split in rows} == rows
     assert sum(rows.values()) == len(places) and 0 < rows["val"] < rows["train"]

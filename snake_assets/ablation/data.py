@@ -90,6 +90,11 @@ def gather(
     """
     if gap := venom_gap([*truth.values(), *classifier.class_ids.tolist()], venomous):
         raise LearningError(f"The ablation tells its steps apart by Track 1. {gap}")
+    if backbone.beside:
+        raise LearningError(
+            "The ablation begins with the paper's recipe, which has one backbone: set SNAKE_BACKBONE to one "
+            f"of {' and '.join(part.name for part in backbone.parts)}, and run the job snakeclef again."
+        )
     wanted, found = backbone.fingerprint_parts(), val[0].manifest.recipe
     differing = [f"{name} was {found.get(name)!r}" for name, now in wanted.items() if found.get(name) != now]
     if differing:

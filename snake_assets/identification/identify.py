@@ -212,7 +212,7 @@ class Package:
 
     @cached_property
     def _whole(self) -> BackboneInput:
-        return BackboneInput(self.backbone.preprocessing)
+        return self.backbone.input
 
     def _batches(self, photos: Sequence[Photo], size: int) -> Iterator[list[_Seen]]:
         """Photos with their vectors; threads decode ahead of the model."""

@@ -1,7 +1,7 @@
 """A trained model as a folder that needs neither the store nor Dagster, and can be copied to other machines.
 
     package.json            versions, what the backbone and the crops are like, the digest of every file
-    backbone/               as Hugging Face keeps models: configs and safetensors
+    backbone/               as Hugging Face keeps models: configs and safetensors; beside it backbone_2/, ...
     classifier.json, classifier.safetensors
     thresholds.json         how far an answer may go
     taxonomy.csv            class_id, binomial_name, genus, venomous (empty where that is not known)
@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -38,6 +38,7 @@ from snake_assets.learning.errors import LearningError
 from snake_assets.storage.fingerprints import Json, file_digest, fingerprint
 from snake_assets.storage.paths import AnyPath
 from snake_assets.vision.backbone.model_files import BACKBONE as MODEL_FILES
+from snake_assets.vision.embedding.tables import of_each_backbone
 from snake_assets.vision.preprocessing.crops import CropInput, CropSettings
 from snake_assets.vision.preprocessing.transforms import View
 
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
     from snake_assets.identification.evaluation import Operation
     from snake_assets.vision.backbone.backbone import Backbone
 
-PACKAGE_FILE, FORMAT = "package.json", 2
+PACKAGE_FILE = "package.json"
+# Of one backbone, and of several.
+FORMATS = (2, 3)
 BACKBONE, GALLERY = "backbone", "gallery"
 WEIGHTS, THRESHOLDS, TAXONOMY = "classifier.safetensors", "thresholds.json", "taxonomy.csv"
 RECORDS, CARD, VECTORS = "records.csv", "MODEL_CARD.md", f"{GALLERY}/gallery.safetensors"
@@ -86,10 +89,11 @@ def write_package(
         operation: what answers are worth; None where there were too few observations to tell.
         made_from: digests of what it was made from, by name.
     """
-    for part in (BACKBONE, GALLERY):
-        (folder / part).mkdir(parents=True)
-    for file in MODEL_FILES.files(backbone.folder):
-        shutil.copyfile(file, folder / BACKBONE / file.name)
+    (folder / GALLERY).mkdir(parents=True)
+    for part, own in zip(backbone.parts, _backbones(folder, len(backbone.parts)), strict=True):
+        own.mkdir()
+        for file in MODEL_FILES.files(part.folder):
+            shutil.copyfile(file, own / file.name)
     classifier.save(folder)
     (folder / MODEL_FILE).rename(folder / WEIGHTS)
     (folder / THRESHOLDS).write_text(thresholds.model_dump_json(), encoding="utf-8")
@@ -112,15 +116,17 @@ def write_package(
         "spread": nearness.spread,
     }
     save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, folder / VECTORS)
-    card = _card(backbone.name, classifier, species, records, scores, operation)
+    seen_by = backbone.fingerprint_parts()
+    card = _card(_names(seen_by), classifier, species, records, scores, operation)
     (folder / CARD).write_text(card, encoding="utf-8")
     about: dict[str, Json] = {
-        "format": FORMAT,
+        "format": FORMATS[bool(backbone.beside)],
         "versions": {name: version(name) for name in ("snake-assets", "torch", "transformers")},
         "view": asdict(backbone.view),
         "precision": backbone.precision,
         "batch_size": recipe["batch_size"],
-        "backbone": backbone.fingerprint_parts(),
+        "backbone": seen_by,
+        **({"beside": [asdict(part.view) for part in backbone.beside]} if backbone.beside else {}),
         "crop": recipe.get("crop"),
         "made_from": made_from,
         "files": _digests(folder),
@@ -174,11 +180,15 @@ def load_package(folder: str | Path, device: str = "auto") -> Package:
         OSError,
     ) as error:
         raise IdentificationError(f"The package {folder} cannot be read: {error}") from error
-    # Absolute: another name might be that of a model on the hub.
-    named, view = str(folder.absolute() / BACKBONE), View(**about["view"])
-    backbone = open_backbone(named, device=device, precision=about["precision"], view=view)
+    views = [View(**view) for view in (about["view"], *about.get("beside", []))]
+    first, *others = (
+        # Absolute: another name might be that of a model on the hub.
+        open_backbone([str(own)], device=device, precision=about["precision"], view=view)
+        for own, view in zip(_backbones(folder.absolute(), len(views)), views, strict=True)
+    )
+    backbone = replace(first, beside=tuple(others))
     return Package(
-        name=f"{about['backbone']['backbone']} {about['digest'][:12]}",
+        name=f"{_names(about['backbone'])} {about['digest'][:12]}",
         classifier=classifier,
         species=species,
         nearness=Nearness(classifier.neighbours, tensors["mean"], tensors["spread"]),
@@ -219,7 +229,7 @@ def _crops(crop: Mapping[str, Any], backbone: Backbone) -> Crops:
             f"The package wants crops of another finder than {detector}: its {', '.join(others)} differ. Set "
             f"SNAKE_DETECTOR to the weights {wanted['weights']}."
         )
-    return Crops(finder, CropInput(backbone.preprocessing, CropSettings(**cut)))
+    return Crops(finder, CropInput(backbone.preprocessing, CropSettings(**cut), beside=backbone.input.beside))
 
 
 def _card(
@@ -249,6 +259,14 @@ def _card(
     )
 
 
+def _backbones(folder: Path, count: int) -> list[Path]:
+    return [folder / (f"{BACKBONE}_{number}" if number > 1 else BACKBONE) for number in range(1, count + 1)]
+
+
+def _names(recipe: Mapping[str, Any]) -> str:
+    return " and ".join(str(one["backbone"]) for one in of_each_backbone(recipe))
+
+
 def _thumbnails(count: int) -> list[str]:
     return [f"{GALLERY}/{number}.jpg" for number in range(1, count + 1)]
 
@@ -267,9 +285,9 @@ def _read_description(folder: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IdentificationError(f"The package {folder} cannot be read: {error}") from error
-    if found != FORMAT:
+    if found not in FORMATS:
         raise IdentificationError(
-            f"The package {folder} is of format {found}, this version of snake-assets reads {FORMAT}: make "
+            f"The package {folder} is of format {found}, this version of snake-assets reads 2 and 3: make "
             "it again with the job `package`."
         )
     changed += sorted(name for name in {*written, *there} if written.get(name) != there.get(name))

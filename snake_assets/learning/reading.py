@@ -21,7 +21,12 @@ from snake_assets.learning.feature_table import (
 from snake_assets.snakeclef.image_table import is_torn
 from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.tables.table import Table
-from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DINOV2, refuse_other_versions
+from snake_assets.vision.embedding.tables import (
+    CROP_EMBEDDINGS,
+    DINOV2,
+    of_each_backbone,
+    refuse_other_versions,
+)
 from snake_assets.vision.embedding.tables import DCT as DCT_EMBEDDINGS
 
 KEYS = ("image_id", "observation_id", "class_id", "sha256")
@@ -116,23 +121,26 @@ def read_splits(
 
 
 def made_by(recipes: Mapping[str, Mapping[str, Json]]) -> str:
-    """How vectors were made, in words that name backbone and view, with a digest of all that decides them.
+    """How vectors were made, in words that name backbones and view, with a digest of all that decides them.
 
     Args:
         recipes: table -> recipe; what is said of crops comes last, after " and ".
     """
     whole = {name: recipe for name, recipe in recipes.items() if name != CROP_EMBEDDINGS}
-    recipe: Mapping[str, Any] = whole[DINOV2]
-    look: Mapping[str, Any] = recipe.get("preprocessing") or {}
-    how = "padded" if look.get("pad") else "cropped" if look.get("crop") else "squashed"
-    side = " x ".join(str(pixels) for pixels in recipe.get("resolution") or ())
-    words = (
-        f"{recipe.get('backbone')} (weights {str(recipe.get('weights'))[:8]}), photos {how} to {side} "
-        f"pixels, {recipe.get('precision')} [{fingerprint(whole)[:8]}]"
-    )
+    words = f"{' beside '.join(map(_words_of, of_each_backbone(whole[DINOV2])))} [{fingerprint(whole)[:8]}]"
     if CROP_EMBEDDINGS not in recipes:
         return words
     return f"{words} and crops [{fingerprint(recipes[CROP_EMBEDDINGS])[:8]}]"
+
+
+def _words_of(backbone: Mapping[str, Any]) -> str:
+    look: Mapping[str, Any] = backbone.get("preprocessing") or {}
+    how = "padded" if look.get("pad") else "cropped" if look.get("crop") else "squashed"
+    side = " x ".join(str(pixels) for pixels in backbone.get("resolution") or ())
+    return (
+        f"{backbone.get('backbone')} (weights {str(backbone.get('weights'))[:8]}), photos {how} to {side} "
+        f"pixels, {backbone.get('precision')}"
+    )
 
 
 def _of_drawn_observations(observation_id: pa.ChunkedArray, most: int) -> npt.NDArray[np.bool_]:

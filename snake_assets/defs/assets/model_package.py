@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
@@ -42,6 +42,7 @@ from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.io import write_whole
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.table import Table, open_table
+from snake_assets.vision.embedding.tables import of_each_backbone
 from snake_assets.vision.preprocessing.transforms import POLICIES, View
 
 if TYPE_CHECKING:
@@ -180,17 +181,32 @@ def backbone_of(table: Table, setting: BackboneSetting) -> "Backbone":
     Raises:
         IdentificationError: the setting names another backbone.
     """
-    recipe = table.manifest.recipe
-    side = recipe["resolution"][0] if isinstance(recipe["resolution"], list) else None
-    for resolution, resize in product((None, side), POLICIES):
-        found = setting.open(View(resolution, resize=resize))
-        parts = found.fingerprint_parts()
-        if all(recipe.get(name) == part for name, part in parts.items() if name != "precision"):
-            return replace(found, precision=str(recipe["precision"]))
+    made, parts = of_each_backbone(table.manifest.recipe), setting.open(View()).parts
+    if len(made) == len(parts):
+        first, *others = map(_looking_as, parts, made)
+        if first and all(others):
+            return replace(first, beside=tuple(filter(None, others)))
+    wanted = ", ".join(f"{recipe['backbone']} (weights {recipe['weights']})" for recipe in made)
     raise IdentificationError(
-        f"{table.folder} was made with the backbone {recipe['backbone']} (weights {recipe['weights']}), not "
-        f"with {found.name} ({found.digest}): set SNAKE_BACKBONE to it, or embed again."
+        f"{table.folder} was made with the backbone {wanted}, not with "
+        f"{', '.join(f'{part.name} ({part.digest})' for part in parts)}: set SNAKE_BACKBONE to it, or embed "
+        "again."
     )
+
+
+def _looking_as(backbone: "Backbone", recipe: Mapping[str, Any]) -> "Backbone | None":
+    """One backbone, looking at photos as a recipe says; None where it is another than the recipe's."""
+    from snake_assets.vision.backbone.backbone import open_backbone
+
+    if backbone.digest == recipe["weights"]:
+        for resolution, resize in product((None, recipe["resolution"][0]), POLICIES):
+            view, folder = View(resolution, resize=resize), str(backbone.folder)
+            found = open_backbone(folder, device=backbone.device, precision=recipe["precision"], view=view)
+            # By its folder, one of the hub would be known by another name.
+            found = replace(found, name=backbone.name, revision=backbone.revision)
+            if found.fingerprint_parts().items() <= recipe.items():
+                return found
+    return None
 
 
 def _known_photos(images: Mapping[str, Table]) -> pl.DataFrame:

@@ -7,7 +7,7 @@ judged: it is chosen run by run.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from snake_assets.defs.assets.classifier import FINAL_CLASSIFIER
@@ -31,8 +31,8 @@ from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.manifest import read_manifest
 from snake_assets.storage.tables.table import open_table
-from snake_assets.vision.backbone.model_files import BACKBONE
-from snake_assets.vision.embedding.tables import DCT, DINOV2, EMBEDDING_VERSION, has_dct
+from snake_assets.vision.backbone.model_files import BACKBONE, backbone_names
+from snake_assets.vision.embedding.tables import DCT, DINOV2, EMBEDDING_VERSION, has_dct, of_each_backbone
 from snake_assets.vision.inference.dataset import crop_unit
 from snake_assets.vision.preprocessing.regions import CROPS, Regions, unit_made_of
 
@@ -60,23 +60,36 @@ class SoughtBackbone:
         name: hub id, or the folder's own name.
         revision: as it was set; None for a folder.
         weights: digest of the weights in a folder; None for a hub id, or where the folder is yet to be made.
+        beside: those named behind it.
     """
 
     name: str
     revision: str | None = None
     weights: str | None = None
+    beside: tuple["SoughtBackbone", ...] = ()
 
     @classmethod
     def of(cls, backbone: BackboneSetting) -> "SoughtBackbone":
         """What is set. Raises BackboneError for a folder that is no backbone."""
-        name = setting(backbone.name, "SNAKE_BACKBONE", "")
+        names = backbone_names(setting(backbone.name, "SNAKE_BACKBONE", ""))
+        first, *others = (
+            cls._named(name, setting(backbone.revision, "SNAKE_REVISION", "")) for name in names
+        )
+        return replace(first, beside=tuple(others))
+
+    @classmethod
+    def _named(cls, name: str, revision: str) -> "SoughtBackbone":
         folder = Path(name).expanduser() if name else home() / "demo" / "backbone"
         if folder.is_dir() or name.startswith((".", "/", "~")):
             return cls(folder.resolve().name, weights=BACKBONE.digest(BACKBONE.locate(str(folder))))
-        return cls(name or folder.name, setting(backbone.revision, "SNAKE_REVISION", "") or None)
+        return cls(name or folder.name, revision or None)
 
     def made(self, recipe: Mapping[str, Json]) -> bool:
         """Whether a table of this recipe came from it. A branch that moved on the hub is not noticed."""
+        sought, made = (self, *self.beside), of_each_backbone(recipe)
+        return len(sought) == len(made) and all(map(SoughtBackbone._made, sought, made))
+
+    def _made(self, recipe: Mapping[str, Json]) -> bool:
         if self.weights is not None:
             return recipe.get("weights") == self.weights
         pinned = re.fullmatch("[0-9a-f]{40}", self.revision or "")
@@ -95,7 +108,7 @@ def stale_features(raw: RawListing, store: Store, backbone: SoughtBackbone, crop
     if why := _why_features(raw, store, backbone, crops.checked()):
         versions = [INVENTORY_VERSION, INGEST_VERSION, EMBEDDING_VERSION, FINDING_VERSION]
         place = raw.known_as or str(raw.data)
-        state = fingerprint([place, raw.digest, versions, vars(backbone), crops.checked().value])
+        state = fingerprint([place, raw.digest, versions, asdict(backbone), crops.checked().value])
         return Stale(raw.split, state, why)
     return None
 
@@ -147,7 +160,8 @@ def _why_table(
     if manifest.recipe.get("version") != version:
         return "was made by another version of the code"
     if backbone and not backbone.made(manifest.recipe):
-        return f"was made by another backbone ({manifest.recipe.get('backbone')})"
+        names = [str(of.get("backbone")) for of in of_each_backbone(manifest.recipe)]
+        return f"was made by another backbone ({', '.join(names)})"
     if cut and not _has(manifest.recipe.get("crop"), cut):
         return "was cut by what another finder found"
     if not manifest.holds(folder, manifest.recipe, units):

@@ -38,11 +38,13 @@ class BackboneSetting(dg.ConfigurableResource[None]):
     name: str | None = Field(
         default=None,
         description="A vision model: an id on the Hugging Face hub (such as facebook/dinov2-base), or a "
-        "folder in the format of transformers, timm or open_clip. Default: SNAKE_BACKBONE, else the demo's "
-        "tiny untrained DINOv2.",
+        "folder in the format of transformers, timm or open_clip; or several with commas between, whose "
+        "vectors are put side by side. Default: SNAKE_BACKBONE, else the demo's tiny untrained DINOv2.",
     )
     revision: str | None = Field(
-        default=None, description="Hub revision to pin (a commit or tag). Default: SNAKE_REVISION, else none."
+        default=None,
+        description="Hub revision to pin (a commit or tag), of every backbone that is named by its id. Where "
+        "several need one each, name their folders in the hub's cache. Default: SNAKE_REVISION, else none.",
     )
     device: Device | None = Field(
         default=None,

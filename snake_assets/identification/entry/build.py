@@ -67,6 +67,11 @@ def write_entry(
             thing in a photo than the backbone does here.
         BackboneError: the backbone cannot be loaded.
     """
+    if backbone.beside:
+        raise IdentificationError(
+            f"The classifier looks with {' and '.join(part.name for part in backbone.parts)}, an entry with "
+            "one backbone: set SNAKE_BACKBONE to one of them, and run the job snakeclef again."
+        )
     blocks = list(dict.fromkeys([*classifier.features, CLS]))
     if others := [name for name in blocks if name not in BLOCKS]:
         raise IdentificationError(

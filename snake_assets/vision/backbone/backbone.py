@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +15,11 @@ from snake_assets.vision.backbone.encoder import (
     resolve_device,
     resolve_precision,
 )
-from snake_assets.vision.backbone.model_files import BACKBONE
+from snake_assets.vision.backbone.model_files import BACKBONE, backbone_names
 from snake_assets.vision.backbone.processor_config import read_preprocessing
 from snake_assets.vision.backbone.tokens import Layout, Seen, forward, lay_out
 from snake_assets.vision.errors import BackboneError
-from snake_assets.vision.preprocessing.transforms import Preprocessing, View
+from snake_assets.vision.preprocessing.transforms import BackboneInput, Preprocessing, View
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +39,8 @@ class Backbone:
         layout: where its tokens are in what it returns.
         folder: where its files are.
         view: how it looks at photos.
+        beside: others that see the same photos, and whose vectors stand behind its own; what is said of a
+            backbone here and above is said of the first, unless `parts` are named.
     """
 
     name: str
@@ -49,6 +52,22 @@ class Backbone:
     layout: Layout
     folder: Path = field(repr=False)
     view: View = field(default_factory=View)
+    beside: tuple[Backbone, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Backbone, ...]:
+        """The first, and those beside it."""
+        return (self, *self.beside)
+
+    @property
+    def input(self) -> BackboneInput:
+        """Makes photos ready for all parts; one picture serves those that want it alike."""
+        first, *others = dict.fromkeys(part.preprocessing for part in self.parts)
+        return BackboneInput(first, beside=tuple(others))
+
+    def on(self, device: str) -> Backbone:
+        """The same with all parts on another device."""
+        return replace(self, device=device, beside=tuple(part.on(device) for part in self.beside))
 
     @cached_property
     def model(self) -> torch.nn.Module:
@@ -75,12 +94,13 @@ class Backbone:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def refuse_other_files(self) -> None:
-        """Raise BackboneError where the folder holds another model than the one that was opened."""
-        if BACKBONE.digest(self.folder) != self.digest:
-            raise BackboneError(
-                f"{self.folder} holds another model on this machine than where the pass was started: put the "
-                "same files there."
-            )
+        """Raise BackboneError where a part's folder holds another model than the one that was opened."""
+        for part in self.parts:
+            if BACKBONE.digest(part.folder) != part.digest:
+                raise BackboneError(
+                    f"{part.folder} holds another model on this machine than where the pass was started: put "
+                    "the same files there."
+                )
 
     def see(self, pixel_values: torch.Tensor) -> Seen:
         """One forward pass over photos: float32 [B, 3, h, w], moved to the backbone's device.
@@ -98,13 +118,15 @@ class Backbone:
             return self.layout.read(self.model, forward(self.model, photos, resized=self._resized))
 
     def compile(self, photos: int) -> None:
-        """Compile the model for batches of so many photos, which takes up to a minute.
+        """Compile the models of all parts for batches of so many photos, which takes up to a minute each.
 
         Raises:
             BackboneError: as `model`.
         """
         import torch
 
+        for part in self.beside:
+            part.compile(photos)
         if photos in self._compiled_for:
             return
         self._compiled_for.add(photos)
@@ -146,6 +168,7 @@ class Backbone:
             "preprocessing": self.preprocessing.as_dict(),
             "resolution": list(self.preprocessing.input_size),
             "precision": self.precision,
+            **({"beside": [part.fingerprint_parts() for part in self.beside]} if self.beside else {}),
         }
 
 
@@ -180,28 +203,40 @@ def _not_seen(name: str, model: torch.nn.Module, size: tuple[int, int], error: E
 
 
 def open_backbone(
-    name: str,
+    name: str | Sequence[str],
     *,
     revision: str | None = None,
     device: str = "auto",
     precision: str = "auto",
     view: View | None = None,
 ) -> Backbone:
-    """Find a backbone and read its configs; the model is not loaded yet.
+    """Find a backbone, or several beside each other, and read their configs; no model is loaded yet.
 
     Args:
-        name: a model id on the Hugging Face hub, or a folder in its format (see `ModelKind.locate`).
-        revision: branch, tag or commit on the hub.
+        name: a model id on the Hugging Face hub, or a folder in its format (see `ModelKind.locate`); several
+            as a list, or as `backbone_names` reads them.
+        revision: branch, tag or commit on the hub, of every one that comes from there.
         device: see `resolve_device`.
         precision: see `resolve_precision`.
         view: how it is to look at photos; None is its own way.
 
     Raises:
-        BackboneError: the backbone cannot be found, is no vision model, or cannot have this view.
+        BackboneError: a backbone cannot be found, is no vision model, cannot have this view, or is named
+            twice.
     """
-    view = view or View()
+    names = backbone_names(name) if isinstance(name, str) else name
     device = resolve_device(device)
     precision = resolve_precision(precision, device)
+    first, *others = (_opened(one, revision, device, precision, view or View()) for one in names)
+    if len({part.digest for part in (first, *others)}) < len(names):
+        raise BackboneError(
+            f"SNAKE_BACKBONE names the same model twice ({', '.join(names)}), and its vectors tell nothing "
+            "new the second time: name each once."
+        )
+    return replace(first, beside=tuple(others))
+
+
+def _opened(name: str, revision: str | None, device: str, precision: str, view: View) -> Backbone:
     folder = BACKBONE.locate(name, revision)
     # Not where the snapshot's own folder was named: that is a folder like any other.
     from_hub = folder.parent.name == "snapshots" and folder != Path(name).expanduser()

@@ -27,7 +27,7 @@ DCT_STAGE = "DCT"
 
 @dataclass
 class PhotoFeatures:
-    """Features of B photos, row i from photo i.
+    """Features of B photos, row i from photo i; of several backbones, each one's behind those before.
 
     Attributes:
         cls: float32 [B, D], `Seen.embedding`: the CLS token after the final norm, where there is one.
@@ -78,11 +78,11 @@ class Launched:
 def launch(backbone: Backbone, pixels: torch.Tensor, *, photos_at_least: int = 0) -> Launched:
     """Send a batch through the backbone; on a CUDA device this returns before it has been computed.
 
-    The token matrices never leave the device.
+    The token matrices never leave the device. Backbones beside each other see the batch one after the other.
 
     Args:
         backbone: what to look with.
-        pixels: uint8 [B, h, w, 3] in main memory, photos as `backbone.preprocessing.resized` returns them.
+        pixels: uint8 in main memory, photos as `backbone.input` makes them ready.
         photos_at_least: smaller batches are filled up with black photos, for a model that was compiled for
             one shape; their features are left out.
 
@@ -98,21 +98,25 @@ def launch(backbone: Backbone, pixels: torch.Tensor, *, photos_at_least: int = 0
     clock = DeviceClock(backbone.device)
     try:
         with torch.no_grad(), clock.running():
-            on_device = pixels.to(backbone.device, non_blocking=True)
-            seen = backbone.see(backbone.preprocessing.pixel_values(on_device))
-            clock.mark(MODEL)
-            dct = dct_lowest(seen.tokens) if backbone.layout.has_dct else seen.embedding[:, :0]
-            clock.mark(DCT_STAGE)
-            # In the order of `PhotoFeatures`.
-            parts = [seen.embedding, seen.patch_mean, dct, seen.earlier_cls, seen.middle_mean]
-            packed = _to_main_memory(torch.cat(parts, dim=1))
+            values = backbone.input.pixel_values(pixels.to(backbone.device, non_blocking=True))
+            by_part = []
+            for part in backbone.parts:
+                seen = part.see(values[part.preprocessing])
+                clock.mark(MODEL)
+                dct = dct_lowest(seen.tokens) if part.layout.has_dct else seen.embedding[:, :0]
+                clock.mark(DCT_STAGE)
+                # In the order of `PhotoFeatures`.
+                by_part.append([seen.embedding, seen.patch_mean, dct, seen.earlier_cls, seen.middle_mean])
+            blocks = list(zip(*by_part, strict=True))
+            packed = _to_main_memory(torch.cat([one for block in blocks for one in block], dim=1))
             clock.mark(MODEL)
     except torch.OutOfMemoryError as error:
         raise EmbeddingError(
             f"{backbone.device} has too little memory for batches of {count} photos: lower `batch_size` in "
             f"the config of `embeddings`. ({error})"
         ) from error
-    return Launched(count, packed, [part.shape[1] for part in parts], clock, pixels)
+    widths = [sum(one.shape[1] for one in block) for block in blocks]
+    return Launched(count, packed, widths, clock, pixels)
 
 
 def _to_main_memory(values: torch.Tensor) -> torch.Tensor:

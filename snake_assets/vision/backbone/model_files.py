@@ -263,6 +263,23 @@ BACKBONE = ModelKind(
 )
 
 
+def backbone_names(setting: str) -> list[str]:
+    """The backbones that SNAKE_BACKBONE names, with commas between; a folder with a comma in it is one.
+
+    Raises:
+        BackboneError: between two commas there is no name.
+    """
+    if Path(setting).expanduser().is_dir():
+        return [setting]
+    names = [name.strip() for name in setting.split(",")]
+    if len(names) > 1 and not all(names):
+        raise BackboneError(
+            f"SNAKE_BACKBONE is {setting!r}, where a name is missing beside a comma: give the names of "
+            "backbones with one comma between each two, or one name without any."
+        )
+    return names
+
+
 def _of_adapter(folder: Path) -> str:
     try:
         base = json.loads((folder / _ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]

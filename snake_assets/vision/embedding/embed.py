@@ -123,8 +123,7 @@ def embed(
         EngineError: Ray is wanted and cannot go on.
     """
     made_by = recipes(backbone, settings.photos_in_a_batch(backbone))
-    seen_as = BackboneInput(backbone.preprocessing)
-    return _embed(PhotoDataset(images, KEYS), seen_as, folders, made_by, backbone, settings, progress)
+    return _embed(PhotoDataset(images, KEYS), backbone.input, folders, made_by, backbone, settings, progress)
 
 
 def embed_crops(
@@ -157,7 +156,7 @@ def embed_crops(
         EngineError: as above.
     """
     photos = PhotoDataset(images, KEYS, Regions(crops))
-    seen_as = CropInput(backbone.preprocessing, cut)
+    seen_as = CropInput(backbone.preprocessing, cut, beside=backbone.input.beside)
     recipe = crop_recipe(backbone, settings.photos_in_a_batch(backbone), cut, crops.manifest.recipe)
     names = {CROP_EMBEDDINGS: folder}
     return _embed(photos, seen_as, names, {CROP_EMBEDDINGS: recipe}, backbone, settings, progress)
@@ -206,7 +205,7 @@ def _embed(
 def _replicas_on(backbone: Backbone, replicas: Callable[..., Replicas], device: str) -> Replicas:
     """Those of a device, in another process: its files there must be those that the recipe names."""
     backbone.refuse_other_files()
-    return replicas(replace(backbone, device=device), devices_like(device))
+    return replicas(backbone.on(device), devices_like(device))
 
 
 def _can_compile() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -55,7 +54,7 @@ class Replicas:
         """
         self._backbone, self.devices = backbone, tuple(devices)
         self._replicas = [
-            backbone if device == backbone.device else replace(backbone, device=device) for device in devices
+            backbone if device == backbone.device else backbone.on(device) for device in devices
         ]
         self._compiled_for, self._loaded = compiled_for, loaded or compiled_for is not None
 
@@ -68,7 +67,8 @@ class Replicas:
         for replica in self._replicas:
             if self._compiled_for:
                 replica.compile(self._compiled_for)
-            _ = replica.model
+            for part in replica.parts:
+                _ = part.model
 
     def see(
         self, batches: Iterable[PhotoBatch[torch.Tensor]]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,14 +35,24 @@ def recipes(backbone: "Backbone", batch_size: int) -> dict[str, dict[str, Json]]
         "batch_size": batch_size,
         **backbone.fingerprint_parts(),
     }
+    if backbone.beside:
+        common["beside"] = [{**part.fingerprint_parts(), **_vectors_of(part)} for part in backbone.beside]
+    vectors = _vectors_of(backbone)
+    if not any(part.layout.has_dct for part in backbone.parts):
+        return {DINOV2: {**common, **vectors, "dct": {"left out": NO_GRID}}}
+    return {DINOV2: {**common, **vectors}, DCT: {**common, "dct": {"kept": DCT_KEPT, "norm": "none"}}}
+
+
+def _vectors_of(backbone: "Backbone") -> dict[str, Json]:
     layout = backbone.layout
-    layers: dict[str, Json] = {"earlier": layout.earlier, "middle": layout.middle}
-    dct: dict[str, Json] = {"kept": DCT_KEPT, "norm": "none"} if layout.has_dct else {"left out": NO_GRID}
     sources = layout.sources()
-    vectors: dict[str, Json] = {"layers": layers, **({"columns": dict(sources)} if sources else {})}
-    if not layout.has_dct:
-        return {DINOV2: {**common, **vectors, "dct": dct}}
-    return {DINOV2: {**common, **vectors}, DCT: {**common, "dct": dct}}
+    layers: dict[str, Json] = {"earlier": layout.earlier, "middle": layout.middle}
+    return {"layers": layers, **({"columns": dict(sources)} if sources else {})}
+
+
+def of_each_backbone(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a recipe says of the backbones beside each other; with the first one stands all else."""
+    return [recipe, *recipe.get("beside", [])]
 
 
 def has_dct(table: Table) -> bool:
@@ -83,8 +93,9 @@ def schema(name: str, backbone: "Backbone", recipe: Mapping[str, Json]) -> pa.Sc
 
 def vectors(name: str, backbone: "Backbone", parts: Sequence["PhotoFeatures"]) -> pa.Table:
     """All columns of a table but the keys, a row for each photo of some batches."""
-
-    widths = {**backbone.layout.widths, "dct": DCT_KEPT * DCT_KEPT}
+    layouts = [part.layout for part in backbone.parts]
+    widths = {name: sum(one.widths[name] for one in layouts) for name in backbone.layout.widths}
+    widths["dct"] = DCT_KEPT * DCT_KEPT * sum(one.has_dct for one in layouts)
     widths["cls"] = widths["embedding"]
 
     def array(feature: str) -> pa.Array:
@@ -92,9 +103,7 @@ def vectors(name: str, backbone: "Backbone", parts: Sequence["PhotoFeatures"]) -
         return pa.FixedSizeListArray.from_arrays(pa.array(flat), widths[feature])
 
     wanted = {
-        column: feature
-        for column, feature in VECTORS[name].items()
-        if feature != "dct" or backbone.layout.has_dct
+        column: feature for column, feature in VECTORS[name].items() if feature != "dct" or widths["dct"]
     }
     return pa.table({column: array(feature) for column, feature in wanted.items()})
 

@@ -192,20 +192,20 @@ class CropInput(BackboneInput):
         if region.mask is not None and masked:
             mask = window.cut_mask(mask_from_bytes(region.mask), rgb.shape[:2])
             cut = without_background(cut, mask, self.settings.background)
-        return self._fitting.resized(np.ascontiguousarray(cut))
-
-    @property
-    def _fitting(self) -> Preprocessing:
-        own = self.preprocessing
-        squashed = own.crop is None and not own.pad
-        return replace(own, resize=own.input_size, crop=None, pad=not squashed)
+        cut = np.ascontiguousarray(cut)
+        return self._side_by_side([_fitting(way).resized(cut) for way in self._ways])
 
     def _shortest_side(self, region: Region) -> int:
         # Of the frame, so that its window keeps what a whole photo would (`needed_side`). The window is at
         # least as large as if its longer side lay along the frame's shorter one.
-        needed = max(2 * max(self.preprocessing.input_size), self.settings.least_side)
+        needed = max(2 * max(max(way.input_size) for way in self._ways), self.settings.least_side)
         share = max(region.x1 - region.x0, region.y1 - region.y0) * (1 + 2 * self.settings.margin)
         return math.ceil(needed / min(1.0, share))
+
+
+def _fitting(own: Preprocessing) -> Preprocessing:
+    squashed = own.crop is None and not own.pad
+    return replace(own, resize=own.input_size, crop=None, pad=not squashed)
 
 
 def _within(centre: float, side: int, length: int) -> tuple[int, int]:

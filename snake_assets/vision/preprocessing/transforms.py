@@ -6,8 +6,9 @@ PIL-backed ones they differ by rounding.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -263,22 +264,55 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class BackboneInput:
-    """Whole photos at a backbone's input size, stacked: uint8 [B, h, w, 3] in main memory."""
+    """Whole photos at a backbone's input size, stacked: uint8 [B, h, w, 3] in main memory.
+
+    Where backbones beside each other want photos in other ways, each photo is decoded once, and made ready in
+    every way: uint8 [B, n], the pixels for the first one, then those for the next.
+
+    Attributes:
+        preprocessing: the first way.
+        beside: the others, no two alike.
+    """
 
     preprocessing: Preprocessing
+    beside: tuple[Preprocessing, ...] = field(default=(), kw_only=True)
 
     def prepared(self, data: bytes, region: Region) -> NDArray[np.uint8]:
         """Decode and resize one photo, whatever its region. Raises UnreadablePhoto."""
-        return self.preprocessing.resized(decode(data, at_least=self.preprocessing.needed_side))
+        needed = [side for way in self._ways if (side := way.needed_side) is not None]
+        rgb = decode(data, at_least=max(needed) if len(needed) == len(self._ways) else None)
+        return self._side_by_side([way.resized(rgb) for way in self._ways])
 
     def together(self, photos: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
         """Stack what `prepared` gave."""
         import torch
 
-        stacked = np.empty((len(photos), *self.preprocessing.input_size, 3), dtype=np.uint8)
+        shape = (sum(map(math.prod, self._shapes)),) if self.beside else self._shapes[0]
+        stacked = np.empty((len(photos), *shape), dtype=np.uint8)
         for row, photo in zip(stacked, photos, strict=True):
             row[:] = photo
         return torch.from_numpy(stacked)
+
+    def pixel_values(self, batch: torch.Tensor) -> dict[Preprocessing, torch.Tensor]:
+        """By way, its `Preprocessing.pixel_values` of a batch that `together` made, on the batch's device."""
+        if not self.beside:
+            return {self.preprocessing: self.preprocessing.pixel_values(batch)}
+        pixels = batch.split([*map(math.prod, self._shapes)], dim=1)  # type: ignore[no-untyped-call]
+        return {
+            way: way.pixel_values(own.unflatten(1, shape))
+            for way, own, shape in zip(self._ways, pixels, self._shapes, strict=True)
+        }
+
+    @property
+    def _ways(self) -> tuple[Preprocessing, ...]:
+        return (self.preprocessing, *self.beside)
+
+    @property
+    def _shapes(self) -> list[tuple[int, int, int]]:
+        return [(*way.input_size, 3) for way in self._ways]
+
+    def _side_by_side(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        return np.concatenate([one.ravel() for one in pictures]) if self.beside else pictures[0]
 
 
 @lru_cache(maxsize=32)

@@ -21,7 +21,6 @@ from snake_assets.learning.train import train_classifier
 from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.backbone.features import launch
 from snake_assets.vision.preprocessing.regions import WHOLE_FRAME
-from snake_assets.vision.preprocessing.transforms import BackboneInput
 
 NAMES = ["Naja naja", "Naja kaouthia", "Ptyas mucosa", "Boiga cyanea"]
 SCORES = {
@@ -70,7 +69,7 @@ def snake(species: int, seed: int) -> bytes:
 
 def features_of(backbone: Backbone, photos: list[bytes], observations: list[str]) -> FeatureTable:
     """As the embedding pass makes them, in batches of 16."""
-    seen = BackboneInput(backbone.preprocessing)
+    seen = backbone.input
     pixels = [seen.prepared(photo, WHOLE_FRAME) for photo in photos]
     batches = [pixels[start : start + 16] for start in range(0, len(pixels), 16)]
     found = [launch(backbone, seen.together(batch)).features() for batch in batches]
@@ -120,9 +119,9 @@ def made(demo_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     return make_package(tmp_path_factory.mktemp("identification"), demo_backbone)
 
 
-def make_package(root: Path, demo_backbone: Path) -> Made:
+def make_package(root: Path, backbones: Path | str) -> Made:
     """`model_package` in a folder, and new photos beside it."""
-    backbone = open_backbone(str(demo_backbone), precision="fp32")
+    backbone = open_backbone(str(backbones), precision="fp32")
     labels = np.repeat(np.arange(4), 16)
     photos = [snake(label, number) for number, label in enumerate(labels.tolist())]
     known = features_of(backbone, photos, [f"{number // 2}" for number in range(64)])

@@ -14,9 +14,10 @@ import pytest
 
 from snake_assets.cli import main
 from snake_assets.identification import IdentificationError, Package, load_package
+from snake_assets.identification.entry.build import write_entry
 from snake_assets.identification.exports import SCHEMA
 from snake_assets_tests.fuzz.photo_seeds import photo_seeds
-from snake_assets_tests.identification.conftest import SCORES, Made, package_of
+from snake_assets_tests.identification.conftest import SCORES, Made, make_package, package_of
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,28 @@ def test_probabilities_are_those_of_the_classifier_on_the_embedding_tables(
         assert top["species"] == names[class_id] and abs(top["probability"] - probability) < 1e-5
         if rows["level"][0] == "species":
             assert rows["answer"][0] == names[class_id]
+
+
+def test_of_backbones_beside_each_other_all_are_in_it_and_it_answers_by_all(
+    made: Made, demo_backbone: Path, tmp_path: Path
+) -> None:
+    """Of another size and other colours, so that photos are made ready in two ways."""
+    other = Path(shutil.copytree(demo_backbone, tmp_path / "other"))
+    config = json.loads((other / "preprocessor_config.json").read_text())
+    config |= {"crop_size": {"height": 112, "width": 112}, "image_mean": [0.5, 0.5, 0.5]}
+    (other / "preprocessor_config.json").write_text(json.dumps(config))
+    of_two = make_package(tmp_path, f"{demo_backbone},{other}")
+    shutil.rmtree(other)
+    package = load_package(of_two.folder, "cpu")
+    test_probabilities_are_those_of_the_classifier_on_the_embedding_tables(package, of_two)
+    assert package.name.startswith(f"{demo_backbone.name} and other ")
+    assert f"`{demo_backbone.name} and other`, frozen" in (of_two.folder / "MODEL_CARD.md").read_text()
+    of_each = [one.classifier.features["cls"] for one in (made, of_two)]
+    assert of_each[1] == 2 * of_each[0]
+    formats = [json.loads((one.folder / "package.json").read_text())["format"] for one in (made, of_two)]
+    assert formats == [2, 3]
+    with pytest.raises(IdentificationError, match=r"backbone and other, an entry with one backbone"):
+        write_entry(of_two.classifier, of_two.backbone, None, tmp_path)
 
 
 def test_photos_of_one_observation_have_one_answer_and_each_its_own_look_alikes(

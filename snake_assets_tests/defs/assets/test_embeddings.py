@@ -1,10 +1,12 @@
 """The embedding asset with a backbone of each family: random weights at true shapes, few layers."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
@@ -12,13 +14,18 @@ import torch
 import transformers
 
 from snake_assets.defs.assets.dependencies import feature_tables
+from snake_assets.defs.automation.staleness import SoughtBackbone, stale_features
+from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.finder import CropMode, Crops
-from snake_assets.defs.resources.storage import Store
+from snake_assets.defs.resources.storage import RawData, Store
+from snake_assets.identification import load_package
+from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.reading import read_splits
 from snake_assets.snakeclef.metadata import METADATA_FILES
+from snake_assets.snakeclef.submission import read_submission
 from snake_assets.storage.tables.table import open_table
 from snake_assets.vision.backbone.tokens import NO_GRID
-from snake_assets.vision.embedding.tables import DCT, DINOV2
+from snake_assets.vision.embedding.tables import DCT, DINOV2, of_each_backbone
 from snake_assets_tests.defs.assets.test_run import QUICK, definitions, metadata, run_job
 from snake_assets_tests.vision.conftest import encode, picture
 from snake_assets_tests.vision.embedding.test_embed import images, photos
@@ -191,6 +198,43 @@ def test_an_open_clip_folder(tmp_path: Path, small_set: Path) -> None:
         projected = model.eval().encode_image(torch.stack([transform(photo) for photo in PHOTOS]))
     assert equal(vectors(tmp_path) @ model.visual.proj.detach().numpy(), projected.numpy())
     assert answered(small_set, tmp_path, folder)
+
+
+@pytest.mark.daemon
+def test_everything_works_with_two_backbones_beside_each_other(
+    tmp_path: Path, small_set: Path, demo_backbone: Path, quick_map: None
+) -> None:
+    """At the default scale, 252 and 80 pixels, which is a size that the other one cannot see."""
+    tiny = {**VIT, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "image_size": 64}
+    size = {"size": {"height": 64, "width": 64}}
+    vit = saved(tmp_path / "vit", of("ViT", **tiny), "ViTImageProcessor", size)
+    store, both = tmp_path / "store", f"{demo_backbone},{vit}"
+    graph = definitions(small_set, store, both)
+    assert run_job(graph, run_config=QUICK).success
+    recipe = open_table(store / DINOV2 / "train").manifest.recipe
+    assert [of["resolution"][0] for of in of_each_backbone(recipe)] == [252, 80]
+    fingerprint = SpeciesClassifier.load(store / "species_classifier").fingerprint
+    assert re.search(r"252 x 252 pixels, \w+ beside vit \(weights \w+\), photos .* 80 x 80", fingerprint)
+
+    listing = RawData(root=str(small_set)).source().listing("train")
+    for name in (both, f"{vit},{demo_backbone}", str(demo_backbone)):
+        sought = SoughtBackbone.of(BackboneSetting(name=name))
+        stale = stale_features(listing, Store(root=str(store)), sought, Crops(mode=CropMode.none))
+        assert (stale is None) if name == both else "backbone (backbone, vit)" in stale.why
+
+    assert run_job(graph, "package").success
+    photos = open_table(store / "image_table" / "test").read(["image", "observation_id"])
+    package = load_package(store / "model_package", "cpu")
+    class_ids = dict(zip(package.species.names, package.classifier.class_ids.tolist(), strict=True))
+    found = package.identify(*(column.to_pylist() for column in photos.columns))
+    handed_in = read_submission(store / "submission" / "submission.csv")
+    for row in found.iter_rows(named=True):
+        assert handed_in[row["observation_id"]] == class_ids[row["top_k"][0]["species"]]
+    for job, told in {"entry": "an entry with one backbone", "ablation": "recipe, which has one"}.items():
+        with pytest.raises(dg.Failure, match=told):
+            run_job(graph, job)
+    with pytest.raises(dg.Failure, match=r"with the backbone .*, vit \(.* not with backbone \("):
+        run_job(definitions(small_set, store, demo_backbone), "entry")
 
 
 def test_without_a_grid_of_tokens_the_dct_is_left_out_by_name(tmp_path: Path) -> None:

@@ -120,6 +120,28 @@ def test_tokens_are_the_models_own_to_the_bit_without_registers(
 
 
 class TestLoading:
+    def test_several_are_named_with_commas_and_a_folder_with_a_comma_is_one(
+        self, backbone_folders: dict[str, Path], copied: Path
+    ) -> None:
+        one, other = str(backbone_folders["vit"]), str(backbone_folders["dinov3_vit"])
+        both = open_backbone(f"{one}, {other}", device="cpu", precision="bf16")
+        assert [part.name for part in both.parts] == ["vit", "dinov3_vit"]
+        assert {part.precision for part in both.parts} == {"bf16"}
+        assert [part.device for part in both.on("meta").parts] == ["meta"] * 2
+        assert open_backbone(str(copied.rename(copied.with_name("a,b")))).name == "a,b"
+        for name in (f"{one},", f",{one}", f"{one},,{other}"):
+            with pytest.raises(BackboneError, match="a name is missing beside a comma"):
+                open_backbone(name)
+        with pytest.raises(BackboneError, match="names the same model twice"):
+            open_backbone(f"{one},{other},{one}")
+        with pytest.raises(BackboneError, match="'/no/such', but there is no such folder"):
+            open_backbone(f"{one},/no/such")
+        configured(copied.with_name("a,b"), hidden_act="relu")
+        changed = open_backbone([one, str(copied.with_name("a,b"))])
+        configured(copied.with_name("a,b"), hidden_act="gelu")
+        with pytest.raises(BackboneError, match="a,b holds another model"):
+            changed.refuse_other_files()
+
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_folder_never_touches_the_network(
         self, backbone_folders: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch

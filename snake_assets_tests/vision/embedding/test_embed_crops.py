@@ -10,16 +10,18 @@ import pytest
 
 from snake_assets.storage import StorageError
 from snake_assets.storage.tables.table import Table, open_table
-from snake_assets.vision.backbone.backbone import Backbone
+from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed_crops
 from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2, KEYS, VECTORS
+from snake_assets.vision.embedding.tables import recipes as recipes_of
 from snake_assets.vision.inference.dataloader import BatchReader
 from snake_assets.vision.inference.dataset import PhotoDataset, plan_batches
 from snake_assets.vision.inference.runner import PassRun
 from snake_assets.vision.preprocessing.crops import CropInput, CropSettings
 from snake_assets.vision.preprocessing.regions import REGION, Region, Regions
+from snake_assets.vision.preprocessing.transforms import View
 from snake_assets_tests.vision.boxes import box, write_crops
-from snake_assets_tests.vision.conftest import describe
+from snake_assets_tests.vision.conftest import describe, picture
 from snake_assets_tests.vision.embedding.test_embed import column, half_photo, images, photos
 from snake_assets_tests.vision.embedding.test_embed import run as run_whole
 
@@ -129,3 +131,39 @@ def test_what_reads_crops_goes_to_other_processes(tmp_path: Path, backbone: Back
     reader = BatchReader(dataset, CropInput(backbone.preprocessing, CUT), plans)
     here, there = reader[0], pickle.loads(pickle.dumps(reader))[0]
     assert here.digests == there.digests and bool((here.pixels == there.pixels).all())
+
+
+def test_backbones_beside_each_other_give_what_each_gives_alone_side_by_side(
+    tmp_path: Path, backbone_folders: dict[str, Path]
+):
+    """To the bit, of whole photos and of crops: two that see 84 pixels, and one that sees 96 otherwise."""
+    names = [str(backbone_folders[kind]) for kind in ("dinov2", "dinov2_with_registers", "vit")]
+    one, like_it, other, of_all = (
+        open_backbone(name, device="cpu", precision="fp32", view=View(scale=1.5))
+        for name in (*names, ",".join(names))
+    )
+    assert of_all == replace(one, beside=(like_it, other))
+    table = images(tmp_path, photos(4) | {"02.jpg": half_photo()})
+    crops = write_crops(tmp_path / "crops", table, boxes(4))
+    seen = {"one": one, "like it": like_it, "other": other, "all": of_all}
+    recipes = {}
+    for name, model in seen.items():
+        run(tmp_path / name, table, crops, model)
+        # The second device by another name, so that all parts go there.
+        made = run_whole(tmp_path / name, table, model, batch_size=2, devices=("cpu", "cpu:0"))
+        recipes[name] = made.manifests[DINOV2].recipe
+    for name, labels in VECTORS.items():
+        for label in labels:
+            *alone, found = (column(tmp_path / place, name, label) for place in seen)
+            np.testing.assert_array_equal(found, np.hstack(alone))
+    layers = {"earlier": 1, "middle": 1}
+    beside = [{**part.fingerprint_parts(), "layers": layers} for part in (like_it, other)]
+    assert recipes["all"] == {**recipes["one"], "beside": beside}
+    assert [part["resolution"] for part in beside] == [[84, 84], [96, 96]]
+    # Those that see photos alike share their pixels; what has no grid adds nothing to the DCT.
+    gridless = replace(like_it, layout=replace(like_it.layout, grid=None))
+    batch = one.preprocessing.resized(np.asarray(picture(90, 80)))[None]
+    alone, found = (describe(model, batch) for model in (one, replace(one, beside=(gridless,))))
+    np.testing.assert_array_equal(found.cls, np.hstack([alone.cls, describe(like_it, batch).cls]))
+    np.testing.assert_array_equal(found.dct, alone.dct)
+    assert recipes_of(replace(one, beside=(gridless,)), 2).keys() == {DINOV2, DCT}

@@ -11,6 +11,7 @@ from snake_assets.defs.assets.crops import yolo_crops
 from snake_assets.defs.assets.detector import snake_detector
 from snake_assets.defs.assets.embeddings import crop_embeddings, embeddings
 from snake_assets.defs.assets.figures import embedding_map, species_histogram
+from snake_assets.defs.assets.finetuned_backbone import finetuned_backbone
 from snake_assets.defs.assets.identifications import identifications
 from snake_assets.defs.assets.model_package import model_package
 from snake_assets.defs.assets.photos import image_table, raw_images
@@ -55,6 +56,7 @@ def build_definitions(
             yolo_crops,
             embeddings,
             crop_embeddings,
+            finetuned_backbone,
             species_classifier,
             final_classifier,
             validation_report,

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from snake_assets.defs.assets.classifier import PREDICT
+from snake_assets.defs.resources.backbone import FINETUNED_BACKBONE
 from snake_assets.snakeclef.metadata import SPLITS
 from snake_assets.vision.embedding.tables import CROP_EMBEDDINGS, DCT, DINOV2
 from snake_assets.vision.preprocessing.regions import CROPS
@@ -16,6 +17,8 @@ MEND_AND_RUN_AGAIN = (
 ABLATION = dg.AssetSelection.assets("ablation_study")
 # Made from boxes that a person drew, and only then a setting of the others.
 DETECTOR = dg.AssetSelection.assets("snake_detector")
+# A backbone of our own, which the others take where SNAKE_BACKBONE says so.
+FINETUNE = dg.AssetSelection.assets(FINETUNED_BACKBONE)
 # What answers elsewhere; neither report nor submission needs it.
 PACKAGE = dg.AssetSelection.assets("model_package")
 ENTRY = dg.AssetSelection.assets("competition_entry")
@@ -30,10 +33,10 @@ def _splits_in_one_run(first: str, last: str) -> dict[str, str]:
 
 snakeclef = dg.define_asset_job(
     "snakeclef",
-    selection=dg.AssetSelection.all() - ABLATION - DETECTOR - PACKAGE - ENTRY - IDENTIFY,
+    selection=dg.AssetSelection.all() - ABLATION - DETECTOR - FINETUNE - PACKAGE - ENTRY - IDENTIFY,
     tags=_splits_in_one_run(SPLITS[0], SPLITS[-1]),
     description="All splits in one run: raw files to submission, report and pictures. All but the "
-    "ablation, the detector, the package, the entry and the inbox. " + MEND_AND_RUN_AGAIN,
+    "ablation, the detector, the fine-tuning, the package, the entry and the inbox. " + MEND_AND_RUN_AGAIN,
 )
 features = dg.define_asset_job(
     "features",
@@ -67,7 +70,13 @@ detector = dg.define_asset_job(
     description="A YOLO detector of snakes of our own, trained on boxes that a person drew. If it fails "
     "because there are none, set SNAKE_BOXES; weights to start from are set by `start` of snake_detector.",
 )
-
+finetune = dg.define_asset_job(
+    "finetune",
+    selection=FINETUNE,
+    description="The backbone fine-tuned on photos of train, from image_table and embeddings that are there; "
+    "SNAKE_BACKBONE=finetuned takes it. If it fails because these are missing or of another backbone, run "
+    "features for train first. Killed, run it again: it goes on from its last checkpoint.",
+)
 package = dg.define_asset_job(
     "package",
     selection=PACKAGE,
@@ -88,4 +97,4 @@ identify = dg.define_asset_job(
     "sensor new_photos asks for it. If it fails because there is no package, run the job package first.",
 )
 
-all_jobs = [snakeclef, features, train, predict, ablation, detector, package, entry, identify]
+all_jobs = [snakeclef, features, train, predict, ablation, detector, finetune, package, entry, identify]

@@ -238,6 +238,8 @@ def _strangers(
     table = table.rows(np.flatnonzero(np.isin(table.class_id, class_ids)))
     assert table.class_id is not None
     folds = folds_of(table, classifier.recipe)
+    # A species that the backbone was tuned on is no full stranger; at least these photos of it are.
+    unseen = folds >= 0 if table.seen is not None else np.ones(len(table), bool)
     told: list[tuple[int, Observations, Columns, Flags]] = []
     groups = len(class_ids) if len(class_ids) <= ONE_BY_ONE else STRANGER_GROUPS
     for group in range(groups):
@@ -246,7 +248,8 @@ def _strangers(
         held = folds == fold
         if len(class_ids) - len(strange) < 2 or not (held & ~left_out).any():
             continue
-        seen, truth = _observed(classifier, table, ~held & ~left_out, held | left_out, venomous)
+        asked = held | (left_out & unseen)
+        seen, truth = _observed(classifier, table, ~held & ~left_out, asked, venomous)
         told.append((fold, seen, truth, ~np.isin(classifier.class_ids[truth], strange)))
         progress(f"{group + 1} of {groups} groups of species left out")
     found: list[Stranger] = []

@@ -28,6 +28,7 @@ class FeatureTable:
         blocks: name, one of `BLOCKS` -> float32 [N, D], all finite.
         class_id: the species, int32 [N]; None where it is unknown.
         sha256: digest of each photo's file, by which exact duplicates are found; or None.
+        seen: whether a backbone was fine-tuned on the photo, bool [N]; None for backbones that were not.
         fingerprint: how the vectors were made (backbone, preprocessing); None where nobody recorded it.
 
     Raises:
@@ -39,12 +40,14 @@ class FeatureTable:
     blocks: dict[str, npt.NDArray[np.float32]]
     class_id: npt.NDArray[np.int32] | None = None
     sha256: Sequence[str] | None = None
+    seen: npt.NDArray[np.bool_] | None = None
     fingerprint: str | None = None
 
     def __post_init__(self) -> None:
         """Check all fields; errors as above."""
         photos = len(self.image_id)
-        columns = {"observation_id": self.observation_id, "class_id": self.class_id, "sha256": self.sha256}
+        names = ("observation_id", "class_id", "sha256", "seen")
+        columns = {name: getattr(self, name) for name in names}
         for name, column in (columns | self.blocks).items():
             if column is not None and len(column) != photos:
                 raise LearningError(
@@ -85,5 +88,6 @@ class FeatureTable:
             blocks={name: values[rows] for name, values in self.blocks.items()},
             class_id=None if self.class_id is None else self.class_id[rows],
             sha256=None if self.sha256 is None else [self.sha256[row] for row in rows.tolist()],
+            seen=None if self.seen is None else self.seen[rows],
             fingerprint=self.fingerprint,
         )

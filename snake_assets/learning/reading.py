@@ -28,6 +28,7 @@ from snake_assets.vision.embedding.tables import (
     refuse_other_versions,
 )
 from snake_assets.vision.embedding.tables import DCT as DCT_EMBEDDINGS
+from snake_assets.vision.inference.dataset import SEEN
 
 KEYS = ("image_id", "observation_id", "class_id", "sha256")
 # Column of a table -> block.
@@ -69,7 +70,8 @@ def read_splits(
             f"Features of {' and of '.join(map(repr, made))} cannot be joined: compute the embeddings of all "
             "splits with one backbone."
         )
-    own = [tables[0].read(KEYS) for tables in splits]
+    seen = [SEEN] if SEEN in splits[0][0].schema.names else []
+    own = [tables[0].read([*KEYS, *seen]) for tables in splits]
     keys = pa.concat_tables(own)
     if 0 < keys["class_id"].null_count < len(keys):
         raise LearningError("Only some of the photos have a class_id: label all, or none.")
@@ -116,6 +118,7 @@ def read_splits(
         blocks=blocks,
         class_id=None if keys["class_id"].null_count else keys["class_id"].to_numpy(),
         sha256=keys["sha256"].to_pylist(),
+        seen=keys[SEEN].to_numpy() if seen else None,
         fingerprint=made[0],
     )
 

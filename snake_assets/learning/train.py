@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snake_assets.learning.classifier import SpeciesClassifier
-from snake_assets.learning.cross_validation.folds import grouped_folds
+from snake_assets.learning.cross_validation.folds import ALWAYS_TRAINING, grouped_folds
 from snake_assets.learning.cross_validation.near_duplicates import duplicate_groups
 from snake_assets.learning.cross_validation.out_of_fold import Choice, choose
 from snake_assets.learning.decision.rules import known_venom, venom_flags, venom_gap
@@ -17,9 +17,9 @@ from snake_assets.learning.neighbours import fit_neighbours
 from snake_assets.learning.settings import Recipe
 
 # Counts as an input: raise it when the same features would give another classifier.
-CLASSIFIER_VERSION = 6
-# From so many photos or species on, one part of them is held out once, for 10,000 tell candidates apart well
-# enough and every further fold would cost as much as the classifier itself.
+CLASSIFIER_VERSION = 7
+# From so many photos or species on, one fold of them is held out, of about 10,000 photos at most: these tell
+# candidates apart well enough, and every further fold would cost as much as the classifier itself.
 MANY, MANY_SPECIES, HELD_OUT_OF_MANY = 50_000, 500, 10_000
 
 
@@ -48,22 +48,42 @@ def train_classifier(
 
 
 def folds_of(table: FeatureTable, recipe: Recipe) -> npt.NDArray[np.int64]:
-    """The fold in which each labelled photo is held out, as from `grouped_folds`; of many, one fold."""
+    """The fold in which each labelled photo is held out, as from `grouped_folds`; of many, one fold.
+
+    Observations with a photo that the backbone was fine-tuned on are `ALWAYS_TRAINING`: what is said of them
+    would flatter whatever is chosen.
+
+    Raises:
+        LearningError: nothing can be held out.
+    """
+    unseen, taught = np.arange(len(table)), None
+    folds = np.full(len(table), ALWAYS_TRAINING, np.int64)
+    if table.seen is not None and table.seen.any():
+        names, class_ids = np.array(table.observation_id), np.asarray(table.class_id)
+        is_seen = np.isin(names, names[table.seen])
+        unseen = np.flatnonzero(~is_seen)
+        taught = np.isin(class_ids[unseen], class_ids[is_seen])
+        if len(unseen) == 0:
+            raise LearningError(
+                "The backbone was fine-tuned on every observation of train, so nothing is left to choose by: "
+                "tune it again with a part held out, or add photos."
+            )
+        table = table.rows(unseen)
     cls, alike = table.blocks[CLS], None
     many = len(table) > MANY or np.unique(np.asarray(table.class_id)).size > MANY_SPECIES
     if recipe.near_duplicates:
         # Less their mean: a backbone that was never trained finds all photos alike.
         alike = duplicate_groups(cls, recipe.near_duplicates, cls.mean(axis=0))
-    folds = grouped_folds(
+    folds[unseen] = grouped_folds(
         table.observation_id,
         np.asarray(table.class_id),
         table.sha256,
-        recipe.folds,
+        max(recipe.folds, -(-len(table) // HELD_OUT_OF_MANY)) if many else recipe.folds,
         recipe.seed,
-        HELD_OUT_OF_MANY if many else None,
         alike,
+        taught,
     )
-    return np.minimum(folds, 0) if many else folds
+    return np.where(folds > 0, ALWAYS_TRAINING, folds) if many else folds
 
 
 def refit(

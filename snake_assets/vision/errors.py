@@ -13,6 +13,10 @@ class EmbeddingError(RuntimeError):
     """The embedding pass could not go on; the message says why, and what to do."""
 
 
+class FinetuningError(RuntimeError):
+    """A training of a backbone could not go on; the message says why, and what to do."""
+
+
 class EngineError(RuntimeError):
     """What spreads a pass over machines cannot go on; the message says why, and what to do."""
 

@@ -13,7 +13,7 @@ from snake_assets.learning.classifier import SpeciesClassifier
 from snake_assets.learning.errors import LearningError
 from snake_assets.learning.feature_table import FeatureTable
 from snake_assets.learning.settings import Recipe
-from snake_assets.learning.train import refit, train_classifier
+from snake_assets.learning.train import folds_of, refit, train_classifier
 from snake_assets.snakeclef.metric import score
 from snake_assets_tests.learning.tables import QUICK, VENOMOUS, species_table
 
@@ -120,6 +120,29 @@ def test_training_and_refit_on_the_same_photos_give_the_same_classifier_to_the_l
         assert again.choice == classifier.choice
 
 
+def test_a_choice_rests_on_no_photo_that_the_backbone_has_seen(tmp_path: Path) -> None:
+    table = species_table(spread=1.0)
+    # Of each species' six observations of two photos: a photo of each of the first four or five.
+    seen = np.array([row % 12 < (10 if row < 12 else 8) and row % 2 == 0 for row in range(48)])
+    tuned = dataclasses.replace(table, seen=seen)
+    folds = folds_of(tuned, QUICK)
+    observations = np.array(table.observation_id)
+    unseen = ~np.isin(observations, observations[seen])
+    # All of them, also the only one of the first species, which the others teach.
+    assert (folds >= 0).tolist() == unseen.tolist() and unseen[10:12].all()
+    classifier = train(tuned)
+    assert classifier.choice.rows == tuple(np.flatnonzero(unseen).tolist())
+    assert classifier.choice.held_out == unseen.sum() / 2
+    classifier.save(tmp_path)
+    assert SpeciesClassifier.load(tmp_path).choice == classifier.choice
+    # Without such photos nothing changes, but for what is told; of frozen backbones nothing is told.
+    frozen, none = train(table), train(dataclasses.replace(table, seen=np.zeros(48, bool)))
+    assert none.choice.candidates == frozen.choice.candidates
+    assert (frozen.choice.rows, none.choice.rows) == ((), tuple(range(48)))
+    with pytest.raises(LearningError, match="on every observation of train, so nothing is left"):
+        train(dataclasses.replace(table, seen=np.arange(48) % 2 == 1))
+
+
 def test_refit_refuses_other_features() -> None:
     classifier = train(species_table())
     with pytest.raises(LearningError, match="'huge', not of 'tiny'"):
@@ -158,3 +181,18 @@ def test_what_cannot_be_trained_on_is_refused(table: FeatureTable, message: str)
 def test_settings_out_of_range_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Recipe.model_validate(bad)
+
+
+def test_of_many_species_with_few_photos_one_fold_is_held_out_and_the_rest_teaches() -> None:
+    species = module.MANY_SPECIES + 1
+    class_id = np.repeat(np.arange(species, dtype=np.int32), 6)
+    photos = len(class_id)
+    table = FeatureTable(
+        image_id=[str(row) for row in range(photos)],
+        observation_id=[str(row // 2) for row in range(photos)],
+        blocks={"cls": np.random.default_rng(0).normal(size=(photos, 32)).astype(np.float32)},
+        class_id=class_id,
+    )
+    held_out = folds_of(table, Recipe()) == 0
+    assert 0.15 < held_out.mean() < 0.25
+    assert len(np.unique(class_id[~held_out])) == species

@@ -95,7 +95,7 @@ def ablation_study(
                 truth,
                 venomous,
                 SpeciesClassifier.load(classifier.inside),
-                backbone.open(config.view()),
+                backbone.open(store, config.view()),
                 config.settings(),
                 folder / TWICE_RESCALED,
                 report,

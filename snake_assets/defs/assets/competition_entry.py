@@ -59,7 +59,7 @@ def competition_entry(
     if not is_current(folder, recipe):
         classifier = SpeciesClassifier.load(trained.inside)
         with write_bundle(folder, recipe) as aside:
-            seen_by = backbone_of(features, backbone)
+            seen_by = backbone_of(features, store, backbone)
             write_entry(classifier, seen_by, metadata, aside)
     bundle = open_bundle(folder)
     bytes_of = sizes(bundle.inside)

@@ -10,7 +10,7 @@ from snake_assets.defs.assets.crops import OFF, PassConfig, yolo_crops
 from snake_assets.defs.assets.photos import image_table
 from snake_assets.defs.lib.metadata import pass_metadata, progress, split_version, table_metadata
 from snake_assets.defs.lib.partitions import ON_DEVICE, present_splits, splits
-from snake_assets.defs.lib.retries import TRY_AGAIN, retries_only_what_passes
+from snake_assets.defs.lib.retries import TRY_AGAIN, StepConfig, retries_only_what_passes
 from snake_assets.defs.resources.backbone import BackboneSetting
 from snake_assets.defs.resources.finder import CropMode, Crops
 from snake_assets.defs.resources.settings import Engine
@@ -45,18 +45,9 @@ DESCRIPTIONS = {
 }
 
 
-class EmbeddingConfig(PassConfig):
-    """How the embedding pass is run, and what it gives."""
+class ViewConfig(StepConfig):
+    """How a backbone looks at photos."""
 
-    processes: Choice = Field(
-        default="auto",
-        description="always, never or auto: whether decoders are processes. auto: on CUDA, for many photos.",
-    )
-    compiled: Choice = Field(
-        default="auto",
-        description="always, never or auto: whether the model is compiled first, which takes up to a minute. "
-        "auto: for splits of 10,000 photos, on CUDA of a million, or more.",
-    )
     resolution: int | None = Field(
         default=None,
         ge=1,
@@ -81,6 +72,20 @@ class EmbeddingConfig(PassConfig):
     def view(self) -> View:
         """How the backbone is to look at photos."""
         return View(self.resolution, self.scale, self.resize)
+
+
+class EmbeddingConfig(ViewConfig, PassConfig):
+    """How the embedding pass is run, and what it gives."""
+
+    processes: Choice = Field(
+        default="auto",
+        description="always, never or auto: whether decoders are processes. auto: on CUDA, for many photos.",
+    )
+    compiled: Choice = Field(
+        default="auto",
+        description="always, never or auto: whether the model is compiled first, which takes up to a minute. "
+        "auto: for splits of 10,000 photos, on CUDA of a million, or more.",
+    )
 
     def settings(self, ray: RayEngine | None = None) -> EmbeddingSettings:
         """How the pass is run, here or on Ray."""
@@ -146,7 +151,7 @@ def embeddings(
     engine: Engine,
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Embed a split's photos; shards that are there already are kept."""
-    settings, model = config.settings(engine.open()), backbone.open(config.view())
+    settings, model = config.settings(engine.open()), backbone.open(store, config.view())
     if context.run.job_name == PREDICT:
         made_by = recipes(model, settings.photos_in_a_batch(model))
         refuse_what_it_cannot_answer(store, made_by, crops)
@@ -183,7 +188,7 @@ def crop_embeddings(
         for split in context.partition_keys:
             context.add_asset_metadata({"dagster/row_count": 0, "crops": OFF}, partition_key=split)
         return dg.MaterializeResult()
-    settings, model = config.settings(engine.open()), backbone.open(config.view())
+    settings, model = config.settings(engine.open()), backbone.open(store, config.view())
 
     def embed_split(images: Table, folders: Mapping[str, AnyPath], report: Progress) -> PassRun:
         found = open_table(store.folder(CROPS, str(images.manifest.split)))

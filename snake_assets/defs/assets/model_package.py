@@ -121,7 +121,7 @@ def model_package(
     folder = store.folder(PACKAGE)
     if not is_made_from(folder, made_from):
         venomous, recipe = layout.venom(), tables["train"][-1].manifest.recipe
-        seen_by = backbone_of(tables["train"][0], backbone)
+        seen_by = backbone_of(tables["train"][0], store, backbone)
         judged = SpeciesClassifier.load(trained.inside)
         classifier, photos, image_ids = _answering(final, tables)
         known = _known_photos(images)
@@ -175,13 +175,13 @@ def _answering(
     return classifier, photos, [f"{mark}{name}" for name in photos.image_id]
 
 
-def backbone_of(table: Table, setting: BackboneSetting) -> "Backbone":
+def backbone_of(table: Table, store: Store, setting: BackboneSetting) -> "Backbone":
     """The backbone, looking at photos as it did for a table.
 
     Raises:
         IdentificationError: the setting names another backbone.
     """
-    made, parts = of_each_backbone(table.manifest.recipe), setting.open(View()).parts
+    made, parts = of_each_backbone(table.manifest.recipe), setting.open(store, View()).parts
     if len(made) == len(parts):
         first, *others = map(_looking_as, parts, made)
         if first and all(others):

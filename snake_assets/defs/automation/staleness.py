@@ -13,9 +13,9 @@ from pathlib import Path
 from snake_assets.defs.assets.classifier import FINAL_CLASSIFIER
 from snake_assets.defs.assets.dependencies import CROP_TABLES, FEATURE_TABLES, feature_tables
 from snake_assets.defs.assets.submission import SUBMISSION_VERSION
-from snake_assets.defs.resources.backbone import BackboneSetting
+from snake_assets.defs.resources.backbone import BackboneSetting, demo_backbone
 from snake_assets.defs.resources.finder import CropMode, Crops
-from snake_assets.defs.resources.settings import home, setting
+from snake_assets.defs.resources.settings import setting
 from snake_assets.defs.resources.storage import Store
 from snake_assets.detection.detect import FINDING_VERSION
 from snake_assets.learning.evaluation.report import REPORT_VERSION
@@ -31,7 +31,7 @@ from snake_assets.storage.fingerprints import Json, fingerprint
 from snake_assets.storage.paths import AnyPath
 from snake_assets.storage.tables.manifest import read_manifest
 from snake_assets.storage.tables.table import open_table
-from snake_assets.vision.backbone.model_files import BACKBONE, backbone_names
+from snake_assets.vision.backbone.model_files import BACKBONE
 from snake_assets.vision.embedding.tables import DCT, DINOV2, EMBEDDING_VERSION, has_dct, of_each_backbone
 from snake_assets.vision.inference.dataset import crop_unit
 from snake_assets.vision.preprocessing.regions import CROPS, Regions, unit_made_of
@@ -69,20 +69,20 @@ class SoughtBackbone:
     beside: tuple["SoughtBackbone", ...] = ()
 
     @classmethod
-    def of(cls, backbone: BackboneSetting) -> "SoughtBackbone":
-        """What is set. Raises BackboneError for a folder that is no backbone."""
-        names = backbone_names(setting(backbone.name, "SNAKE_BACKBONE", ""))
-        first, *others = (
-            cls._named(name, setting(backbone.revision, "SNAKE_REVISION", "")) for name in names
-        )
+    def of(cls, backbone: BackboneSetting, store: Store) -> "SoughtBackbone":
+        """What is set. Raises BackboneError for a folder that is no backbone, StorageError as `names`."""
+        revision = setting(backbone.revision, "SNAKE_REVISION", "")
+        first, *others = (cls._named(name, revision) for name in backbone.names(store))
         return replace(first, beside=tuple(others))
 
     @classmethod
     def _named(cls, name: str, revision: str) -> "SoughtBackbone":
-        folder = Path(name).expanduser() if name else home() / "demo" / "backbone"
+        folder = Path(name).expanduser()
+        if folder == demo_backbone() and not folder.is_dir():
+            return cls(folder.name)
         if folder.is_dir() or name.startswith((".", "/", "~")):
             return cls(folder.resolve().name, weights=BACKBONE.digest(BACKBONE.locate(str(folder))))
-        return cls(name or folder.name, revision or None)
+        return cls(name, revision or None)
 
     def made(self, recipe: Mapping[str, Json]) -> bool:
         """Whether a table of this recipe came from it. A branch that moved on the hub is not noticed."""

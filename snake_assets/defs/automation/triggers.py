@@ -76,7 +76,7 @@ def backfill_missing_splits(
     crops: Crops,
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """One run for each split whose features are missing or stale."""
-    source, sought = raw_data.source(store, computes=False), SoughtBackbone.of(backbone)
+    source, sought = raw_data.source(store, computes=False), SoughtBackbone.of(backbone, store)
     answers: list[dg.RunRequest | str] = []
     for split in SPLITS:
         if reason := busy(context.instance, split):
@@ -109,7 +109,7 @@ def refresh_submission(
     """One run for classifier, report and submission, if the features have changed since."""
     if reason := busy(context.instance, None):
         return dg.SkipReason(reason)
-    source, sought = raw_data.source(store, computes=False), SoughtBackbone.of(backbone)
+    source, sought = raw_data.source(store, computes=False), SoughtBackbone.of(backbone, store)
     for split in SPLITS:
         if stale := stale_features(source.listing(split), store, sought, crops):
             return dg.SkipReason(f"The features of {split} come first: {stale.why}.")
@@ -140,7 +140,7 @@ def raw_data_changed(
     """A run for each split whose raw files have changed and have settled."""
     # By split, the digests of its listing that the last look found, and that were dealt with last.
     seen, done = json.loads(context.cursor) if context.cursor else ({}, {})
-    source, sought = raw_data.source(store, computes=False), SoughtBackbone.of(backbone)
+    source, sought = raw_data.source(store, computes=False), SoughtBackbone.of(backbone, store)
     requests: list[dg.RunRequest] = []
     told: list[str] = []
     for split in SPLITS:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from snake_assets.defs.assets.dependencies import CROP_TABLES, FEATURE_TABLES
+from snake_assets.defs.checks.classifier import CLASSIFIER_CHECKS
 from snake_assets.defs.checks.factory import Check, Site, step
 from snake_assets.defs.checks.splits import SPLIT_CHECKS
 from snake_assets.defs.checks.submission import SUBMISSION_CHECKS
@@ -21,6 +22,7 @@ STEPS: Mapping[str, Sequence[Check]] = {
     "image_table_checks": IMAGE_CHECKS,
     "embedding_checks": [check for tables in PASSES for check in vector_checks(tables)],
     "comparison_of_splits": SPLIT_CHECKS,
+    "classifier_checks": CLASSIFIER_CHECKS,
     "submission_checks": SUBMISSION_CHECKS,
 }
 

@@ -17,8 +17,8 @@ def grouped_folds(
     sha256: Sequence[str] | None,
     folds: int,
     seed: int,
-    most_held_out: int | None = None,
     alike: npt.NDArray[np.integer] | None = None,
+    taught: npt.NDArray[np.bool_] | None = None,
 ) -> Integers:
     """Assign every photo to the fold in which it is held out: int64 [N], 0..K-1 or `ALWAYS_TRAINING`.
 
@@ -36,9 +36,9 @@ def grouped_folds(
         sha256: file digest of each photo, N; None looks for no duplicates.
         folds: how many folds to aim at, at least 2.
         seed: order in which groups of equal size are dealt.
-        most_held_out: how many photos may be held out in all; the groups beyond it, drawn at random, are
-            only trained on.
         alike: number of the group of near duplicates that each photo is in, [N]; None looks for none.
+        taught: whether a photo's class is taught by others, which are always trained on, bool [N]: all of
+            such a class may be held out together. None for no class.
 
     Raises:
         LearningError: no photo, `folds` below 2, or nothing that could be held out, because every
@@ -56,16 +56,10 @@ def grouped_folds(
     group, label = np.divmod(pairs, classes)
     fold_of_group = _deal(group, label, photos, min(folds, count), np.random.default_rng(seed))
     by_label = np.argsort(label, kind="stable")
-    for own in np.split(by_label, np.cumsum(np.bincount(label))[:-1]):
-        if np.unique(fold_of_group[group[own]]).size == 1:
+    elsewhere = np.zeros(classes, bool) if taught is None else np.isin(np.arange(classes), labels[taught])
+    for number, own in enumerate(np.split(by_label, np.cumsum(np.bincount(label))[:-1])):
+        if not elsewhere[number] and np.unique(fold_of_group[group[own]]).size == 1:
             fold_of_group[group[own][photos[own].argmin()]] = ALWAYS_TRAINING
-    if most_held_out is not None:
-        # In random order, so that every fold is thinned alike; the first group stays whatever the limit.
-        order = np.random.default_rng(seed).permutation(count)
-        order = order[fold_of_group[order] != ALWAYS_TRAINING]
-        beyond = np.cumsum(np.bincount(groups)[order]) > most_held_out
-        beyond[:1] = False
-        fold_of_group[order[beyond]] = ALWAYS_TRAINING
     held_out = np.unique(fold_of_group[fold_of_group != ALWAYS_TRAINING])
     if held_out.size == 0:
         raise LearningError(

@@ -37,12 +37,17 @@ class Candidate(BaseModel):
 
 
 class Choice(BaseModel):
-    """All candidates, least log-loss first: that one is chosen; and how many observations were held out."""
+    """All candidates, least log-loss first: that one is chosen; and how many observations were held out.
+
+    `rows` are those of the training table whose photos were held out, where the backbone was fine-tuned: none
+    of them may be of a photo that it has seen. Else it is empty.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     candidates: Annotated[tuple[Candidate, ...], Field(min_length=1)]
     held_out: int
+    rows: tuple[int, ...] = ()
 
     @property
     def best(self) -> Candidate:
@@ -104,4 +109,5 @@ def choose(
                 )
             )
     ranked = sorted(candidates, key=lambda one: one.log_loss)
-    return Choice(candidates=tuple(ranked), held_out=len(observations))
+    rows = () if table.seen is None else tuple(held_out.tolist())
+    return Choice(candidates=tuple(ranked), held_out=len(observations), rows=rows)

@@ -57,7 +57,8 @@ class Judgement:
             without Track 1 and Track 2 then.
         venom_gap: which species that is for, in a sentence; None where there is none.
         variants: scores with intervals: the classifier's own answer, each decision rule, the head alone, the
-            neighbours alone, and the own answer without observations that have a copy in train.
+            neighbours alone, other classifiers, and the own answer without observations that have a copy in
+            train.
         chance: mean scores of guessing among the classifier's species, by name.
         train_photos: how many photos the classifier was trained on.
         reviewed_photos: those of them that people named in a review.
@@ -104,12 +105,14 @@ def judge(
     truth: Mapping[str, int],
     venomous: Mapping[int, bool],
     names: Mapping[int, str],
+    others: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Judgement:
     """Identify the observations of `order`, score them officially, and look at where it goes wrong.
 
     Of `train`, the photos that the classifier was trained on, in that order, the CLS tokens are enough. `val`
     holds the observations' readable photos; `order` also names those without one. `truth` is observation_id
-    -> class_id, `venomous` class_id -> is venomous as far as that is known.
+    -> class_id, `venomous` class_id -> is venomous as far as that is known. `others` are answers of other
+    classifiers, to be held against its own: name -> observation_id -> class_id.
 
     Raises:
         LearningError: the features are not of the classifier's backbone, or train's photos not those that it
@@ -137,6 +140,8 @@ def judge(
         "the head alone": classifier.answers(alone, classifier.rule),
         "the nearest photos alone": classifier.answers(near, classifier.rule),
     }
+    for name, answered in (others or {}).items():
+        answers[name] = np.array([answered[observation] for observation in order], np.int32)
     leakage = find_leakage(train, val)
     kept = ~np.isin(np.array(order, dtype=object), leakage.observations)
     left_out = len(kept) - int(kept.sum())

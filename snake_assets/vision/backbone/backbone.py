@@ -15,7 +15,7 @@ from snake_assets.vision.backbone.encoder import (
     resolve_device,
     resolve_precision,
 )
-from snake_assets.vision.backbone.model_files import BACKBONE, backbone_names
+from snake_assets.vision.backbone.model_files import BACKBONE, SEEN_FILE, backbone_names
 from snake_assets.vision.backbone.processor_config import read_preprocessing
 from snake_assets.vision.backbone.tokens import Layout, Seen, forward, lay_out
 from snake_assets.vision.errors import BackboneError
@@ -81,7 +81,7 @@ class Backbone:
         """
         import torch
 
-        size = self.preprocessing.input_size if self._resized else None
+        size = self.preprocessing.input_size if self.resized else None
         model = load_encoder(self.name, self.folder, size).to(self.device, self._dtype)
         if self.device.startswith("cuda"):
             model = model.to(memory_format=torch.channels_last)  # as `Preprocessing.pixel_values` there
@@ -115,7 +115,7 @@ class Backbone:
 
         with torch.no_grad():
             photos = pixel_values.to(self.device, self._dtype)
-            return self.layout.read(self.model, forward(self.model, photos, resized=self._resized))
+            return self.layout.read(self.model, forward(self.model, photos, resized=self.resized))
 
     def compile(self, photos: int) -> None:
         """Compile the models of all parts for batches of so many photos, which takes up to a minute each.
@@ -149,8 +149,14 @@ class Backbone:
             raise BackboneError(f"SNAKE_BACKBONE {self.name!r} gives no grid of tokens: choose another.")
         return self.layout.grid
 
+    @cached_property
+    def seen(self) -> frozenset[str]:
+        """SHA-256 of the photos that it, or one beside it, was fine-tuned on here; empty where none was."""
+        return frozenset(digest for part in self.parts for digest in _seen_by(part.folder))
+
     @property
-    def _resized(self) -> bool:
+    def resized(self) -> bool:
+        """Whether photos come in another size than the model's own."""
         return self.view.resolution is not None
 
     @property
@@ -168,8 +174,14 @@ class Backbone:
             "preprocessing": self.preprocessing.as_dict(),
             "resolution": list(self.preprocessing.input_size),
             "precision": self.precision,
+            **({"tuned_on": len(own)} if (own := _seen_by(self.folder)) else {}),
             **({"beside": [part.fingerprint_parts() for part in self.beside]} if self.beside else {}),
         }
+
+
+def _seen_by(folder: Path) -> list[str]:
+    file = folder / SEEN_FILE
+    return file.read_text(encoding="utf-8").split() if file.is_file() else []
 
 
 def _check_tokens(backbone: Backbone, model: torch.nn.Module) -> None:

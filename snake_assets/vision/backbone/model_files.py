@@ -18,6 +18,8 @@ from snake_assets.vision.errors import BackboneError
 
 CONFIG, OPEN_CLIP_CONFIG = "config.json", "open_clip_config.json"
 PREPROCESSOR_CONFIG, PROCESSOR_CONFIG = "preprocessor_config.json", "processor_config.json"
+# Beside weights that were fine-tuned: SHA-256 of each photo that they have seen, a line each.
+SEEN_FILE = "seen_photos.txt"
 TRANSFORMERS, TIMM, OPEN_CLIP = "transformers", "timm", "open_clip"
 # By format of a folder, the package that reads it beside transformers; the extras have the formats' names.
 NEEDS = {TIMM: "timm", OPEN_CLIP: "open_clip"}
@@ -259,7 +261,11 @@ class ModelKind:
 
 
 BACKBONE = ModelKind(
-    "SNAKE_BACKBONE", (CONFIG, PREPROCESSOR_CONFIG), (PROCESSOR_CONFIG,), BackboneError, "SNAKE_REVISION"
+    "SNAKE_BACKBONE",
+    (CONFIG, PREPROCESSOR_CONFIG),
+    (PROCESSOR_CONFIG, SEEN_FILE),
+    BackboneError,
+    "SNAKE_REVISION",
 )
 
 

@@ -123,7 +123,8 @@ def embed(
         EngineError: Ray is wanted and cannot go on.
     """
     made_by = recipes(backbone, settings.photos_in_a_batch(backbone))
-    return _embed(PhotoDataset(images, KEYS), backbone.input, folders, made_by, backbone, settings, progress)
+    photos = PhotoDataset(images, KEYS, seen=backbone.seen)
+    return _embed(photos, backbone.input, folders, made_by, backbone, settings, progress)
 
 
 def embed_crops(
@@ -155,7 +156,7 @@ def embed_crops(
         EmbeddingError: as above.
         EngineError: as above.
     """
-    photos = PhotoDataset(images, KEYS, Regions(crops))
+    photos = PhotoDataset(images, KEYS, Regions(crops), backbone.seen)
     seen_as = CropInput(backbone.preprocessing, cut, beside=backbone.input.beside)
     recipe = crop_recipe(backbone, settings.photos_in_a_batch(backbone), cut, crops.manifest.recipe)
     names = {CROP_EMBEDDINGS: folder}

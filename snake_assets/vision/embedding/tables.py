@@ -11,6 +11,7 @@ from snake_assets.storage import StorageError
 from snake_assets.storage.fingerprints import Json
 from snake_assets.storage.tables.table import Table
 from snake_assets.vision.backbone.tokens import DCT_KEPT, NO_GRID
+from snake_assets.vision.inference.dataset import SEEN
 from snake_assets.vision.preprocessing.crops import CropSettings
 from snake_assets.vision.preprocessing.regions import DIGEST, REGION
 
@@ -84,6 +85,7 @@ def schema(name: str, backbone: "Backbone", recipe: Mapping[str, Json]) -> pa.Sc
         ("class_id", pa.int32()),
         (DIGEST, pa.string()),
         *([(REGION, pa.string())] if name == CROP_EMBEDDINGS else []),
+        *([(SEEN, pa.bool_())] if backbone.seen else []),
     ]
     return pa.schema(
         [*keys, *vectors(name, backbone, []).schema],

@@ -1,6 +1,6 @@
 """The photos of an `image_table` as a dataset for a model: whole or cut, each known by what is seen of it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -18,6 +18,9 @@ from snake_assets.vision.preprocessing.regions import (
     region_digest,
     unit_made_of,
 )
+
+# Column of whether the backbone was fine-tuned on the photo.
+SEEN = "seen"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class PhotoDataset:
         images: the `image_table`.
         columns: that every table takes over from it, its digest among them; `region` follows where it is cut.
         regions: where the snake is; None for whole photos.
+        seen: digests of photos that the model was tuned on: a column `seen` says so of each, and comes last.
 
     Raises:
         StorageError: a shard cannot be read, or the regions are of other photos.
@@ -49,6 +53,7 @@ class PhotoDataset:
     images: Table
     columns: Sequence[str]
     regions: Regions | None = None
+    seen: Set[str] = frozenset()
 
     @property
     def known_by(self) -> str:
@@ -62,11 +67,14 @@ class PhotoDataset:
     def keys(self, shard: Shard) -> pa.Table:
         """The columns that every table takes over, `image_id` and `known_by` among them, for all rows."""
         keys = self.images.read_shard(shard, self.columns)
-        if self.regions is None:
-            return keys
-        regions = self.regions.of(shard)
-        known_by = [region_digest(digest, regions.get(digest)) for digest in keys[DIGEST].to_pylist()]
-        return keys.append_column(REGION, pa.array(known_by, pa.string()))
+        digests = keys[DIGEST].to_pylist()
+        if self.regions is not None:
+            regions = self.regions.of(shard)
+            known_by = [region_digest(digest, regions.get(digest)) for digest in digests]
+            keys = keys.append_column(REGION, pa.array(known_by, pa.string()))
+        if self.seen:
+            keys = keys.append_column(SEEN, pa.array([digest in self.seen for digest in digests]))
+        return keys
 
     def refused(self, shard: Shard) -> Mapping[str, Reject]:
         """Photos that have no region to cut since the finder could not read them; by `known_by`."""

@@ -118,7 +118,7 @@ def test_missing_boxes_are_told_of(cropped: Cropped, tmp_path: Path):
 
 def test_schedules_judge_crops_where_they_are_on(cropped: Cropped, tmp_path: Path):
     store = shutil.copytree(cropped.store, tmp_path / "store")
-    sought = SoughtBackbone.of(BackboneSetting(name=str(cropped.backbone)))
+    sought = SoughtBackbone.of(BackboneSetting(name=str(cropped.backbone)), Store(root=str(store)))
 
     def wish(split: str) -> str | None:
         raw = LocalData(cropped.data).listing(split)

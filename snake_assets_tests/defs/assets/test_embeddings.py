@@ -216,9 +216,9 @@ def test_everything_works_with_two_backbones_beside_each_other(
     fingerprint = SpeciesClassifier.load(store / "species_classifier").fingerprint
     assert re.search(r"252 x 252 pixels, \w+ beside vit \(weights \w+\), photos .* 80 x 80", fingerprint)
 
-    listing = RawData(root=str(small_set)).source().listing("train")
+    listing = RawData(root=str(small_set)).source(Store(root=str(store))).listing("train")
     for name in (both, f"{vit},{demo_backbone}", str(demo_backbone)):
-        sought = SoughtBackbone.of(BackboneSetting(name=name))
+        sought = SoughtBackbone.of(BackboneSetting(name=name), Store(root=str(store)))
         stale = stale_features(listing, Store(root=str(store)), sought, Crops(mode=CropMode.none))
         assert (stale is None) if name == both else "backbone (backbone, vit)" in stale.why
 

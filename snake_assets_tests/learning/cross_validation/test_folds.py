@@ -63,22 +63,3 @@ def test_fewer_observations_than_folds_make_fewer_folds() -> None:
 def test_impossible_requests(photos: int, folds: int, message: str) -> None:
     with pytest.raises(LearningError, match=message):
         grouped_folds([str(row) for row in range(photos)], np.arange(photos), None, folds, 0)
-
-
-@pytest.mark.parametrize("most", [1, 7, 30, 61, 1000])
-def test_no_more_photos_are_held_out_than_asked_and_groups_stay_whole(most: int) -> None:
-    rng = np.random.default_rng(most)
-    observation_id = [f"o{number}" for number in rng.integers(0, 80, 200)]
-    class_id = np.array([int(name[1:]) % 5 for name in observation_id])
-    free = grouped_folds(observation_id, class_id, None, 5, 0)
-    folds = grouped_folds(observation_id, class_id, None, 5, 0, most_held_out=most)
-    largest = max(observation_id.count(name) for name in observation_id)
-    held_out = folds != ALWAYS_TRAINING
-    assert 0 < held_out.sum() <= max(most, largest)
-    assert set(folds[held_out].tolist()) == set(range(folds.max() + 1))
-    if most >= 61:
-        assert folds.max() == 4  # every fold is thinned alike
-    for name in set(observation_id):
-        assert len({int(fold) for fold, own in zip(folds, observation_id, strict=True) if own == name}) == 1
-    if most >= 200:
-        assert (free == folds).all()

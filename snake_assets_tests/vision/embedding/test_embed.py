@@ -1,18 +1,21 @@
 """The embedding pass: right vectors for the right photos, whatever happens on the way."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from snake_assets.learning.reading import read_splits
 from snake_assets.snakeclef.image_table import ingest
 from snake_assets.snakeclef.metadata import PhotoRow
 from snake_assets.snakeclef.raw.photo_files import find_photos
 from snake_assets.storage.tables.table import Table, open_table
 from snake_assets.vision.backbone.backbone import Backbone, open_backbone
 from snake_assets.vision.backbone.features import DCT_STAGE
+from snake_assets.vision.backbone.model_files import SEEN_FILE
 from snake_assets.vision.decoding.decode import decode
 from snake_assets.vision.embedding.embed import EmbeddingSettings, embed
 from snake_assets.vision.embedding.tables import DCT, DINOV2, VECTORS
@@ -203,3 +206,24 @@ def test_bf16_tells_the_same_of_real_photos(shared_data: Path, tmp_path: Path):
     cosine = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
     assert cosine.mean() >= 0.9995
     assert cosine.min() >= 0.998
+
+
+def test_of_a_backbone_that_was_tuned_each_photo_says_whether_it_was_seen(
+    tmp_path: Path, backbone: Backbone, backbone_folders: dict[str, Path]
+):
+    table = images(tmp_path, photos(6))
+    digests = table.read(["sha256"])["sha256"].to_pylist()
+    folder = Path(shutil.copytree(backbone_folders["dinov2"], tmp_path / "tuned"))
+    (folder / SEEN_FILE).write_text(f"{digests[1]}\n{digests[4]}\n")
+    tuned = open_backbone(str(folder), device="cpu", precision="fp32")
+    run(tmp_path, table, tuned)
+    for name in (DINOV2, DCT):
+        seen = open_table(tmp_path / name).read(["seen"])["seen"].to_pylist()
+        assert seen == [False, True, False, False, True, False]
+    read = read_splits([open_table(tmp_path / DINOV2)])
+    assert read.seen.tolist() == seen and read.rows(np.array([1, 2])).seen.tolist() == [True, False]
+    frozen = tmp_path / "frozen"
+    run(frozen, table, backbone)
+    assert read_splits([open_table(frozen / DINOV2)]).seen is None
+    made = [open_table(root / DINOV2).manifest.recipe for root in (tmp_path, frozen)]
+    assert made[0]["tuned_on"] != made[1].get("tuned_on"), "so that their tables are kept apart"

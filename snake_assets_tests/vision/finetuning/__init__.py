@@ -1,0 +1,1 @@
+"""Tests of snake_assets/vision/finetuning."""

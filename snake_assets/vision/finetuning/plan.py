@@ -15,7 +15,7 @@ from snake_assets.vision.backbone.tokens import forward
 from snake_assets.vision.errors import FinetuningError
 from snake_assets.vision.finetuning.model import Learner
 from snake_assets.vision.finetuning.settings import FinetuneSettings
-from snake_assets.vision.finetuning.training import out_of_memory, steps_of
+from snake_assets.vision.finetuning.training import refuse_for_memory, steps_of
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,8 @@ def measured(backbone: Backbone, learner: Learner, photos: int, settings: Finetu
                 torch.cuda.synchronize(device)
             seconds.append(time.perf_counter() - began)
     except (RuntimeError, MemoryError) as error:
-        raise out_of_memory(error, backbone, settings) from error
+        refuse_for_memory(error, backbone, settings)
+        raise
     learning = sum(one.numel() for group in learner.groups for one in group["params"])
     module.zero_grad(set_to_none=True)
     # AdamW keeps two numbers for each that learns.

@@ -42,13 +42,11 @@ class Moment:
 
     Attributes:
         step: steps done, of `steps`.
-        photos_per_second: since this process began.
         curve: the training loss by step, and what was scored on held-out photos by step and name.
     """
 
     step: int
     steps: int
-    photos_per_second: float
     curve: Sequence[Mapping[str, float]]
 
 
@@ -98,14 +96,17 @@ def finetune(
         FinetuningError: memory ran out, or the weights are not finite.
     """
     steps = steps_of(len(photos), settings)
-    watch = _watch(settings, report, every)
-    trainer = _trainer(backbone, learner, photos, held_out, settings, steps, checkpoints, judge, watch)
-    resumed = _last_whole(checkpoints)
+    resumed, watch = _last_whole(checkpoints), _watch(settings, report, every)
+    # What goes on was scored before its first step, and has it in its history.
+    trainer = _trainer(
+        backbone, learner, photos, held_out, settings, steps, checkpoints, judge, watch, scored=bool(resumed)
+    )
     try:
         with quiet_transformers():
             trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     except (RuntimeError, MemoryError) as error:
-        raise out_of_memory(error, backbone, settings) from error
+        refuse_for_memory(error, backbone, settings)
+        raise
     if watch.averaged is not None:
         learner.module.load_state_dict(watch.averaged.module.state_dict())
     _write(backbone, learner, seen, folder)
@@ -122,6 +123,7 @@ def _trainer(
     checkpoints: Path,
     judge: Judge,
     watch: Any,
+    scored: bool,
 ) -> Trainer:
     import torch
     from transformers import PrinterCallback, Trainer, TrainingArguments
@@ -147,8 +149,7 @@ def _trainer(
         use_cpu=backbone.device == "cpu",
         eval_strategy="steps",
         eval_steps=look,
-        # What goes on has it in its history.
-        eval_on_start=_last_whole(checkpoints) is None,
+        eval_on_start=not scored,
         logging_steps=look,
         save_strategy="no",
         save_total_limit=2,
@@ -186,12 +187,10 @@ def _watch(settings: FinetuneSettings, report: Report, every: float) -> Any:
 
         def __init__(self) -> None:
             self.averaged: AveragedModel | None = None
-            self.began = self.saved = self.told = time.monotonic()
-            self.first = 0
+            self.saved = self.told = time.monotonic()
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.began = self.saved = time.monotonic()
-            self.first = state.global_step
+            self.saved = time.monotonic()
             if settings.ema:
                 self.averaged = AveragedModel(
                     kwargs["model"],
@@ -223,9 +222,7 @@ def _watch(settings: FinetuneSettings, report: Report, every: float) -> Any:
 
         def _tell(self, state: Any) -> None:
             self.told = time.monotonic()
-            done = (state.global_step - self.first) * settings.batch * settings.accumulation
-            rate = done / max(1e-9, self.told - self.began)
-            report(Moment(state.global_step, state.max_steps, rate, _curve(state.log_history)))
+            report(Moment(state.global_step, state.max_steps, _curve(state.log_history)))
 
     return Watch()
 
@@ -253,18 +250,16 @@ def _last_whole(checkpoints: Path) -> Path | None:
     return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
-def out_of_memory(error: Exception, backbone: Backbone, settings: FinetuneSettings) -> Exception:
-    """The error to raise for what PyTorch raised: a sentence if memory ran out, else the error itself."""
+def refuse_for_memory(error: Exception, backbone: Backbone, settings: FinetuneSettings) -> None:
+    """Raise FinetuningError, with what to do, if memory ran out; other errors are the caller's."""
     import torch
 
-    lacking = isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
-    if not lacking:
-        return error
-    return FinetuningError(
-        f"{backbone.device} has too little memory for batches of {settings.batch} photos of "
-        f"{backbone.preprocessing.input_size[0]} pixels: halve `batch` and double `accumulation`, set "
-        f"`checkpointing`, train fewer `layers`, or lower the resolution. ({error})"
-    )
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error):
+        raise FinetuningError(
+            f"{backbone.device} has too little memory for batches of {settings.batch} photos of "
+            f"{backbone.preprocessing.input_size[0]} pixels: halve `batch` and double `accumulation`, set "
+            f"`checkpointing`, train fewer `layers`, or lower the resolution. ({error})"
+        ) from error
 
 
 def _write(backbone: Backbone, learner: Learner, seen: Sequence[str], folder: Path) -> None:

@@ -18,6 +18,7 @@ from benchmarks import (
     detect,
     embedding,
     ingest,
+    near_copies,
     official,
     ray,
     resize,
@@ -70,6 +71,14 @@ def test_dct(measured):
     result = measured(dct.main, "--photos 2 --repeats 2 --batches 2", disk=False)
     assert result["max_relative_error"] < 1e-3
     assert {"speedup", "speedup_over_float64", "ours_s_per_image", "scipy_s_per_image"} <= result.keys()
+
+
+def test_near_copies(small_set: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = near_copies.main(["--sources", str(small_set), "--copied", "4"])
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == json.loads(json.dumps(result))
+    assert result["origin"] == "given" and result["copies"] >= 4 * len(near_copies.WAYS)
+    assert result["found"] >= 0.95 and result["found_mirrored"] < 0.5
+    assert result["joined"] < 0.01 * result["pairs"]
 
 
 def test_resize(measured):
